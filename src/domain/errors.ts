@@ -1,0 +1,119 @@
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+
+type ErrorCodeEntry = {
+  /** `{name}` is replaced by the field of that name; a field named here must be given. Never a secret. */
+  readonly message: string;
+  /** True when the same call may succeed later without anybody changing anything. */
+  readonly retryable: boolean;
+  /** Set where the error ends the daemon. */
+  readonly exitCode?: ExitCode;
+};
+
+/**
+ * Every error code of the project. Codes are stable: they are part of the HTTP answers and of the log.
+ * A test keeps this table and docs/errors.md in step, both ways.
+ */
+export const errorCodes = {
+  CONFIG_UNREADABLE: {
+    message: 'The configuration file {file} cannot be read: {reason}',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  CONFIG_INVALID: {
+    message: 'The configuration is not valid: {problems}',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  DATA_DIR_LOCKED: {
+    message: 'The data directory {dir} is in use by the running process {pid}',
+    retryable: false,
+    exitCode: exitCodes.dataDirLocked,
+  },
+  REDIS_NOT_INSTALLED: {
+    message: 'No redis-server >= 7.0 was found at {path}: {reason}',
+    retryable: false,
+    exitCode: exitCodes.redisMissing,
+  },
+  REDIS_UNAVAILABLE: {
+    message: 'Redis cannot be reached at {address}: {reason}',
+    retryable: true,
+    exitCode: exitCodes.redisUnavailable,
+  },
+  REDIS_ACCESS_DENIED: {
+    message: 'Redis at {address} refused access: {reason}',
+    retryable: false,
+    exitCode: exitCodes.redisAccessDenied,
+  },
+  REDIS_VERSION_UNSUPPORTED: {
+    message: 'Redis >= 7.0 or Valkey >= 7.2 is needed, {found} was found',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  REDIS_SETTING_WRONG: {
+    message: 'Redis setting {setting} is {found}, it must be {needed}',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  REDIS_SETTING_UNKNOWN: {
+    message: 'Redis does not let this user read its setting {setting}: allow CONFIG GET or INFO for the user',
+    retryable: false,
+    exitCode: exitCodes.redisAccessDenied,
+  },
+  LEDGER_FILE_CORRUPT: {
+    message: 'The append-only file in {dir} is damaged and was left as it is: {detail}',
+    retryable: false,
+    exitCode: exitCodes.ledgerUnreadable,
+  },
+  LEDGER_DISK_FULL: {
+    message: 'The disk that holds {dir} is full: {detail}',
+    retryable: true,
+    exitCode: exitCodes.diskFull,
+  },
+} as const satisfies Readonly<Record<string, ErrorCodeEntry>>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+type NamesIn<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | NamesIn<Rest>
+  : never;
+
+export type ErrorField = string | number | boolean | readonly string[];
+
+/** The fields that a code's message names, and any others that a reader of the log could use. */
+export type ErrorFields<Code extends ErrorCode> = {
+  readonly [Name in NamesIn<(typeof errorCodes)[Code]['message']>]: ErrorField;
+} & { readonly [name: string]: ErrorField };
+
+/**
+ * The one error class of the project. Expected outcomes (denied, duplicate, stale) are return values instead.
+ * `fields` are printed: they must hold no credential and no personal information.
+ */
+export class StockmeshError<Code extends ErrorCode = ErrorCode> extends Error {
+  override readonly name: string = 'StockmeshError';
+  readonly code: Code;
+  readonly retryable: boolean;
+  readonly fields: Readonly<Record<string, ErrorField>>;
+
+  constructor(code: Code, fields: ErrorFields<Code>, options?: { cause?: unknown }) {
+    super(fillTemplate(errorCodes[code].message, fields), options);
+    this.code = code;
+    this.retryable = errorCodes[code].retryable;
+    this.fields = fields;
+  }
+}
+
+/** The exit code for an error that ends the daemon: the code's own, or `crashed` for anything unforeseen. */
+export function exitCodeFor(error: unknown): ExitCode {
+  if (!(error instanceof StockmeshError)) return exitCodes.crashed;
+  const code: ErrorCode = error.code;
+  const entry: ErrorCodeEntry = errorCodes[code];
+  return entry.exitCode ?? exitCodes.crashed;
+}
+
+function fillTemplate(template: string, fields: Readonly<Record<string, ErrorField>>): string {
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (field === undefined) return whole;
+    return typeof field === 'object' ? field.join('; ') : String(field);
+  });
+}
