@@ -7,7 +7,10 @@ const open = new Set<Redis>();
  * A connection to the run's shared Redis (or to `path`). The test closes it with `quit()` or `disconnect()`:
  * see `failOnLeakedConnections`.
  */
-export function connectTestRedis(path: string = inject('redisPath'), options: RedisOptions = {}): Redis {
+export function connectTestRedis(
+  path: string = inject('redisPath'),
+  options: Omit<RedisOptions, 'replyMapping'> = {},
+): Redis {
   const redis = new Redis(path, { maxRetriesPerRequest: null, retryStrategy: () => 50, ...options });
   // Without a listener ioredis prints each failed reconnect; tests that kill Redis expect them.
   redis.on('error', () => undefined);
