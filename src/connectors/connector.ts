@@ -63,7 +63,12 @@ export interface ConnectorCapabilities {
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export type WebhookVerdict =
-  | { readonly kind: 'genuine'; readonly deliveryId: string; readonly topic: string; readonly triggeredAtMs?: number | undefined }
+  | {
+      readonly kind: 'genuine';
+      readonly deliveryId: string;
+      readonly topic: string;
+      readonly triggeredAtMs?: number | undefined;
+    }
   | { readonly kind: 'forged'; readonly reason: string }
   | { readonly kind: 'malformed'; readonly reason: string };
 
@@ -147,7 +152,14 @@ export interface OrderFetch {
   readonly parked: readonly ParkedRow[];
 }
 
-export type ListingProblem = 'duplicate-sku' | 'missing-sku' | 'untracked' | 'inactive' | 'bundle-parent' | 'foreign-stock' | 'oversells-by-policy';
+export type ListingProblem =
+  | 'duplicate-sku'
+  | 'missing-sku'
+  | 'untracked'
+  | 'inactive'
+  | 'bundle-parent'
+  | 'foreign-stock'
+  | 'oversells-by-policy';
 
 export interface PlatformListing {
   readonly ref: ListingRef;

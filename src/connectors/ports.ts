@@ -3,7 +3,11 @@
 /** Shared by all daemons of the merchant, per (channel, operation). */
 export interface RateLimiter {
   /** Waits for `cost` units of budget; rejects with CONNECTOR_LIMIT_WAIT when the wait would pass `maxWaitMs`. */
-  acquire(operation: string, cost: number, options: { readonly maxWaitMs: number; readonly signal: AbortSignal }): Promise<void>;
+  acquire(
+    operation: string,
+    cost: number,
+    options: { readonly maxWaitMs: number; readonly signal: AbortSignal },
+  ): Promise<void>;
   /** What the platform's answer said about the budget. */
   learn(operation: string, budget: LearnedBudget): void;
 }
@@ -31,7 +35,10 @@ export interface TokenStore {
    * Runs `renewal` under a cross-daemon lock with what is stored at that moment, and stores its result before anybody
    * can use it (a rotated refresh token that was used but not stored is lost for ever).
    */
-  renew(name: string, renewal: (stored: StoredToken | undefined) => Promise<StoredToken>): Promise<StoredToken>;
+  renew(
+    name: string,
+    renewal: (stored: StoredToken | undefined) => Promise<StoredToken>,
+  ): Promise<StoredToken>;
 }
 
 export interface Clock {

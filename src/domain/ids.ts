@@ -1,6 +1,6 @@
 /**
  * Identifiers are opaque strings with a brand, so that a SKU can never be passed where a location is meant.
- * The ASCII unit and record separators delimit packed records in Redis (docs/ledger.md), so no identifier may
+ * The ASCII group, unit and record separators delimit packed records in Redis (docs/ledger.md), so no identifier may
  * hold them; everything else a merchant can type (`a:b`, `__proto__`, spaces, a newline) is allowed in a SKU.
  */
 export type Sku = string & { readonly __brand: 'Sku' };
@@ -10,13 +10,15 @@ export type MerchantId = string & { readonly __brand: 'MerchantId' };
 /** One SKU at one platform location under the channel's own ids; made by the connector, opaque elsewhere. */
 export type ListingId = string & { readonly __brand: 'ListingId' };
 
-export type Parsed<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'bad'; readonly reason: string };
+export type Parsed<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'bad'; readonly reason: string };
 
 export const maxSkuBytes = 255;
 export const maxReferenceBytes = 255;
 
 // eslint-disable-next-line no-control-regex -- the separators are exactly what has to be kept out
-const separators = /[\u0000\u001e\u001f]/;
+const separators = /[\u0000\u001d\u001e\u001f]/;
 const slug = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const location = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})$/;
 
@@ -24,7 +26,8 @@ function parseText<T extends string>(what: string, text: unknown, maxBytes: numb
   if (typeof text !== 'string' || text.length === 0) return { kind: 'bad', reason: `${what} is missing` };
   if (separators.test(text)) return { kind: 'bad', reason: `${what} holds a control separator` };
   if (!text.isWellFormed()) return { kind: 'bad', reason: `${what} is not well-formed text` };
-  if (Buffer.byteLength(text) > maxBytes) return { kind: 'bad', reason: `${what} is longer than ${maxBytes} bytes` };
+  if (Buffer.byteLength(text) > maxBytes)
+    return { kind: 'bad', reason: `${what} is longer than ${maxBytes} bytes` };
   return { kind: 'ok', value: text as T };
 }
 

@@ -16,7 +16,15 @@ import type { ChannelId, ListingId, LocationId, Sku } from './ids.ts';
  * `taken` of a line is `takenOut - givenBack`. Two counters instead of one signed number keep the merge by max sound
  * when a placing and a cancelling arrive in the wrong order.
  */
-export const counterNames = ['ordered', 'cancelled', 'writtenOff', 'shipped', 'restocked', 'takenOut', 'givenBack'] as const;
+export const counterNames = [
+  'ordered',
+  'cancelled',
+  'writtenOff',
+  'shipped',
+  'restocked',
+  'takenOut',
+  'givenBack',
+] as const;
 export type CounterName = (typeof counterNames)[number];
 export type LineCounters = Readonly<Record<CounterName, number>>;
 

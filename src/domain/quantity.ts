@@ -7,12 +7,16 @@ import type { Parsed } from './ids.ts';
 export const maxUnits = Number.MAX_SAFE_INTEGER;
 
 /** A whole number of units from outside. Strings are accepted only in plain decimal form ("12"), as ShipHero sends them. */
-export function parseUnits(value: unknown, bounds: { readonly min: number; readonly max: number }): Parsed<number> {
+export function parseUnits(
+  value: unknown,
+  bounds: { readonly min: number; readonly max: number },
+): Parsed<number> {
   let units: number;
   if (typeof value === 'number') units = value;
   else if (typeof value === 'string' && /^-?(?:0|[1-9]\d{0,16})$/.test(value)) units = Number(value);
   else return { kind: 'bad', reason: `quantity is not a number: ${describe(value)}` };
-  if (!Number.isSafeInteger(units)) return { kind: 'bad', reason: `quantity is not a safe whole number: ${describe(value)}` };
+  if (!Number.isSafeInteger(units))
+    return { kind: 'bad', reason: `quantity is not a safe whole number: ${describe(value)}` };
   if (units < bounds.min) return { kind: 'bad', reason: `quantity ${units} is below ${bounds.min}` };
   if (units > bounds.max) return { kind: 'bad', reason: `quantity ${units} is above ${bounds.max}` };
   // -0 would be stored and compared as another text than 0.
