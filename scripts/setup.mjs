@@ -113,7 +113,10 @@ function findOnPath(name, path = process.env.PATH ?? '') {
 function runQuietly(what, command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 << 20, ...options });
   if (result.error === undefined && result.status === 0) return;
-  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-30).join('\n');
+  const lines = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n');
+  const output = (lines.length <= 24 ? lines : [...lines.slice(0, 12), '...', ...lines.slice(-12)]).join(
+    '\n',
+  );
   const reason = result.error?.message ?? `ended with ${result.status ?? result.signal}`;
   throw new SetupError(`${what} failed (${command} ${args.join(' ')}: ${reason})\n${output}`);
 }
