@@ -1,3 +1,4 @@
+// Long on purpose: it runs before anything else is there, so it can import nothing of ours.
 // Brings what the project needs, then does one job:  node scripts/setup.mjs start|test|run [file] [flags]
 //
 // Runs before anything is installed, so: no dependency, no TypeScript, nothing newer than Node 18 knows.

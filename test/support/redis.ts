@@ -75,7 +75,9 @@ function hasEnded(child: ChildProcess): boolean {
 async function spawnRedis(args: readonly string[], path: string): Promise<ChildProcess> {
   // A socket file left by a killed server must not be taken for the new one.
   await rm(path, { force: true });
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.env['STOCKMESH_REDIS_SERVER'] ?? 'redis-server', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-4096);
