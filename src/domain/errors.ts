@@ -69,6 +69,11 @@ export const errorCodes = {
     retryable: true,
     exitCode: exitCodes.diskFull,
   },
+  LEDGER_ARCHIVE_BROKEN: {
+    message: 'The archived log segment {file} is not what was archived: {reason}',
+    retryable: false,
+    exitCode: exitCodes.ledgerUnreadable,
+  },
 } as const satisfies Readonly<Record<string, ErrorCodeEntry>>;
 
 export type ErrorCode = keyof typeof errorCodes;

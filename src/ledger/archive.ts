@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { appendFile, mkdir, open, readFile, readdir, rename, rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { StockmeshError } from '../domain/errors.ts';
+
+/**
+ * Segments of the log that were written to disk before they were trimmed from Redis.
+ *
+ *   collected in Redis --write--> <name>.part --fsync, rename--> segment on disk --chain line, fsync--> archived --> trim
+ *
+ * A segment without its chain line was never acknowledged: its entries are still in Redis, and the next run writes it
+ * again. Each chain line hashes the one before it, so a segment that was changed, lost or swapped later is found.
+ */
+
+/** As it stands in the stream: id, SKU, packed entry. */
+export type RawEntry = readonly [id: string, sku: string, packed: string];
+
+export interface SegmentLine {
+  readonly file: string;
+  readonly first: string;
+  readonly last: string;
+  readonly entries: number;
+  readonly sha256: string;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+const chainFile = 'chain.ndjson';
+const noHash = '0'.repeat(64);
+export const maxSegmentEntries = 50_000;
+
+const compress = promisify(gzip);
+const expand = promisify(gunzip);
+
+export class LedgerArchive {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Entries must follow the last archived one; they may be trimmed once this has resolved. */
+  async append(entries: readonly RawEntry[]): Promise<SegmentLine> {
+    const first = entries[0]?.[0];
+    const last = entries.at(-1)?.[0];
+    if (first === undefined || last === undefined || entries.length > maxSegmentEntries) {
+      throw new RangeError(`a segment holds 1 to ${maxSegmentEntries} entries, not ${entries.length}`);
+    }
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    await this.#dropCutLine();
+    const chain = await this.chain();
+    const bytes = await compress(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    const file = `${first}_${last}.ndjson.gz`;
+    await writeDurably(join(this.#dir, file), bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const previous = chain.at(-1)?.hash ?? noHash;
+    const line: SegmentLine = { file, first, last, entries: entries.length, sha256, previous, hash: '' };
+    const sealed = { ...line, hash: chainHash(line) };
+    await appendDurably(join(this.#dir, chainFile), `${JSON.stringify(sealed)}\n`);
+    return sealed;
+  }
+
+  /** A last line without its newline was cut by a crash before it was acknowledged; the next would be glued to it. */
+  async #dropCutLine(): Promise<void> {
+    const path = join(this.#dir, chainFile);
+    const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+    const whole = bytes.lastIndexOf(0x0a) + 1;
+    if (whole !== bytes.length) await truncate(path, whole);
+  }
+
+  /** Every segment's line in order, the links between them checked; the segments themselves are checked by `read`. */
+  async chain(): Promise<readonly SegmentLine[]> {
+    const text = await readFile(join(this.#dir, chainFile), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '';
+      throw error;
+    });
+    const lines: SegmentLine[] = [];
+    let previous = noHash;
+    for (const row of text.split('\n').slice(0, -1)) {
+      const line = JSON.parse(row) as SegmentLine;
+      if (line.previous !== previous || line.hash !== chainHash(line)) {
+        throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
+          file: line.file,
+          reason: 'its chain line does not follow the one before',
+        });
+      }
+      previous = line.hash;
+      lines.push(line);
+    }
+    return lines;
+  }
+
+  /** All archived entries in order. Throws LEDGER_ARCHIVE_BROKEN at the first segment that is not what was archived. */
+  async *read(): AsyncGenerator<readonly RawEntry[]> {
+    for (const line of await this.chain()) {
+      const bytes = await readFile(join(this.#dir, line.file)).catch((error: NodeJS.ErrnoException) => {
+        throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
+          file: line.file,
+          reason: error.code ?? 'unreadable',
+        });
+      });
+      if (createHash('sha256').update(bytes).digest('hex') !== line.sha256) {
+        throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
+          file: line.file,
+          reason: 'its bytes have another hash',
+        });
+      }
+      const text = (await expand(bytes)).toString('utf8');
+      yield text
+        .split('\n')
+        .slice(0, -1)
+        .map((row) => JSON.parse(row) as RawEntry);
+    }
+  }
+
+  /** Removes what a crash left behind: half-written files and segments that never got their chain line. */
+  async removeUnacknowledged(): Promise<readonly string[]> {
+    const known = new Set((await this.chain()).map((line) => line.file));
+    const files = await readdir(this.#dir).catch(() => [] as string[]);
+    const stale = files.filter((file) => file !== chainFile && !known.has(file));
+    await Promise.all(stale.map((file) => rm(join(this.#dir, file), { force: true })));
+    return stale;
+  }
+}
+
+function chainHash(line: SegmentLine): string {
+  const { file, first, last, entries, sha256, previous } = line;
+  return createHash('sha256')
+    .update(JSON.stringify([previous, file, first, last, entries, sha256]))
+    .digest('hex');
+}
+
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const part = `${path}.part`;
+  const handle = await open(part, 'w', 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(part, path);
+  await syncDirectory(path);
+}
+
+async function appendDurably(path: string, text: string): Promise<void> {
+  await appendFile(path, text, { mode: 0o600, flush: true });
+  await syncDirectory(path);
+}
+
+/** A rename is durable only when its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(join(path, '..'), 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
