@@ -28,7 +28,10 @@ export interface Connector {
   readListings(cursor: string | null, signal: AbortSignal): AsyncIterable<ListingPage>;
   /** The platform's present numbers, each with its own time. A listing the platform does not know is in `missing`. */
   readStock(listings: readonly ListingRef[], signal: AbortSignal): Promise<StockRead>;
-  /** One platform request per call (at most `capabilities.batchSize` rows). Never retries by itself. */
+  /**
+   * One platform request per call (at most `capabilities.lowerBatchSize` / `raiseBatchSize` rows). Never retries by
+   * itself. A throw means that nothing was applied; whatever may have been applied is answered as `unknown`.
+   */
   write(batch: WriteBatch, signal: AbortSignal): Promise<WriteResult>;
 
   /** Creates what is missing, repairs what differs. Idempotent. */
@@ -83,7 +86,11 @@ export interface PlatformLine {
   readonly lineId: string;
   /** As the platform spells it; may be empty or unknown. */
   readonly sku: string;
-  /** The item the platform decremented, to find the listing; null where it was deleted or is not tracked. */
+  /**
+   * The item the platform decremented, to find the listing: equal to a listing's `ref.itemId` or to one of its
+   * `itemAliases` (a Shopify webhook names the variant, never the inventory item). Null where the item was deleted, is
+   * not tracked or never was an item of the catalogue.
+   */
   readonly itemId: string | null;
   readonly counters: LineCounters;
   /** `false`: the platform may or may not have taken from the listing. */
@@ -91,6 +98,8 @@ export interface PlatformLine {
   /** Platform location ids, where the platform says them. */
   readonly committedAt?: readonly PlatformUnits[] | undefined;
   readonly shippedFrom?: readonly PlatformUnits[] | undefined;
+  /** Where cancelled or returned units were put back. */
+  readonly restockedAt?: readonly PlatformUnits[] | undefined;
 }
 
 export interface PlatformUnits {
@@ -163,6 +172,8 @@ export type ListingProblem =
 
 export interface PlatformListing {
   readonly ref: ListingRef;
+  /** Other ids under which order lines may name this item. */
+  readonly itemAliases?: readonly string[] | undefined;
   readonly sku: string;
   readonly barcode: string | null;
   readonly title: string | null;

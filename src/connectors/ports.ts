@@ -23,6 +23,8 @@ export interface LearnedBudget {
 export interface StoredToken {
   readonly accessToken: string;
   readonly refreshToken?: string | undefined;
+  /** Our clock, ms: with the expiry it says when a token is due for renewal. */
+  readonly issuedAtMs?: number | undefined;
   /** Our clock, ms; absent for tokens that do not expire. */
   readonly expiresAtMs?: number | undefined;
   readonly refreshExpiresAtMs?: number | undefined;
