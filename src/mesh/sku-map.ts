@@ -6,6 +6,8 @@ import { type ChannelSettings, locationsAt } from './channel.ts';
 export interface MappedListing {
   readonly listingId: ListingId;
   readonly ref: ListingRef;
+  /** Other ids under which order lines name the item. */
+  readonly itemAliases?: readonly string[] | undefined;
   readonly sku: Sku;
   /** Our locations whose stock this listing shows, in the channel's order; empty: stock of somebody else. */
   readonly locations: readonly LocationId[];
@@ -175,6 +177,7 @@ export class SkuMap {
     return {
       listingId: listingId.value,
       ref: found.ref,
+      ...(found.itemAliases === undefined ? {} : { itemAliases: found.itemAliases }),
       sku: sku.value,
       locations: locationsAt(this.settings, found.ref.locationId).map((place) => place.location),
       problems: found.problems,
@@ -184,7 +187,7 @@ export class SkuMap {
   #put(listing: MappedListing): void {
     this.#forget(listing.listingId);
     this.#byListing.set(listing.listingId, listing);
-    inner(this.#byItem, listing.ref.itemId).set(listing.listingId, listing);
+    for (const itemId of itemNames(listing)) inner(this.#byItem, itemId).set(listing.listingId, listing);
     inner(this.#bySku, listing.sku).set(listing.listingId, listing);
     this.#unmappedItems.delete(listing.ref.itemId);
   }
@@ -193,7 +196,7 @@ export class SkuMap {
     const old = this.#byListing.get(listingId);
     if (old === undefined) return;
     this.#byListing.delete(listingId);
-    remove(this.#byItem, old.ref.itemId, listingId);
+    for (const itemId of itemNames(old)) remove(this.#byItem, itemId, listingId);
     remove(this.#bySku, old.sku, listingId);
   }
 
@@ -204,6 +207,10 @@ export class SkuMap {
     }
     return listings.find((listing) => listing.locations.length > 0);
   }
+}
+
+function itemNames(listing: MappedListing): readonly string[] {
+  return [listing.ref.itemId, ...(listing.itemAliases ?? [])];
 }
 
 function placesOf(line: PlatformLine): readonly string[] {
@@ -232,7 +239,7 @@ function isSame(a: MappedListing | undefined, b: MappedListing): boolean {
   return (
     a !== undefined &&
     a.sku === b.sku &&
-    a.ref.itemId === b.ref.itemId &&
+    itemNames(a).join() === itemNames(b).join() &&
     a.ref.locationId === b.ref.locationId &&
     a.locations.join() === b.locations.join() &&
     a.problems.join() === b.problems.join()
