@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { channelId, locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
+import { type SecretSources, secretReference } from './secret-reference.ts';
+
+/** No defaults in the fields: a channel says only what differs from `policies.default`. */
+export const policySchema = z.strictObject({
+  sharePercent: wholeNumber(0, 100)
+    .optional()
+    .describe('Share of the available units a channel may show; rounds down. 100 when absent'),
+  bufferUnits: wholeNumber(0, 1_000_000).optional().describe('Units kept back. 0 when absent'),
+  bufferPercent: wholeNumber(0, 100)
+    .optional()
+    .describe('Per cent of the shared units kept back; rounds up. 0 when absent'),
+  capUnits: wholeNumber(0, 1_000_000_000).optional().describe('Never show more than this'),
+  endWhenUnits: wholeNumber(0, 1_000_000).optional().describe('Show 0 when no more than this many are left'),
+});
+
+function credentialsSchema(sources: SecretSources) {
+  const secret = secretReference(sources);
+  return z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('client-credentials'),
+      clientId: z.string().min(1),
+      clientSecret: secret,
+    }),
+    z.strictObject({
+      kind: z.literal('refresh-token'),
+      clientId: z.string().min(1),
+      clientSecret: secret,
+      accessToken: secret.optional(),
+      refreshToken: secret,
+    }),
+    z.strictObject({ kind: z.literal('static'), accessToken: secret }),
+  ]);
+}
+
+/** What every platform's channel has, whatever the platform. */
+function commonFields(sources: SecretSources) {
+  return {
+    id: channelId,
+    mode: z
+      .enum(['off', 'observe', 'dry-run', 'live'])
+      .default('live')
+      .describe('observe: orders in, nothing written; dry-run: writes are computed and shown only'),
+    baseUrl: webOrigin.optional().describe("The platform's API, when it is not at its usual address"),
+    authUrl: webOrigin.optional().describe('Where tokens are asked for; baseUrl when absent'),
+    webhookSecrets: z
+      .array(secretReference(sources))
+      .max(2)
+      .default([])
+      .describe('The current secret and, while it is being replaced, the one before'),
+    sourceRules: z
+      .record(z.string().min(1).max(255), z.enum(['sale', 'import']))
+      .default({})
+      .describe('Orders by where they came from; import: copied from another channel, commits nothing'),
+    aliases: z.record(z.string().min(1), z.string().min(1)).default({}).describe('Platform SKU -> our SKU'),
+    timeouts: z
+      .strictObject({
+        requestMs: spanMs(100, 60_000).default(10_000),
+        bulkMs: spanMs(1_000, 6 * 3_600_000)
+          .default(1_800_000)
+          .describe('A whole bulk reading, submission to last row'),
+      })
+      .prefault({}),
+    poll: z
+      .strictObject({
+        intervalMs: spanMs(100, 86_400_000).default(30_000),
+        overlapMs: spanMs(0, 86_400_000).default(300_000),
+      })
+      .prefault({}),
+    policy: policySchema.default({}).describe('What differs from policies.default'),
+    openingFigure: z
+      .enum(['on-hand', 'available'])
+      .default('available')
+      .describe('What the opening figure of a level contains when the channel is connected'),
+  };
+}
+
+const shopDomain = /^[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+$/;
+
+function shopifyChannel(sources: SecretSources) {
+  return z.strictObject({
+    platform: z.literal('shopify'),
+    ...commonFields(sources),
+    shop: z.string().regex(shopDomain).describe('The shop, e.g. acme.myshopify.com'),
+    credentials: credentialsSchema(sources),
+    locations: z
+      .record(
+        z.union([z.literal('*'), z.string().regex(/^(?:gid:\/\/shopify\/Location\/)?\d+$/)]),
+        z.array(locationId).min(1).max(20),
+      )
+      .transform((places) => {
+        // The platform says global ids everywhere; a bare number is what a merchant sees in the admin's address bar.
+        const entries = Object.entries(places).map(([place, ours]) => {
+          return [/^\d+$/.test(place) ? `gid://shopify/Location/${place}` : place, ours] as const;
+        });
+        return Object.fromEntries(entries);
+      })
+      .optional()
+      .describe('Shopify location id (or * for every one) -> our locations, in the order orders use them'),
+  });
+}
+
+/** One member per platform: another platform adds its own here and in the composition. */
+export function channelSchema(sources: SecretSources) {
+  return z.discriminatedUnion('platform', [shopifyChannel(sources)]);
+}

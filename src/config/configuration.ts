@@ -1,0 +1,110 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import type { ChannelId, LocationId } from '../domain/ids.ts';
+import type { configSchema } from './schema.ts';
+
+type Parsed = z.output<ReturnType<typeof configSchema>>;
+type ParsedChannel = Parsed['channels'][number];
+
+export type PolicyConfig = {
+  readonly sharePercent: number;
+  readonly bufferUnits: number;
+  readonly bufferPercent: number;
+  readonly capUnits: number | undefined;
+  readonly endWhenUnits: number | undefined;
+};
+
+export type ChannelConfig = Readonly<Omit<ParsedChannel, 'policy' | 'locations'>> & {
+  readonly policy: PolicyConfig;
+  /** Platform location id (`*`: every one) -> our locations, in the order in which orders use them. */
+  readonly locations: Readonly<Record<string, readonly LocationId[]>>;
+};
+
+/** The configuration as the daemon uses it: every default filled in, every reference resolved. */
+export type Config = Readonly<Omit<Parsed, 'dataDir' | 'channels'>> & {
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly channels: readonly ChannelConfig[];
+};
+
+export type ConfigProblem = { readonly path: string; readonly problem: string };
+
+/** Fills in what depends on other keys. `directory` is where the configuration file is. */
+export function completeConfig(parsed: Parsed, directory: string): Config {
+  const only = parsed.locations[0];
+  return {
+    ...parsed,
+    dataDir: resolve(directory, parsed.dataDir ?? `.stockmesh/${parsed.merchant}`),
+    channels: parsed.channels.map((channel) => ({
+      ...channel,
+      policy: {
+        sharePercent: channel.policy.sharePercent ?? parsed.policies.default.sharePercent ?? 100,
+        bufferUnits: channel.policy.bufferUnits ?? parsed.policies.default.bufferUnits ?? 0,
+        bufferPercent: channel.policy.bufferPercent ?? parsed.policies.default.bufferPercent ?? 0,
+        capUnits: channel.policy.capUnits ?? parsed.policies.default.capUnits,
+        endWhenUnits: channel.policy.endWhenUnits ?? parsed.policies.default.endWhenUnits,
+      },
+      locations: channel.locations ?? { '*': only === undefined ? [] : [only.id] },
+    })),
+  };
+}
+
+/** What must hold between keys; each problem names the key a person would change. */
+export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const say = (path: string, problem: string): void => {
+    problems.push({ path, problem });
+  };
+  const locations = firstUse(parsed.locations, ({ id }) => id);
+  const channels = firstUse(parsed.channels, ({ id }) => id);
+  const shops = firstUse(parsed.channels, ({ platform, shop }) => `${platform} ${shop}`);
+
+  parsed.locations.forEach(({ id, authority }, index) => {
+    const at = `locations[${index}]`;
+    if (locations.get(id) !== index) say(`${at}.id`, `is the id of locations[${locations.get(id)}] too`);
+    const owner = authority.startsWith('channel:') ? authority.slice('channel:'.length) : undefined;
+    if (owner !== undefined && !channels.has(owner as ChannelId)) {
+      say(`${at}.authority`, `names the channel ${owner}, which is not configured`);
+    }
+  });
+  parsed.channels.forEach((channel, index) => {
+    const at = `channels[${index}]`;
+    const sameId = channels.get(channel.id);
+    if (sameId !== index) say(`${at}.id`, `is the id of channels[${sameId}] too`);
+    // Two channels of one shop would publish twice and count each of its orders twice.
+    const sameShop = shops.get(`${channel.platform} ${channel.shop}`);
+    if (sameShop !== index) say(`${at}.shop`, `is the shop of channels[${sameShop}] too`);
+    if (channel.baseUrl === undefined && !channel.shop.endsWith('.myshopify.com')) {
+      say(`${at}.shop`, 'must be the NAME.myshopify.com address of the shop, unless baseUrl is set');
+    }
+    if (channel.locations === undefined && parsed.locations.length > 1) {
+      say(`${at}.locations`, 'is needed when there are several locations');
+    }
+    for (const [place, ours] of Object.entries(channel.locations ?? {})) {
+      const unknown = ours.find((id) => !locations.has(id));
+      if (unknown !== undefined) say(`${at}.locations["${place}"]`, `names ${unknown}, which is no location`);
+    }
+  });
+  const { public: outside, private: inside } = parsed.http;
+  if (outside.port === inside.port && outside.port !== 0) {
+    say('http.private.port', 'is the port of http.public too');
+  }
+  if (parsed.redis.url === undefined) {
+    for (const key of ['username', 'password', 'tls'] as const) {
+      if (parsed.redis[key] !== undefined)
+        say(`redis.${key}`, 'is for a Redis of your own: set redis.url too');
+    }
+  } else if (parsed.redis.tls !== undefined && !parsed.redis.url.startsWith('rediss:')) {
+    say('redis.tls', 'needs a rediss:// address in redis.url');
+  }
+  return problems;
+}
+
+/** Key -> index of its first use. */
+function firstUse<Row, Key>(rows: readonly Row[], keyOf: (row: Row) => Key): ReadonlyMap<Key, number> {
+  const first = new Map<Key, number>();
+  rows.forEach((row, index) => {
+    if (!first.has(keyOf(row))) first.set(keyOf(row), index);
+  });
+  return first;
+}

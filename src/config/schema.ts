@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { channelSchema, policySchema } from './channel-schema.ts';
+import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
+import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
+
+const listener = (host: string, port: number) =>
+  z
+    .strictObject({
+      host: z.string().min(1).default(host),
+      port: wholeNumber(0, 65_535).default(port).describe('0: any free port, printed at start'),
+    })
+    .prefault({});
+
+function redisSchema(sources: SecretSources) {
+  const path = z.string().min(1);
+  return z
+    .strictObject({
+      url: z
+        .string()
+        .regex(
+          /^rediss?:\/\/(?![^/]*@)[^\s]+$/,
+          'must be redis://HOST:PORT or rediss://HOST:PORT, without password',
+        )
+        .optional()
+        .describe('A Redis or Valkey of your own; without it the daemon runs one itself'),
+      username: z.string().min(1).optional(),
+      password: secretReference(sources).optional(),
+      tls: z
+        .strictObject({
+          caFile: textFile(sources).optional(),
+          certFile: textFile(sources).optional(),
+          keyFile: textFile(sources).optional(),
+          serverName: z.string().min(1).optional(),
+        })
+        .optional()
+        .describe('For rediss:// with a private authority or a client certificate'),
+      durability: z
+        .enum(['always', 'everysec'])
+        .default('always')
+        .describe('always: a power cut loses nothing acknowledged; everysec: up to about a second'),
+      serverPath: path.optional().describe('The redis-server program to run; found on PATH when absent'),
+    })
+    .prefault({});
+}
+
+/** `channel:<id>`: a WMS channel owns the on-hand figure of the location. */
+const authority = z
+  .string()
+  .regex(/^(?:ledger|channel:[a-z0-9-]+)$/, 'must be ledger or channel:<id>')
+  .default('ledger');
+
+/**
+ * The whole configuration. Every object is strict: a misspelt key is a start error, never a silent default.
+ * `configuration.ts` adds what must hold between keys.
+ */
+export function configSchema(sources: SecretSources) {
+  return z.strictObject({
+    merchant: merchantId.describe('Short name; part of every Redis key'),
+    dataDir: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Relative to this file; .stockmesh/<merchant> when absent'),
+    allowLooseSecretFiles: z.boolean().default(false).describe('Accept secret files that others may read'),
+    redis: redisSchema(sources),
+    http: z
+      .strictObject({
+        public: listener('0.0.0.0', 8080).describe('Webhooks only'),
+        private: listener('127.0.0.1', 8081).describe('API, health, metrics'),
+        publicUrl: webOrigin
+          .optional()
+          .describe('How platforms reach the public listener; needed to subscribe'),
+      })
+      .prefault({}),
+    locations: z
+      .array(
+        z.strictObject({
+          id: locationId,
+          name: z.string().min(1).max(200).optional(),
+          authority,
+          pickLagMs: spanMs(0)
+            .default(0)
+            .describe('How long after a fulfilment the owner of the figure may still count the units'),
+        }),
+      )
+      .min(1)
+      .max(1_000)
+      .prefault([{ id: 'main' }]),
+    channels: z.array(channelSchema(sources)).max(100).default([]),
+    policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
+    limits: z
+      .strictObject({
+        maxBodyBytes: wholeNumber(1_024, 16_777_216).default(1_048_576).describe('Of a webhook'),
+        maxApiBodyBytes: wholeNumber(1_024, 16_777_216).default(262_144),
+        maxInboxJobs: wholeNumber(100, 10_000_000).default(100_000).describe('Above it webhooks get 503'),
+        inboxConcurrency: wholeNumber(1, 256).default(8),
+        maxHoldLines: wholeNumber(1, 1_000).default(200),
+        maxHoldTtlMs: spanMs(1_000, 86_400_000).default(3_600_000),
+      })
+      .prefault({}),
+    schedules: z
+      .strictObject({
+        redisCheckMs: spanMs(100, 3_600_000).default(10_000),
+        sweepMs: spanMs(10, 60_000).default(250),
+        subscriptionCheckMs: spanMs(1_000, 86_400_000).default(900_000),
+        accessCheckMs: spanMs(1_000, 86_400_000).default(300_000),
+        fullReadMs: spanMs(1_000, 7 * 86_400_000).default(21_600_000),
+      })
+      .prefault({}),
+    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+  });
+}
