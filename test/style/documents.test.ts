@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { errorCodes } from '../../src/domain/errors.ts';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
-import { readProjectFile, tableRows } from './source-tree.ts';
+import { listFiles, readProjectFile, tableRows } from './source-tree.ts';
 
 const errorsPage = readProjectFile('docs/errors.md');
 
@@ -33,4 +33,17 @@ test('docs/errors.md lists every exit code', () => {
     .filter(([exit]) => /^\d+$/.test(exit ?? ''))
     .map(([exit, name]) => [plain(name), Number(exit)]);
   expect(Object.fromEntries(documented)).toEqual(exitCodes);
+});
+
+test('docs/operations.md lists every metric the code declares, and no other', () => {
+  const declared = listFiles('src').flatMap((file) => {
+    const names = readProjectFile(file).matchAll(/\bname: ['"](stockmesh_[a-z0-9_]+)['"]/g);
+    return [...names].map(([, name]) => name ?? '');
+  });
+  const documented = tableRows(readProjectFile('docs/operations.md'), '## Metrics')
+    .map(([name]) => plain(name))
+    .filter((name) => name.startsWith('stockmesh_'));
+  expect(documented.toSorted()).toEqual(declared.toSorted());
+  // Prometheus's own rule: the unit is the last part of the name.
+  for (const name of declared) expect(name).not.toMatch(/_(?:ms|milliseconds|kb|minutes)(?:_total)?$/);
 });
