@@ -74,6 +74,79 @@ export const errorCodes = {
     retryable: false,
     exitCode: exitCodes.ledgerUnreadable,
   },
+  LEDGER_UNREACHABLE: {
+    message:
+      'The ledger did not answer {command} within {deadlineMs} ms; whether it was applied is unknown: {reason}',
+    retryable: true,
+  },
+  LEDGER_UNAVAILABLE: {
+    message: 'The ledger could not carry out {command} now and applied nothing: {reason}',
+    retryable: true,
+  },
+  LEDGER_FULL: {
+    message: 'The ledger has reached its memory limit and refused {command}; commits and releases still work',
+    retryable: true,
+  },
+  LEDGER_OVERLOADED: {
+    message: 'More than {limit} ledger calls are waiting; {command} was not sent',
+    retryable: true,
+  },
+  LEDGER_HALTED: {
+    message: 'The ledger is halted: {reason}. An operator must restore the entries or confirm their loss',
+    retryable: false,
+  },
+  LEDGER_QUANTITY_OVERFLOW: {
+    message: 'A quantity of {sku} would leave the exact range of whole numbers',
+    retryable: false,
+  },
+  LEDGER_REQUEST_INVALID: {
+    message: 'The ledger request is not valid: {problem}',
+    retryable: false,
+  },
+  LEDGER_SCRIPT_FAILED: {
+    message: 'The ledger script {command} failed and wrote nothing: {reason}',
+    retryable: false,
+  },
+  CONNECTOR_UNREACHABLE: {
+    message: '{platform} could not be asked ({operation}): {reason}',
+    retryable: true,
+  },
+  CONNECTOR_THROTTLED: {
+    message: '{platform} refuses {operation} for {waitMs} ms: its limit is used up',
+    retryable: true,
+  },
+  CONNECTOR_ACCESS_DENIED: {
+    message: '{platform} refused access ({operation}): {reason}. {remedy}',
+    retryable: false,
+  },
+  CONNECTOR_ANSWER_INVALID: {
+    message: '{platform} answered {operation} with something that cannot be read: {reason}',
+    retryable: true,
+  },
+  CONNECTOR_REQUEST_REFUSED: {
+    message: '{platform} refused {operation}: {reason}',
+    retryable: false,
+  },
+  CONNECTOR_FILTER_IGNORED: {
+    message: '{platform} ignored a filter of {operation}, so its answer means nothing: {reason}',
+    retryable: false,
+  },
+  CONNECTOR_KEY_MISMATCH: {
+    message: '{platform} knows the idempotency key of write {reference} with other rows',
+    retryable: false,
+  },
+  CONNECTOR_WALK_STUCK: {
+    message: '{platform} repeats a page of {operation}: {reason}',
+    retryable: true,
+  },
+  CONNECTOR_BULK_FAILED: {
+    message: '{platform} did not finish the bulk read: {reason}',
+    retryable: true,
+  },
+  CONNECTOR_LIMIT_WAIT: {
+    message: '{operation} would wait {waitMs} ms for its rate limit, {maxWaitMs} ms are allowed',
+    retryable: true,
+  },
 } as const satisfies Readonly<Record<string, ErrorCodeEntry>>;
 
 export type ErrorCode = keyof typeof errorCodes;

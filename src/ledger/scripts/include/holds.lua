@@ -1,0 +1,111 @@
+-- Holds: held -> committed | released | expired, exactly once. A record stays after the end until retention: it is the
+-- idempotency record of its own commands.
+local HOLD_PATTERN = '^' .. string.rep('([^\31]*)\31', 14) .. '(.*)$'
+local holds = {}
+local sweptHolds = 0
+
+local function parseHold(record)
+  local h = {}
+  h.state, h.deadline, h.createdAt, h.endedAt, h.fingerprint, h.agent, h.pool, h.settlesOn, h.channel, h.order,
+    h.extensions, h.seq, h.endSeq, h.endFingerprint, h.lines = string.match(record, HOLD_PATTERN)
+  h.deadline = tonumber(h.deadline)
+  return h
+end
+
+-- The hold as planned so far, or nothing.
+local function loadHold(id)
+  local h = holds[id]
+  if h then
+    return h
+  end
+  local record = redis.call('HGET', P .. 'holds', id)
+  if not record then
+    return nil
+  end
+  h = parseHold(record)
+  holds[id] = h
+  return h
+end
+
+local function packHold(h)
+  return h.state
+    .. US .. num(h.deadline)
+    .. US .. h.createdAt
+    .. US .. h.endedAt
+    .. US .. h.fingerprint
+    .. US .. h.agent
+    .. US .. h.pool
+    .. US .. h.settlesOn
+    .. US .. h.channel
+    .. US .. h.order
+    .. US .. h.extensions
+    .. US .. h.seq
+    .. US .. h.endSeq
+    .. US .. h.endFingerprint
+    .. US .. h.lines
+end
+
+local function packHoldLine(sku, location, units)
+  return sku .. GS .. location .. GS .. num(units)
+end
+
+-- Iterates sku, location, units (text) of a hold's lines.
+local function holdLines(lines)
+  return string.gmatch(lines, '([^\29\30]*)\29([^\29\30]*)\29([^\29\30]*)')
+end
+
+-- The hold's units of one line no longer settle on its channel (or do, with positive units).
+local function addSettling(s, location, settlesOn, units)
+  if settlesOn ~= '' then
+    local name = 's:' .. settlesOn .. US .. location
+    local left = toNumber(skuField(s, name)) + units
+    setSkuField(s, name, left > 0 and num(left) or '')
+  end
+end
+
+-- Plans the return of held units of one line by `code` (released or expired).
+local function giveBack(code, id, h, s, location, units, actor)
+  append(code, s, location, units, 0, 0, -units, '', id, '', '', actor, '')
+  addSettling(s, location, h.settlesOn, -units)
+  if h.pool ~= '' then
+    addToCounter('pools', h.pool .. US .. s.sku, -units)
+  end
+  if h.agent ~= '' then
+    addToCounter('agents', h.agent .. US .. s.sku, -units)
+  end
+end
+
+-- Plans the end of a hold: its record, and its move from `due` to `done`.
+local function endHold(id, h, state)
+  h.state = state
+  h.endedAt = num(nowMs)
+  h.endSeq = num(seq)
+  write('HSET', P .. 'holds', id, packHold(h))
+  write('ZREM', P .. 'due', id)
+  write('ZADD', P .. 'done', num(nowMs), id)
+end
+
+local function expireHold(id, h)
+  for sku, location, units in holdLines(h.lines) do
+    giveBack('y', id, h, loadSku(sku, location), location, tonumber(units), '')
+  end
+  endHold(id, h, 'X')
+end
+
+-- Plans the expiry of at most `limit` due holds, oldest deadline first. Returns how many were due.
+-- Planned removals are still in the set, hence the offset.
+local function sweepDue(limit)
+  local ids =
+    redis.call('ZRANGE', P .. 'due', '-inf', num(nowMs), 'BYSCORE', 'LIMIT', num(sweptHolds), num(limit))
+  for i = 1, #ids do
+    local h = loadHold(ids[i])
+    if h and h.state == 'H' then
+      expireHold(ids[i], h)
+    elseif not h then
+      -- A deadline without a hold can only come from outside; it must not stand in the way of the others.
+      write('ZREM', P .. 'due', ids[i])
+    end
+  end
+  sweptHolds = sweptHolds + #ids
+  return #ids
+end
