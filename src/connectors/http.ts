@@ -1,0 +1,144 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import { type AxiosInstance, create, isAxiosError } from 'axios';
+import { StockmeshError } from '../domain/errors.ts';
+
+/**
+ * HTTP for connectors. Every request ends within its time, no answer is read past its size, redirects are never
+ * followed (they would carry credentials to wherever the answer points), and what is thrown has lost the request:
+ * an axios error holds the headers and the body it sent, tokens included.
+ */
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  /** Names the request in errors. */
+  readonly operation: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: string | Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+export interface HttpStream {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** At most `maxStreamBytes`; must be read to its end or destroyed. */
+  readonly body: Readable;
+}
+
+export interface HttpClientOptions {
+  readonly platform: string;
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+  readonly maxSockets?: number | undefined;
+}
+
+export interface HttpClient {
+  /** Any status is an answer. Throws CONNECTOR_UNREACHABLE when there is none. */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  /** The body as it comes; its time is bounded by `signal` alone. */
+  stream(request: HttpRequest): Promise<HttpStream>;
+  close(): void;
+}
+
+/** Failures from before the first byte was sent: nothing can have been applied. */
+const notSentCodes = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+export function isNeverSent(code: string | undefined): boolean {
+  return code !== undefined && notSentCodes.has(code);
+}
+
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const agentOptions = { keepAlive: true, maxSockets: options.maxSockets ?? 16, maxFreeSockets: 4 };
+  const httpAgent = new HttpAgent(agentOptions);
+  const httpsAgent = new HttpsAgent(agentOptions);
+  const client = create({
+    httpAgent,
+    httpsAgent,
+    timeout: options.timeoutMs,
+    maxRedirects: 0,
+    maxContentLength: options.maxBodyBytes,
+    maxBodyLength: options.maxBodyBytes,
+    // The environment's proxy variables would send tokens through whatever they name.
+    proxy: false,
+    validateStatus: () => true,
+    transformRequest: [],
+    transformResponse: [],
+  });
+  return {
+    async send(request) {
+      // axios's own time-out does not cover a connection that is never accepted.
+      const deadline = AbortSignal.timeout(options.timeoutMs);
+      const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal]);
+      const answer = await perform(client, options.platform, request, 'arraybuffer', signal);
+      return { ...answer, body: new Uint8Array(answer.data as ArrayBuffer) };
+    },
+    async stream(request) {
+      const answer = await perform(client, options.platform, request, 'stream', request.signal);
+      return { ...answer, body: answer.data as Readable };
+    },
+    close() {
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    },
+  };
+}
+
+async function perform(
+  client: AxiosInstance,
+  platform: string,
+  request: HttpRequest,
+  responseType: 'arraybuffer' | 'stream',
+  signal: AbortSignal | undefined,
+): Promise<{ status: number; headers: Record<string, string>; data: unknown }> {
+  try {
+    const response = await client.request<unknown>({
+      method: request.method,
+      url: request.url,
+      responseType,
+      // A stream's reader counts for itself.
+      ...(responseType === 'stream' ? { maxContentLength: Number.POSITIVE_INFINITY } : {}),
+      ...(request.headers === undefined ? {} : { headers: { ...request.headers } }),
+      ...(request.body === undefined ? {} : { data: request.body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(response.headers)) {
+      if (value !== undefined && value !== null) headers[name.toLowerCase()] = String(value);
+    }
+    return { status: response.status, headers, data: response.data };
+  } catch (error) {
+    throw unreachable(platform, request.operation, error);
+  }
+}
+
+/** No `cause`: it would bring the request, and its credentials, back. */
+function unreachable(platform: string, operation: string, error: unknown): StockmeshError {
+  const code = isAxiosError(error) ? error.code : undefined;
+  const reason = code ?? (error instanceof Error ? error.name : 'unknown failure');
+  return new StockmeshError('CONNECTOR_UNREACHABLE', {
+    platform,
+    operation,
+    reason,
+    isSent: !isNeverSent(code),
+  });
+}
