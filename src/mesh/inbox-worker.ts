@@ -88,7 +88,7 @@ export class InboxWorker {
       maxStalledCount: maxDeaths * 2,
       drainDelay: 2,
     });
-    worker.on('error', (error) => log.warn({ error }, 'inbox worker'));
+    worker.on('error', (error) => log.warn({ err: error }, 'inbox worker'));
     worker.on('stalled', (jobId) => {
       this.#options.observe({ kind: 'stalled' });
       log.warn({ jobId }, 'a delivery was left by a dead or blocked worker and starts again');
@@ -185,7 +185,7 @@ export class InboxWorker {
         await this.#park(job, job.failedReason);
       }
     } catch (error) {
-      this.#options.log.warn({ error }, 'failed deliveries could not be listed');
+      this.#options.log.warn({ err: error }, 'failed deliveries could not be listed');
     }
   }
 }

@@ -104,7 +104,7 @@ export class Inbox {
         stackTraceLimit: 3,
       },
     });
-    this.#queue.on('error', (error) => options.log.warn({ error }, 'inbox queue'));
+    this.#queue.on('error', (error) => options.log.warn({ err: error }, 'inbox queue'));
   }
 
   async start(): Promise<void> {
@@ -155,7 +155,7 @@ export class Inbox {
     try {
       return await Promise.race([adding, late]);
     } catch (error) {
-      this.#options.log.warn({ error, channel: delivery.channel }, 'the inbox did not take a delivery');
+      this.#options.log.warn({ err: error, channel: delivery.channel }, 'the inbox did not take a delivery');
       return { kind: 'unavailable', retryAfterS: 2 };
     } finally {
       clearTimeout(timer);
@@ -219,7 +219,7 @@ export class Inbox {
     try {
       await this.#queue.add('canary', { c: '', i: '', t: '', at: 0, h: {}, b: '' }, { attempts: 1 });
     } catch (error) {
-      this.#options.log.warn({ error }, 'canary job');
+      this.#options.log.warn({ err: error }, 'canary job');
     }
   }
 }

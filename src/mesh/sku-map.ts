@@ -12,6 +12,12 @@ export interface MappedListing {
   /** Our locations whose stock this listing shows, in the channel's order; empty: stock of somebody else. */
   readonly locations: readonly LocationId[];
   readonly problems: readonly ListingProblem[];
+  /**
+   * Platform clock, ms: when the listing was first read. Orders placed before are inside the figure read then
+   * (`openingUnits`), so they are adopted instead of counted.
+   */
+  readonly baselineAtMs: number;
+  readonly openingUnits: number | null;
 }
 
 /** A listing that cannot be tied to a SKU, and why. */
@@ -26,6 +32,8 @@ export type LineResolution =
       readonly sku: Sku;
       /** Absent: the platform took from no listing of ours. */
       readonly listingId: ListingId | undefined;
+      /** First reading of that listing, platform clock. */
+      readonly baselineAtMs: number | undefined;
       /** `false`: the line could have been taken from several listings of its item. */
       readonly listingIsKnown: boolean;
       /** The item itself is not in the map: only its SKU text is. */
@@ -147,6 +155,7 @@ export class SkuMap {
       kind: 'mapped',
       sku: chosen.sku,
       listingId: chosen.listingId,
+      baselineAtMs: chosen.baselineAtMs,
       listingIsKnown: named.length === 1 || ofItem.length === 1,
       needsDiscovery: false,
     };
@@ -164,6 +173,7 @@ export class SkuMap {
       kind: 'mapped',
       sku: sku.value,
       listingId: undefined,
+      baselineAtMs: undefined,
       listingIsKnown: line.itemId === null,
       needsDiscovery: line.itemId !== null,
     };
@@ -172,6 +182,7 @@ export class SkuMap {
   #map(found: PlatformListing): MappedListing | UnmappedListing {
     const listingId = parseListingId(found.ref.key);
     if (listingId.kind === 'bad') return { ref: found.ref, reason: listingId.reason };
+    const known = this.#byListing.get(listingId.value);
     const sku = parseSku(this.settings.aliases.get(found.sku) ?? found.sku);
     if (sku.kind === 'bad') return { ref: found.ref, reason: sku.reason };
     return {
@@ -181,6 +192,8 @@ export class SkuMap {
       sku: sku.value,
       locations: locationsAt(this.settings, found.ref.locationId).map((place) => place.location),
       problems: found.problems,
+      baselineAtMs: known?.baselineAtMs ?? found.readAtMs,
+      openingUnits: known === undefined ? found.value : known.openingUnits,
     };
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { PlatformLine, PlatformListing } from '../../src/connectors/connector.ts';
-import type { ChannelId, LocationId, Sku } from '../../src/domain/ids.ts';
+import type { ChannelId, ListingId, LocationId, Sku } from '../../src/domain/ids.ts';
 import { noUnits } from '../../src/domain/order.ts';
 import type { ChannelSettings } from '../../src/mesh/channel.ts';
 import { SkuMap, isWritable } from '../../src/mesh/sku-map.ts';
@@ -90,6 +90,7 @@ test('a deleted item is found by its SKU text and touches no listing', () => {
     kind: 'mapped',
     sku: 'A',
     listingId: undefined,
+    baselineAtMs: undefined,
     listingIsKnown: true,
     needsDiscovery: false,
   });
@@ -103,6 +104,14 @@ test('learning tells what is new, follows a renamed SKU and an alias', () => {
   expect(map.learn([listing('i1', 'L1', 'OLD-1')]).newSkus).toEqual(['NEW-1']);
   expect(map.ofSku('A' as Sku).map((found) => found.listingId)).toEqual(['i1@L2']);
   expect(map.ofSku('NEW-1' as Sku)).toHaveLength(1);
+});
+
+test('the first reading of a listing stays its baseline', () => {
+  const map = new SkuMap(settings);
+  map.learn([listing('i1', 'L1', 'A', { value: 7, readAtMs: 100 })]);
+  map.learn([listing('i1', 'L1', 'A', { value: 5, readAtMs: 200, problems: ['inactive'] })]);
+  expect(map.listing('i1@L1' as ListingId)).toMatchObject({ baselineAtMs: 100, openingUnits: 7 });
+  expect(map.resolve(line({ itemId: 'i1' }))).toMatchObject({ baselineAtMs: 100 });
 });
 
 test('two items with one SKU count for orders and are not written', () => {

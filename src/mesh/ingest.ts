@@ -1,0 +1,214 @@
+import type { Logger } from 'pino';
+import type { Connector, ParkedRow, PlatformOrder } from '../connectors/connector.ts';
+import { StockmeshError } from '../domain/errors.ts';
+import type { ChannelId } from '../domain/ids.ts';
+import type { LineSnapshot } from '../domain/order.ts';
+import type { Ledger, MeshState, OrderRouting } from '../ledger/contract.ts';
+import { failpoint } from '../telemetry/failpoint.ts';
+import { routingOf } from './channel.ts';
+import type { Delivery } from './inbox-job.ts';
+import { readOrder } from './line-snapshots.ts';
+import type { AppliedOrders, OrderSink } from './order-sink.ts';
+import { allParked, parkedEntry, parkedOrderOf, parkedRowId } from './parked-rows.ts';
+import type { SkuMap } from './sku-map.ts';
+
+export interface IngestChannel {
+  readonly connector: Connector;
+  readonly map: SkuMap;
+}
+
+/** What a delivery may set off besides orders. None of these waits for its work. */
+export interface IngestSignals {
+  /** Levels of these items changed: read, do not believe. */
+  levelsChanged(channel: ChannelId, itemIds: readonly string[]): void;
+  /** The listing map is out of date; empty: it is not known where. */
+  listingsChanged(channel: ChannelId, itemIds: readonly string[]): void;
+  accessLost(channel: ChannelId, reason: string): void;
+  parked(channel: ChannelId, row: ParkedRow): void;
+}
+
+export interface IngestOptions {
+  readonly ledger: Pick<Ledger, 'applyOrder' | 'nowMs'>;
+  readonly mesh: Pick<MeshState, 'park' | 'unpark' | 'parked'>;
+  readonly channels: ReadonlyMap<ChannelId, IngestChannel>;
+  readonly signals: IngestSignals;
+  readonly log: Logger;
+}
+
+const ordersAtOnce = 16;
+
+/**
+ * From what a platform says to what the ledger does. Every order line ends applied, parked with a reason, or known to be
+ * somebody else's stock; all of it may be repeated, because the applied state of the line is its idempotency.
+ */
+export class Ingest implements OrderSink {
+  readonly #options: IngestOptions;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+  }
+
+  /** Throws when the platform or the ledger cannot be asked: the inbox tries again, and the poll stands behind it. */
+  async handleDelivery(delivery: Delivery, signal: AbortSignal): Promise<void> {
+    const { channel } = delivery;
+    const { connector } = this.#channel(channel);
+    const parsed = connector.parseWebhook(Buffer.from(delivery.body), delivery.headers);
+    await this.parkRows(channel, parsed.parked);
+    // An absent line changes nothing, so what a cut list does show may be applied before the whole is fetched.
+    await this.applyPlatformOrders(channel, parsed.orders, 'push', delivery.receivedAtMs);
+    await failpoint('ledger-applied');
+    const cut = parsed.orders.filter((order) => order.isPartial).map((order) => order.orderId);
+    await this.fetchOrders(channel, [...new Set([...parsed.orderHints, ...cut])], signal);
+    const { signals } = this.#options;
+    if (parsed.levelHints.length > 0) signals.levelsChanged(channel, parsed.levelHints);
+    if (parsed.listingHints.length > 0) signals.listingsChanged(channel, parsed.listingHints);
+    if (parsed.accessLost !== undefined) signals.accessLost(channel, parsed.accessLost);
+  }
+
+  /** Asks the platform for whole orders and applies them. */
+  async fetchOrders(
+    channel: ChannelId,
+    orderIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<AppliedOrders> {
+    const { connector } = this.#channel(channel);
+    const batchSize = Math.max(1, connector.capabilities.fetchOrdersBatchSize);
+    const total = { orders: 0, movements: 0, parked: 0 };
+    for (let start = 0; start < orderIds.length; start += batchSize) {
+      const beganAtMs = this.#options.ledger.nowMs();
+      const fetched = await connector.fetchOrders(orderIds.slice(start, start + batchSize), signal);
+      await this.parkRows(channel, fetched.parked);
+      const applied = await this.applyPlatformOrders(channel, fetched.orders, 'fetch', beganAtMs);
+      total.orders += applied.orders;
+      total.movements += applied.movements;
+      total.parked += applied.parked + fetched.parked.length;
+    }
+    return total;
+  }
+
+  async applyPlatformOrders(
+    channel: ChannelId,
+    orders: readonly PlatformOrder[],
+    source: 'fetch' | 'push',
+    beganAtMs: number,
+  ): Promise<AppliedOrders> {
+    const total = { orders: 0, movements: 0, parked: 0 };
+    const unknownItems = new Set<string>();
+    for (let start = 0; start < orders.length; start += ordersAtOnce) {
+      const results = await Promise.all(
+        orders
+          .slice(start, start + ordersAtOnce)
+          .map((order) => this.#applyOne(channel, order, source, beganAtMs, unknownItems)),
+      );
+      for (const result of results) {
+        total.orders++;
+        total.movements += result.movements;
+        total.parked += result.parked;
+      }
+    }
+    if (unknownItems.size > 0) this.#options.signals.listingsChanged(channel, [...unknownItems]);
+    return total;
+  }
+
+  async parkRows(channel: ChannelId, rows: readonly ParkedRow[]): Promise<void> {
+    for (const row of rows) {
+      this.#options.log.warn(
+        { channel, what: row.what, reference: row.reference, reason: row.reason },
+        'parked, see GET /parked',
+      );
+      this.#options.signals.parked(channel, row);
+      await this.#options.mesh.park(parkedEntry(channel, row));
+    }
+  }
+
+  /**
+   * Tries parked orders again, whole and freshly fetched. `concerns` says which: those that wait for a SKU or an item
+   * that has become known, or all of them after the configuration changed.
+   */
+  async replayParked(
+    channel: ChannelId,
+    concerns: (waiting: { readonly sku: string; readonly item: string }) => boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly tried: number; readonly released: number }> {
+    const waiting = new Map<string, string[]>();
+    for await (const entry of allParked(this.#options.mesh)) {
+      if (entry.channel !== channel) continue;
+      const order = parkedOrderOf(entry);
+      if (order === undefined || !concerns({ sku: order.sku ?? '', item: order.item ?? '' })) continue;
+      waiting.set(order.order, [...(waiting.get(order.order) ?? []), entry.id]);
+    }
+    let released = 0;
+    const { connector } = this.#channel(channel);
+    const batchSize = Math.max(1, connector.capabilities.fetchOrdersBatchSize);
+    const orderIds = [...waiting.keys()];
+    for (let start = 0; start < orderIds.length; start += batchSize) {
+      const batch = orderIds.slice(start, start + batchSize);
+      const beganAtMs = this.#options.ledger.nowMs();
+      const fetched = await connector.fetchOrders(batch, signal);
+      const stillParked = new Set(fetched.parked.map((row) => parkedRowId(channel, row)));
+      await this.parkRows(channel, fetched.parked);
+      for (const order of fetched.orders) {
+        const result = await this.#applyOne(channel, order, 'fetch', beganAtMs, new Set());
+        for (const id of result.parkedIds) stillParked.add(id);
+        for (const id of waiting.get(order.orderId) ?? []) {
+          if (stillParked.has(id)) continue;
+          await this.#options.mesh.unpark(id);
+          released++;
+        }
+      }
+    }
+    if (released > 0) this.#options.log.info({ channel, released }, 'parked rows were applied');
+    return { tried: orderIds.length, released };
+  }
+
+  async #applyOne(
+    channel: ChannelId,
+    order: PlatformOrder,
+    source: 'fetch' | 'push',
+    beganAtMs: number,
+    unknownItems: Set<string>,
+  ): Promise<{ movements: number; parked: number; parkedIds: readonly string[] }> {
+    const { connector, map } = this.#channel(channel);
+    const read = readOrder(order, map);
+    for (const itemId of read.unknownItems) unknownItems.add(itemId);
+    if (read.foreignLines > 0) {
+      this.#options.log.debug(
+        { channel, order: order.orderId, lines: read.foreignLines },
+        'lines of foreign stock',
+      );
+    }
+    const parked = [...read.parked];
+    const routing = routingOf(
+      map.settings,
+      connector.capabilities.writes === 'delta' ? 'delta' : 'absolute',
+      channel,
+    );
+    let movements = 0;
+    const apply = async (lines: readonly LineSnapshot[], adopt: OrderRouting['adopt']): Promise<void> => {
+      if (lines.length === 0) return;
+      const { orderId, placedAtMs, changedAtMs } = order;
+      try {
+        const applied = await this.#options.ledger.applyOrder(
+          { channel, orderId, placedAtMs, changedAtMs, source, beganAtMs, lines },
+          { ...routing, adopt },
+        );
+        movements += applied.movements;
+      } catch (error) {
+        // Of all the ledger refuses only this one is the order's own fault; the rest is tried again.
+        if (!(error instanceof StockmeshError) || error.code !== 'LEDGER_QUANTITY_OVERFLOW') throw error;
+        const content = JSON.stringify({ order: orderId, lines: lines.length });
+        parked.push({ what: 'order', reference: orderId, reason: error.message, content });
+      }
+    };
+    await apply(read.lines, undefined);
+    await apply(read.adopted, map.settings.openingFigure);
+    await this.parkRows(channel, parked);
+    return { movements, parked: parked.length, parkedIds: parked.map((row) => parkedRowId(channel, row)) };
+  }
+
+  #channel(channel: ChannelId): IngestChannel {
+    const found = this.#options.channels.get(channel);
+    if (found === undefined) throw new Error(`the channel ${channel} is not configured`);
+    return found;
+  }
+}

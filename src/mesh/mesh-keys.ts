@@ -1,0 +1,26 @@
+import type { ChannelId } from '../domain/ids.ts';
+import type { LedgerKeys } from '../ledger/keys.ts';
+
+/** The Redis keys that only the mesh reads and writes (docs/ledger.md lists them with the others). */
+export interface MeshKeys {
+  /** BullMQ's `prefix`. */
+  readonly queuePrefix: string;
+  readonly seenDeliveries: string;
+  readonly channelStates: string;
+  listingMap(channel: ChannelId): string;
+  token(channel: ChannelId, name: string): string;
+  tokenLock(channel: ChannelId, name: string): string;
+  limit(channel: ChannelId, operation: string): string;
+}
+
+export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
+  return {
+    queuePrefix: `${prefix}bull`,
+    seenDeliveries: `${prefix}seen`,
+    channelStates: `${prefix}channels`,
+    listingMap: (channel) => `${prefix}map:${channel}`,
+    token: (channel, name) => `${prefix}token:${channel}:${name}`,
+    tokenLock: (channel, name) => `${prefix}tokenLock:${channel}:${name}`,
+    limit: (channel, operation) => `${prefix}limit:${channel}:${operation}`,
+  };
+}
