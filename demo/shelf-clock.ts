@@ -32,10 +32,10 @@ export class ShelfClock {
     const key = `${shop} ${sku}`;
     const lowered = (this.#lowered.get(key) ?? 0) - delta;
     this.#lowered.set(key, lowered);
-    const queue = this.#waiting.get(key);
-    while (queue?.[0] !== undefined && queue[0].total <= lowered) {
-      this.#timesMs.push(Math.max(0, atMs - queue[0].soldAtMs));
-      queue.shift();
+    const queue = this.#waiting.get(key) ?? [];
+    const arrived = queue.findIndex((sale) => sale.total > lowered);
+    for (const sale of queue.splice(0, arrived === -1 ? queue.length : arrived)) {
+      this.#timesMs.push(Math.max(0, atMs - sale.soldAtMs));
     }
   }
 
