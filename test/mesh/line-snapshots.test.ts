@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PlatformLine, PlatformOrder } from '../../src/connectors/connector.ts';
 import type { ChannelId, LocationId, Sku } from '../../src/domain/ids.ts';
