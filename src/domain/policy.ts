@@ -1,0 +1,83 @@
+import type { LocationId } from './ids.ts';
+import { type Level, availableOf } from './movement.ts';
+
+/** How much of the stock a channel may show. All numbers are whole units. */
+export interface ChannelPolicy {
+  /** 0 to 100; rounds down. */
+  readonly sharePercent: number;
+  readonly bufferUnits: number;
+  readonly capUnits?: number | undefined;
+  /** At or below this many the listing shows 0. */
+  readonly endWhenUnits?: number | undefined;
+  /** Units that may be sold beyond what is there: a merchant's explicit choice. */
+  readonly oversellUnits: number;
+}
+
+export const showEverything: ChannelPolicy = { sharePercent: 100, bufferUnits: 0, oversellUnits: 0 };
+
+export interface PolicyLocation {
+  readonly location: LocationId;
+  readonly level: Level;
+  /** Reserved units that will be bought on this very channel: its own number must not hide them. */
+  readonly settlesHere: number;
+}
+
+export type PolicyRule =
+  | 'sum'
+  | 'oversell-allowance'
+  | 'not-below-zero'
+  | 'share'
+  | 'buffer'
+  | 'stale-buffer'
+  | 'cap'
+  | 'end-when';
+
+/** One line of the explanation: what the rule was given by configuration and what came out. */
+export interface PolicyStep {
+  readonly rule: PolicyRule;
+  readonly setting: number;
+  readonly units: number;
+}
+
+export interface Target {
+  readonly units: number;
+  readonly steps: readonly PolicyStep[];
+}
+
+/**
+ * What a listing ought to show. `locations` are only those that the channel sells from (never stock the platform keeps
+ * itself); `staleBufferUnits` is held back while what we know of the channel is old. A rule without effect is left out
+ * of the steps, except the sum and the floor, which are always told.
+ */
+export function targetOf(
+  policy: ChannelPolicy,
+  locations: readonly PolicyLocation[],
+  staleBufferUnits = 0,
+): Target {
+  const steps: PolicyStep[] = [];
+  let units = 0;
+  const step = (rule: PolicyRule, setting: number, after: number, isAlwaysTold = false) => {
+    if (after !== units || isAlwaysTold) steps.push({ rule, setting, units: after });
+    units = after;
+  };
+
+  let sum = 0;
+  for (const { level, settlesHere } of locations) sum += availableOf(level) + settlesHere;
+  step('sum', locations.length, sum, true);
+  step('oversell-allowance', policy.oversellUnits, units + policy.oversellUnits);
+  // After the sum: a location that owes units takes them from the others.
+  step('not-below-zero', 0, Math.max(0, units), true);
+  step('share', policy.sharePercent, percentOf(units, policy.sharePercent));
+  step('buffer', policy.bufferUnits, Math.max(0, units - policy.bufferUnits));
+  step('stale-buffer', staleBufferUnits, Math.max(0, units - staleBufferUnits));
+  if (policy.capUnits !== undefined) step('cap', policy.capUnits, Math.min(units, policy.capUnits));
+  if (policy.endWhenUnits !== undefined && units <= policy.endWhenUnits)
+    step('end-when', policy.endWhenUnits, 0);
+  return { units, steps };
+}
+
+/** Exact over the whole range of quantities, where `units * percent` would leave the safe integers. */
+function percentOf(units: number, percent: number): number {
+  const rest = units % 100;
+  return ((units - rest) / 100) * percent + Math.floor((rest * percent) / 100);
+}

@@ -1,0 +1,168 @@
+import { baseFrom, beliefOf, ordersAround, settledBeliefOf } from './belief.ts';
+import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
+import type { PublishDecision, Settled, StockReading, WriteOutcome } from './publish.ts';
+
+/**
+ * Platforms with relative writes, idempotency keys and compare-and-set (Shopify). Lowerings are plain deltas, which
+ * commute with sales we have not seen; a raise is a delta on condition that the platform shows what we believe, so it
+ * can never put back a sale we have not seen. A level read moves the base only where there is none to trust.
+ */
+
+const readsForVerdict = 3;
+
+export function decideDelta(state: ListingState, target: number): PublishDecision {
+  const wanted = Math.max(0, target);
+  const belief = beliefOf(state);
+  if (state.base === undefined || belief === undefined) return { kind: 'read-first', notBeforeMs: 0 };
+  // A repair replaces the base, so nothing may be reckoned from the base until its outcome is known.
+  if (state.openWrites.some((write) => write.kind !== 'delta')) return { kind: 'wait', reason: 'write-open' };
+
+  if (wanted < belief) {
+    if (state.openWrites.length >= maxOpenWrites) return { kind: 'wait', reason: 'too-many-open-writes' };
+    return { kind: 'lower', from: belief, to: wanted };
+  }
+  // A negative shelf sells nothing: bringing it to zero would be a needless write.
+  const isRaise = wanted > Math.max(0, belief);
+  const isQuiet = state.openWrites.length === 0;
+  if (state.suspect) {
+    return isQuiet ? { kind: 'read-first', notBeforeMs: 0 } : { kind: 'wait', reason: 'write-open' };
+  }
+  if (state.residue !== undefined) {
+    if (!isQuiet) return { kind: 'wait', reason: 'write-open' };
+    if (!state.residue.pulled || !state.base.settled) return { kind: 'wait', reason: 'orders-not-pulled' };
+    if (state.residue.reads < readsForVerdict) return { kind: 'read-first', notBeforeMs: 0 };
+    return { kind: 'edited', from: belief + state.residue.units, to: wanted };
+  }
+  if (!isRaise) return { kind: 'none' };
+  if (!isQuiet) return { kind: 'wait', reason: 'write-open' };
+  if (!state.base.settled) return { kind: 'wait', reason: 'orders-not-pulled' };
+  return { kind: 'raise', from: belief, to: wanted };
+}
+
+/** Past the platform's key window a repeat would be a new write. */
+export function mayRepeat(sentAtMs: number, nowMs: number, times: PublishTimes): boolean {
+  return nowMs + times.skewMs < sentAtMs + times.idempotencyWindowMs;
+}
+
+/** `key-spent` is also what a caller says of a record that may not be repeated any more. */
+export function settleDelta(
+  state: ListingState,
+  writeId: string,
+  outcome: WriteOutcome,
+  times: PublishTimes,
+  nowMs: number,
+): Settled {
+  const write = state.openWrites.find((open) => open.writeId === writeId);
+  if (write === undefined) return { next: state, record: 'close', step: 'decide-again' };
+  const openWrites = state.openWrites.filter((open) => open !== write);
+  const without: ListingState = { ...state, openWrites };
+
+  switch (outcome.kind) {
+    case 'confirmed':
+      return { next: confirmed(without, write, times), record: 'close', step: 'decide-again' };
+    case 'stale':
+      // The platform's number contains something we have not seen. It says nothing about what: the base stays.
+      return {
+        next: { ...without, residue: { units: 0, reads: 0, readAtMs: nowMs, pulled: false } },
+        record: 'close',
+        step: 'pull-orders',
+      };
+    case 'rejected':
+      return { next: without, record: 'close', step: outcome.isPermanent === true ? 'park' : 'decide-again' };
+    case 'not-applied':
+      return { next: without, record: 'close', step: 'decide-again' };
+    case 'accepted':
+    case 'unknown':
+      return {
+        next: { ...state, openWrites: [...openWrites, { ...write, outcome: 'unknown' }] },
+        record: 'keep',
+        step: 'repeat-same-key',
+      };
+    case 'key-spent':
+      break;
+  }
+  return { next: givenUp(without, write, nowMs), record: 'close', step: 'read' };
+}
+
+function confirmed(without: ListingState, write: OpenWrite, times: PublishTimes): ListingState {
+  if (without.base === undefined) return without;
+  if (write.kind === 'delta') {
+    const base = { ...without.base, value: without.base.value + write.to - write.from };
+    return { ...without, base };
+  }
+  // The compare-and-set proves that nothing happened between the read and the write. Orders seen since the claim are
+  // dated: those placed before it were in the value that was replaced.
+  return {
+    ...without,
+    base: baseFrom(without, write.to, write.sentAtMs, times.skewMs, true),
+    residue: undefined,
+  };
+}
+
+/**
+ * Nobody will ever tell what became of this write. Until a new base is read the listing counts as showing the higher
+ * number, so that lowerings go far enough.
+ */
+function givenUp(without: ListingState, write: OpenWrite, nowMs: number): ListingState {
+  const suspected: ListingState = { ...without, suspect: true, suspectAtMs: nowMs, residue: undefined };
+  if (without.base === undefined) return suspected;
+  const settled = settledBeliefOf(without.base, without.taken);
+  const change = write.kind === 'delta' ? write.to - write.from : write.to - settled;
+  const value = without.base.value + Math.max(0, change);
+  return { ...suspected, base: { ...without.base, value, settled: false } };
+}
+
+export type DeltaReading =
+  /** Taken while a write of ours was under way: it cannot be told which side of it the number is. */
+  | { readonly kind: 'discarded' }
+  | { readonly kind: 'new-base'; readonly next: ListingState }
+  | { readonly kind: 'agrees' | 'differs' | 'inconclusive'; readonly next: ListingState };
+
+/**
+ * A level read (doorbell, reconciliation, or asked for by `read-first`). `state` is the listing as it is now; the caller
+ * makes sure that no write was claimed or settled since the read was sent (the version has not moved).
+ */
+export function readDelta(state: ListingState, reading: StockReading, times: PublishTimes): DeltaReading {
+  if (state.openWrites.length > 0) return { kind: 'discarded' };
+  const asOfMs = reading.startedAtMs - times.readLagMs;
+  if (state.base === undefined || state.suspect) {
+    const base = baseFrom(state, reading.value, asOfMs, times.skewMs, false);
+    return {
+      kind: 'new-base',
+      next: { ...state, base, suspect: false, suspectAtMs: undefined, residue: undefined },
+    };
+  }
+  const around = ordersAround(state, asOfMs, times.skewMs);
+  const expected = settledBeliefOf(state.base, state.taken) + around.after;
+  if (reading.value === expected) return { kind: 'agrees', next: { ...state, residue: undefined } };
+  const isExplicable =
+    reading.value <= expected + around.undecidedSold && reading.value >= expected - around.undecidedGivenBack;
+  if (isExplicable) return { kind: 'inconclusive', next: state };
+
+  const units = reading.value - expected;
+  const known = state.residue;
+  const isSame = known !== undefined && known.reads > 0 && known.units === units;
+  // Two reads with no pull between them are one piece of evidence.
+  if (isSame && !known.pulled) return { kind: 'differs', next: state };
+  const reads = isSame ? known.reads + 1 : 1;
+  const residue = { units, reads, readAtMs: reading.startedAtMs, pulled: false };
+  return { kind: 'differs', next: { ...state, residue } };
+}
+
+/**
+ * A pull of orders has been completed *and applied*. It speaks for a read only when it began later than the read by more
+ * than the time an order may be missing from the platform's index; for a refused precondition any later pull will do,
+ * because a read follows.
+ */
+export function pulledDelta(state: ListingState, pullBeganAtMs: number, times: PublishTimes): ListingState {
+  let next = state;
+  const beyondIndexMs = pullBeganAtMs - times.orderIndexLagMs - times.skewMs;
+  if (next.base !== undefined && !next.base.settled && beyondIndexMs > next.base.asOfMs + times.readLagMs)
+    next = { ...next, base: { ...next.base, settled: true } };
+  const residue = next.residue;
+  if (residue !== undefined && !residue.pulled) {
+    const speaksFor = residue.reads === 0 ? pullBeganAtMs : beyondIndexMs;
+    if (speaksFor > residue.readAtMs) next = { ...next, residue: { ...residue, pulled: true } };
+  }
+  return next;
+}

@@ -1,0 +1,30 @@
+/** What decides which of the pending listings is written first. */
+export interface Urgency {
+  readonly target: number;
+  /** What the listing shows by our belief; undefined when it was never read. */
+  readonly belief: number | undefined;
+  /** Units sold per hour, lately. */
+  readonly unitsPerHour: number;
+  /** How long a write takes to show on this channel. */
+  readonly lagMs: number;
+  /** Sequence of the change that made it pending. */
+  readonly seq: number;
+}
+
+/**
+ * Sorting order of pending listings: sold out but still on the shelf first, then other lowerings by the chance to sell
+ * what is not there while the write travels (velocity x lag / stock), then the rest; equals in order of their change.
+ */
+export function compareUrgency(left: Urgency, right: Urgency): number {
+  return rankOf(left) - rankOf(right) || riskOf(right) - riskOf(left) || left.seq - right.seq;
+}
+
+function rankOf({ target, belief }: Urgency): number {
+  const isLowering = belief === undefined || target < belief;
+  if (isLowering && target <= 0) return 0;
+  return isLowering ? 1 : 2;
+}
+
+function riskOf({ target, unitsPerHour, lagMs }: Urgency): number {
+  return (unitsPerHour * lagMs) / Math.max(1, target);
+}
