@@ -134,7 +134,7 @@ export class ScriptCaller {
         this.#dropSilentConnection(sentAt);
         continue;
       }
-      sent.splice(answer.index, 1);
+      void sent.splice(answer.index, 1);
       if (answer.settled.ok) {
         const reply = this.#accept(command, ready.epoch, answer.settled.reply);
         if (reply !== undefined) return reply;

@@ -15,16 +15,22 @@ end
 -- The hold as planned so far, or nothing.
 local function loadHold(id)
   local h = holds[id]
-  if h then
-    return h
+  if h == nil then
+    local record = redis.call('HGET', P .. 'holds', id)
+    h = record and parseHold(record)
+    holds[id] = h
   end
-  local record = redis.call('HGET', P .. 'holds', id)
-  if not record then
-    return nil
+  return h or nil
+end
+
+-- Reads many holds at once; `loadHold` then answers from what was read.
+local function prefetchHolds(ids)
+  local records = redis.call('HMGET', P .. 'holds', unpack(ids))
+  for i = 1, #ids do
+    if holds[ids[i]] == nil then
+      holds[ids[i]] = records[i] and parseHold(records[i])
+    end
   end
-  h = parseHold(record)
-  holds[id] = h
-  return h
 end
 
 local function packHold(h)
@@ -90,6 +96,21 @@ local function expireHold(id, h)
     giveBack('y', id, h, loadSku(sku, location), location, tonumber(units), '')
   end
   endHold(id, h, 'X')
+end
+
+local HOLD_STATES = { H = 'held', C = 'committed', R = 'released', X = 'expired' }
+
+-- Judged by the stored deadline, whether or not a sweep has come by: a held hold past it is expired here and now.
+local function holdStateNow(id, h)
+  if h.state == 'H' and h.deadline <= nowMs then
+    expireHold(id, h)
+  end
+  return HOLD_STATES[h.state]
+end
+
+-- When the hold ends, by the server's wall clock.
+local function expiresAt(h)
+  return wallMs + h.deadline - nowMs
 end
 
 -- Plans the expiry of at most `limit` due holds, oldest deadline first. Returns how many were due.

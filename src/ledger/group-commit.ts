@@ -1,0 +1,96 @@
+import { StockmeshError } from '../domain/errors.ts';
+
+export interface GroupCommitLimits {
+  readonly maxBatch: number;
+  /** Calls on their way at a time; more than one keeps the server busy while replies are read. */
+  readonly maxInFlight: number;
+  readonly maxWaiting: number;
+}
+
+interface Waiting<Request, Answer> {
+  readonly request: Request;
+  readonly weight: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Sends the concurrent calls of one daemon as one: what arrives while calls are on their way waits and leaves together.
+ *
+ *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns--> sending (all that waits)
+ *
+ * One caller at a time pays nothing. After a batch of several the next one leaves at the end of the event-loop turn, so
+ * that the callers just answered can join it instead of waiting a whole round behind a batch of one.
+ */
+export class GroupCommit<Request, Answer> {
+  readonly #command: string;
+  readonly #send: (requests: readonly Request[]) => Promise<readonly Answer[]>;
+  readonly #weigh: (request: Request) => number;
+  readonly #limits: GroupCommitLimits;
+  #waiting: Waiting<Request, Answer>[] = [];
+  #inFlight = 0;
+  #isScheduled = false;
+
+  constructor(
+    command: string,
+    limits: GroupCommitLimits,
+    weigh: (request: Request) => number,
+    send: (requests: readonly Request[]) => Promise<readonly Answer[]>,
+  ) {
+    this.#command = command;
+    this.#limits = limits;
+    this.#weigh = weigh;
+    this.#send = send;
+  }
+
+  add(request: Request): Promise<Answer> {
+    if (this.#waiting.length >= this.#limits.maxWaiting) {
+      return Promise.reject(
+        new StockmeshError('LEDGER_OVERLOADED', { limit: this.#limits.maxWaiting, command: this.#command }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, weight: this.#weigh(request), resolve, reject });
+      if (this.#inFlight === 0 && !this.#isScheduled) this.#sendBatch();
+    });
+  }
+
+  #sendWaiting(): void {
+    this.#isScheduled = false;
+    while (this.#waiting.length > 0 && this.#inFlight < this.#limits.maxInFlight) this.#sendBatch();
+  }
+
+  #sendBatch(): void {
+    const batch = this.#takeBatch();
+    this.#inFlight++;
+    this.#send(batch.map((waiting) => waiting.request)).then(
+      (answers) => {
+        this.#inFlight--;
+        for (const [index, waiting] of batch.entries()) waiting.resolve(answers[index] as Answer);
+        this.#afterBatch(batch.length);
+      },
+      (error: unknown) => {
+        this.#inFlight--;
+        for (const waiting of batch) waiting.reject(error);
+        this.#afterBatch(batch.length);
+      },
+    );
+  }
+
+  /** As many as fit; at least one, however heavy. */
+  #takeBatch(): readonly Waiting<Request, Answer>[] {
+    let count = 0;
+    for (let weight = 0; count < this.#waiting.length; count++) {
+      weight += this.#waiting[count]?.weight ?? 0;
+      if (count > 0 && weight > this.#limits.maxBatch) break;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #afterBatch(size: number): void {
+    if (size === 1 && this.#waiting.length === 0) return;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#sendWaiting());
+  }
+}
