@@ -141,6 +141,8 @@ export interface OrderRouting {
    * still open. `on-hand`: the opening figure still contained the open units; `available`: it did not.
    */
   readonly adopt?: 'on-hand' | 'available' | undefined;
+  /** `PublishTimes.skewMs` of the channel: within it an order and a read of its listing cannot be put in order; default 2,000. */
+  readonly skewMs?: number | undefined;
   readonly actor: string;
 }
 

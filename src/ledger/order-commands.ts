@@ -1,0 +1,81 @@
+import { StockmeshError } from '../domain/errors.ts';
+import { type LineSnapshot, type LocatedUnits, type OrderSnapshot, counterNames } from '../domain/order.ts';
+import type { ApplyOrderResult, Ledger, OrderRouting } from './contract.ts';
+import type { ScriptCaller } from './script-caller.ts';
+
+/** Lines of one script call: a longer script would keep every other caller waiting. */
+const maxLinesPerCall = 200;
+const defaultSkewMs = 2_000;
+
+/**
+ * Applies order snapshots. An order is written in calls of at most 200 lines. Each line carries its own applied state,
+ * so a crash between two calls loses nothing: applying the snapshot again changes only the lines that were missed.
+ */
+export class OrderCommands implements Pick<Ledger, 'applyOrder'> {
+  readonly #caller: ScriptCaller;
+
+  constructor(caller: ScriptCaller) {
+    this.#caller = caller;
+  }
+
+  async applyOrder(order: OrderSnapshot, routing: OrderRouting): Promise<ApplyOrderResult> {
+    if (routing.locations.length === 0) {
+      throw new StockmeshError('LEDGER_REQUEST_INVALID', { problem: 'an order needs at least one location' });
+    }
+    const head = headOf(order, routing);
+    let seq = 0;
+    let movements = 0;
+    let refusedFalls = 0;
+    let isFirstSeen = false;
+    for (let start = 0; start === 0 || start < order.lines.length; start += maxLinesPerCall) {
+      const lines = order.lines.slice(start, start + maxLinesPerCall).map(packLine);
+      const reply = await this.#caller.call('apply-order', [JSON.stringify({ ...head, isFirstSeen, lines })]);
+      seq = reply.seq;
+      movements += Number(reply.fields[0]);
+      refusedFalls += Number(reply.fields[1]);
+      isFirstSeen = reply.fields[2] === 1;
+    }
+    return { kind: 'applied', seq, movements, refusedFalls };
+  }
+}
+
+function headOf(order: OrderSnapshot, routing: OrderRouting): Readonly<Record<string, unknown>> {
+  return {
+    channel: order.channel,
+    id: order.orderId,
+    placedAt: order.placedAtMs,
+    changedAt: order.changedAtMs,
+    isFetch: order.source === 'fetch',
+    beganAt: order.beganAtMs,
+    locations: routing.locations.map(({ location, wmsOwned }) => [location, wmsOwned ? 1 : 0]),
+    isAbsolute: routing.listingKind === 'absolute',
+    skew: routing.skewMs ?? defaultSkewMs,
+    adopt: routing.adopt ?? '',
+    actor: routing.actor,
+  };
+}
+
+function packLine(line: LineSnapshot): readonly unknown[] {
+  const counters = counterNames.map((name) => line.counters[name]);
+  for (const units of counters) {
+    if (!Number.isSafeInteger(units) || units < 0) {
+      throw new StockmeshError('LEDGER_REQUEST_INVALID', {
+        problem: `counter ${units} of line ${line.lineId} is not a whole number of units`,
+      });
+    }
+  }
+  return [
+    line.lineId,
+    line.sku,
+    line.listingId ?? '',
+    counters,
+    line.takenIsKnown ? 1 : 0,
+    packPlaces(line.committedAt),
+    packPlaces(line.shippedFrom),
+  ];
+}
+
+/** JSON null would be a userdata in the script, hence 0 for "the platform does not say". */
+function packPlaces(places: readonly LocatedUnits[] | undefined): unknown {
+  return places === undefined ? 0 : places.map(({ location, units }) => [location, units]);
+}

@@ -1,0 +1,102 @@
+-- What an own order does to a listing: a port of src/domain/absorb.ts (a differential test keeps them equal).
+-- Invariant: `ver` grows with every change of what a settlement would replace; `t` and `tr` belong to orders alone.
+local MAX_RISES = 64
+local LISTING_FIELDS = { 'sku', 't', 'bv', 'bt', 'ba', 'su', 'sa', 'pv', 'pl', 'ps', 'tr', 'ver' }
+local LISTING_NUMBERS = { t = true, bt = true, ba = true, pv = true, ver = true }
+
+local function listingKey(channel, id)
+  return P .. 'listing:' .. channel .. ':' .. id
+end
+
+local function readListing(channel, id)
+  local key = listingKey(channel, id)
+  local row = redis.call('HMGET', key, unpack(LISTING_FIELDS))
+  local listing = { key = key, id = id, channel = channel, isNew = not row[12] and not row[2], changed = {} }
+  for i = 1, #LISTING_FIELDS do
+    local name = LISTING_FIELDS[i]
+    listing[name] = LISTING_NUMBERS[name] and toNumber(row[i]) or row[i] or ''
+  end
+  return listing
+end
+
+local function setListing(listing, name, value)
+  if listing[name] ~= value then
+    listing[name] = value
+    listing.changed[name] = true
+    listing.isReplaced = listing.isReplaced or (name ~= 't' and name ~= 'tr' and name ~= 'sku')
+  end
+end
+
+local function suspectListing(listing)
+  setListing(listing, 'su', '1')
+  setListing(listing, 'sa', num(wallMs))
+end
+
+-- Appends a rise; beyond the limit the oldest by platform time is dropped.
+local function addRise(listing, at, units)
+  local text = listing.tr
+  text = (text == '' and '' or text .. ',') .. num(at) .. ':' .. num(units)
+  local _, commas = string.gsub(text, ',', ',')
+  if commas >= MAX_RISES then
+    local parts, oldest, oldestAt = {}, 0, nil
+    for part, moment in string.gmatch(text, '((-?%d+):[^,]+)') do
+      parts[#parts + 1] = part
+      moment = tonumber(moment)
+      if not oldestAt or moment < oldestAt then
+        oldest, oldestAt = #parts, moment
+      end
+    end
+    table.remove(parts, oldest)
+    text = table.concat(parts, ',')
+  end
+  setListing(listing, 'tr', text)
+end
+
+-- `units` taken by the platform (negative: given back), at some moment from `earliest` to `at` by its clock.
+-- Returns the provisional units that this explains.
+local function absorbTaken(listing, units, at, earliest, isAbsolute, skew)
+  if units == 0 then
+    return 0
+  end
+  setListing(listing, 't', listing.t + units)
+  addRise(listing, at, units)
+  if listing.bv == '' then
+    return 0
+  end
+  local isSurelyBefore = at + skew <= listing.ba
+  local isSurelyAfter = earliest - skew > listing.ba
+  local isInBase = isSurelyBefore or (not isSurelyAfter and units > 0)
+  local consumed = 0
+  if isInBase and units > 0 then
+    consumed = math.min(units, listing.pv)
+  end
+  if isInBase then
+    setListing(listing, 'bt', listing.bt + units)
+  end
+  setListing(listing, 'pv', listing.pv - consumed)
+  local isUndecidable = not isSurelyBefore and not isSurelyAfter
+  if consumed ~= units and (isUndecidable or (isAbsolute and isInBase)) then
+    suspectListing(listing)
+  end
+  return consumed
+end
+
+-- Plans what changed of the listing.
+local function writeListing(listing)
+  if listing.isReplaced then
+    listing.ver = listing.ver + 1
+    listing.changed.ver = true
+  end
+  local args = { 'HSET', listing.key }
+  for name in pairs(listing.changed) do
+    local value = listing[name]
+    args[#args + 1] = name
+    args[#args + 1] = LISTING_NUMBERS[name] and num(value) or value
+  end
+  if #args > 2 then
+    write(unpack(args))
+    if listing.isNew then
+      write('SADD', P .. 'listings:' .. listing.channel, listing.id)
+    end
+  end
+end
