@@ -147,6 +147,54 @@ export const errorCodes = {
     message: '{operation} would wait {waitMs} ms for its rate limit, {maxWaitMs} ms are allowed',
     retryable: true,
   },
+  TOKEN_UNREADABLE: {
+    message:
+      'The stored token {name} of {channel} cannot be opened: it was sealed with another master key, or changed',
+    retryable: false,
+  },
+  TOKEN_LOCKED: {
+    message: 'The token of {channel} is being renewed by {holder} for too long',
+    retryable: true,
+  },
+  MASTER_KEY_UNUSABLE: {
+    message: 'The master key cannot be used: {reason}',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  FAILPOINT_REFUSED: {
+    message: 'STOCKMESH_FAILPOINT is refused: {reason}',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  LISTEN_FAILED: {
+    message: 'Cannot listen on {address}: {reason}',
+    retryable: true,
+    exitCode: exitCodes.crashed,
+  },
+  QUEUE_STUCK: {
+    message: 'No job went through the inbox for {ms} ms although Redis answers',
+    retryable: true,
+    exitCode: exitCodes.crashed,
+  },
+  WEBHOOK_FORGED: { message: 'The signature of the delivery is missing or wrong', retryable: false },
+  WEBHOOK_MALFORMED: { message: 'The delivery cannot be read: {reason}', retryable: false },
+  INBOX_FULL: { message: 'The inbox is full; send the delivery again later', retryable: true },
+  INBOX_UNAVAILABLE: {
+    message: 'The delivery could not be stored; send it again later',
+    retryable: true,
+  },
+  HTTP_NOT_FOUND: { message: 'There is nothing at this address', retryable: false },
+  HTTP_BODY_TOO_LARGE: { message: 'The body is larger than {maxBytes} bytes', retryable: false },
+  HTTP_MEDIA_TYPE_UNSUPPORTED: {
+    message: 'The content type or encoding is not accepted here: {reason}',
+    retryable: false,
+  },
+  HTTP_REQUEST_INVALID: { message: 'The request is not valid: {reason}', retryable: false },
+  HTTP_OVERLOADED: { message: 'Too many requests are under way', retryable: true },
+  INTERNAL_ERROR: {
+    message: 'Something failed that should not; the log has it under this request id',
+    retryable: true,
+  },
 } as const satisfies Readonly<Record<string, ErrorCodeEntry>>;
 
 export type ErrorCode = keyof typeof errorCodes;
