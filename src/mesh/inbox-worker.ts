@@ -190,7 +190,8 @@ export class InboxWorker {
   }
 }
 
-/** What would fix itself is not the delivery's fault; a day is long enough to tell the two apart. */
+/** An outage is not the delivery's fault, nor is a ledger that waits for a person; a day tells them from a defect. */
 function isWorthWaiting(error: unknown, job: Job<InboxJobData>): boolean {
-  return error instanceof StockmeshError && error.retryable && Date.now() - job.timestamp < 24 * 3_600_000;
+  if (!(error instanceof StockmeshError) || Date.now() - job.timestamp > 24 * 3_600_000) return false;
+  return error.retryable || error.code === 'LEDGER_HALTED';
 }

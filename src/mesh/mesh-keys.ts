@@ -9,8 +9,6 @@ export interface MeshKeys {
   readonly channelStates: string;
   listingMap(channel: ChannelId): string;
   token(channel: ChannelId, name: string): string;
-  tokenLock(channel: ChannelId, name: string): string;
-  limit(channel: ChannelId, operation: string): string;
 }
 
 export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
@@ -20,7 +18,5 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     channelStates: `${prefix}channels`,
     listingMap: (channel) => `${prefix}map:${channel}`,
     token: (channel, name) => `${prefix}token:${channel}:${name}`,
-    tokenLock: (channel, name) => `${prefix}tokenLock:${channel}:${name}`,
-    limit: (channel, operation) => `${prefix}limit:${channel}:${operation}`,
   };
 }

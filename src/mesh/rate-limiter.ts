@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LearnedBudget, RateLimiter } from '../connectors/ports.ts';
+import { StockmeshError } from '../domain/errors.ts';
+import type { ChannelId } from '../domain/ids.ts';
+import type { ScriptReply } from '../ledger/script-reply.ts';
+
+/** The ledger's script caller, as far as the limiter uses it. */
+export interface LimitScripts {
+  call(command: string, args: readonly (string | number)[]): Promise<ScriptReply>;
+}
+
+/** What an answer said is told to Redis at most this often per operation, unless the platform refused. */
+const learnEveryMs = 100;
+
+/**
+ * Budget of one channel's platform, shared by all daemons through one token bucket per operation. One call to Redis
+ * grants and says how long to wait; the wait itself is spent here, so a queue of callers costs no polling.
+ */
+export class SharedRateLimiter implements RateLimiter {
+  readonly #scripts: LimitScripts;
+  readonly #channel: ChannelId;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #untold = new Map<string, LearnedBudget>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+
+  constructor(scripts: LimitScripts, channel: ChannelId, onFailure: (error: unknown) => void) {
+    this.#scripts = scripts;
+    this.#channel = channel;
+    this.#onFailure = onFailure;
+  }
+
+  async acquire(
+    operation: string,
+    cost: number,
+    { maxWaitMs, signal }: { readonly maxWaitMs: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    signal.throwIfAborted();
+    const reply = await this.#scripts.call('rate-limit', ['take', this.#channel, operation, cost, maxWaitMs]);
+    const waitMs = Number(reply.fields[0]);
+    if (reply.outcome === 'refused') {
+      throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });
+    }
+    if (waitMs > 0) await delay(waitMs, undefined, { signal });
+  }
+
+  learn(operation: string, budget: LearnedBudget): void {
+    this.#untold.set(operation, { ...this.#untold.get(operation), ...budget });
+    if (budget.pauseMs !== undefined) this.#tell(operation);
+    else if (!this.#timers.has(operation)) {
+      this.#timers.set(
+        operation,
+        setTimeout(() => this.#tell(operation), learnEveryMs),
+      );
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #tell(operation: string): void {
+    clearTimeout(this.#timers.get(operation));
+    this.#timers.delete(operation);
+    const budget = this.#untold.get(operation);
+    this.#untold.delete(operation);
+    if (budget === undefined) return;
+    const { capacity = '', available = '', refillPerS = '', pauseMs = '' } = budget;
+    const args = ['learn', this.#channel, operation, capacity, available, refillPerS, pauseMs];
+    // What was not told is told by the next answer.
+    this.#scripts.call('rate-limit', args).catch(this.#onFailure);
+  }
+}

@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { ChannelId } from '../../src/domain/ids.ts';
+import { SharedRateLimiter } from '../../src/mesh/rate-limiter.ts';
+import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+
+failOnLeakedConnections();
+
+let parts: LedgerParts;
+let limiters: SharedRateLimiter[];
+const failures: unknown[] = [];
+
+beforeEach(() => {
+  parts = ledgerParts();
+  limiters = [];
+});
+afterEach(async () => {
+  for (const made of limiters) made.close();
+  await parts.close();
+  expect(failures.splice(0)).toEqual([]);
+});
+
+function limiter(channel = 'shop-a'): SharedRateLimiter {
+  const made = new SharedRateLimiter(parts.caller, channel as ChannelId, (error) => failures.push(error));
+  limiters.push(made);
+  return made;
+}
+
+function options(maxWaitMs: number): { maxWaitMs: number; signal: AbortSignal } {
+  return { maxWaitMs, signal: new AbortController().signal };
+}
+
+async function learned(
+  of: SharedRateLimiter,
+  budget: Parameters<SharedRateLimiter['learn']>[1],
+): Promise<void> {
+  const before = await parts.redis.hgetall(`${parts.keys.prefix}limit:shop-a:read`);
+  of.learn('read', budget);
+  await vi.waitFor(async () =>
+    expect(await parts.redis.hgetall(`${parts.keys.prefix}limit:shop-a:read`)).not.toEqual(before),
+  );
+}
+
+test('refuses a wait longer than allowed, and takes nothing for it', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 1 });
+  await expect(one.acquire('read', 5, options(1_000))).rejects.toMatchObject({
+    code: 'CONNECTOR_LIMIT_WAIT',
+    retryable: true,
+  });
+  await parts.stepClock(2_000);
+  await one.acquire('read', 2, options(100));
+});
+
+test('a pause that the platform asked for holds every daemon, and only this operation of this channel', async () => {
+  const one = limiter();
+  const other = limiter();
+  await learned(one, { pauseMs: 60_000 });
+  await expect(other.acquire('read', 1, options(1_000))).rejects.toMatchObject({
+    code: 'CONNECTOR_LIMIT_WAIT',
+  });
+  await other.acquire('write', 1, options(0));
+  await limiter('shop-b').acquire('read', 1, options(0));
+});
+
+test('an aborted caller does not wait', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 1 });
+  const abort = new AbortController();
+  const waiting = one.acquire('read', 5, { maxWaitMs: 60_000, signal: abort.signal });
+  setTimeout(() => abort.abort(), 20);
+  await expect(waiting).rejects.toThrow();
+});
+
+test('before the platform has described its limit everything is granted', async () => {
+  await limiter().acquire('read', 1_000_000, options(0));
+});
+
+test('two daemons share one bucket', async () => {
+  const one = limiter();
+  const two = limiter();
+  await learned(one, { capacity: 10, available: 10, refillPerS: 0.001 });
+  const takes = Array.from({ length: 14 }, (_, take) =>
+    (take % 2 === 0 ? one : two).acquire('read', 1, options(0)).then(
+      () => 1,
+      () => 0,
+    ),
+  );
+  const granted = (await Promise.all(takes)).reduce<number>((sum, taken) => sum + taken, 0);
+  expect(granted).toBe(10);
+});
+
+test('a request dearer than the whole bucket goes when the bucket is full', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 10, refillPerS: 1 });
+  await one.acquire('read', 50, options(0));
+  await expect(one.acquire('read', 1, options(1_000))).rejects.toMatchObject({
+    code: 'CONNECTOR_LIMIT_WAIT',
+  });
+});
+
+test('a lower figure of the platform is believed at once, a higher one by halves', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 100, available: 100, refillPerS: 0.001 });
+  await learned(one, { available: 4 });
+  await expect(one.acquire('read', 5, options(0))).rejects.toThrow();
+  await learned(one, { available: 10 });
+  await one.acquire('read', 7, options(0));
+});

@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ChannelId } from '../../src/domain/ids.ts';
+import type { LeaseResult } from '../../src/ledger/contract.ts';
+import { meshKeys } from '../../src/mesh/mesh-keys.ts';
+import { TokenSeal } from '../../src/mesh/token-seal.ts';
+import { RedisTokenStore } from '../../src/mesh/token-store.ts';
+import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
+import { uniqueMerchant } from '../support/redis.ts';
+
+failOnLeakedConnections();
+
+const masterKey = 'k'.repeat(44);
+let redis: Redis;
+let prefix: string;
+/** One lease table for all stores of a test, as the ledger has. */
+let leases: Map<string, { holder: string; token: number }>;
+const secrets: string[] = [];
+
+beforeEach(() => {
+  redis = connectTestRedis();
+  prefix = `sm:{${uniqueMerchant()}}:`;
+  leases = new Map();
+  secrets.length = 0;
+});
+afterEach(() => redis.disconnect());
+
+function store(options: { key?: string; channel?: string } = {}): RedisTokenStore {
+  return new RedisTokenStore({
+    redis,
+    keys: meshKeys({ prefix }),
+    channel: (options.channel ?? 'shop-a') as ChannelId,
+    ledger: {
+      async takeLease(name, holder): Promise<LeaseResult> {
+        const held = leases.get(name);
+        if (held !== undefined && held.holder !== holder)
+          return { kind: 'busy', holder: held.holder, freeInMs: 20 };
+        const token = (held?.token ?? 0) + 1;
+        leases.set(name, { holder, token });
+        return { kind: 'taken', token, untilMs: 0 };
+      },
+      async giveUpLease(name) {
+        leases.delete(name);
+      },
+    },
+    seal: new TokenSeal(options.key ?? masterKey, 'acme'),
+    onSecret: (secret) => secrets.push(secret),
+  });
+}
+
+test('a token sealed with another master key is refused, not garbled', async () => {
+  await store().renew('offline', async () => ({ accessToken: 'at-1' }));
+  await expect(store({ key: 'x'.repeat(44) }).load('offline')).rejects.toMatchObject({
+    code: 'TOKEN_UNREADABLE',
+  });
+});
+
+test('every changed byte of a sealed record is noticed', () => {
+  const seal = new TokenSeal(masterKey, 'acme');
+  const sealed = seal.close('shop-a/offline', '{"accessToken":"at-1"}');
+  const raw = Buffer.from(sealed.slice(3), 'base64');
+  for (let at = 0; at < raw.length; at++) {
+    const changed = Buffer.from(raw);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    expect(seal.open('shop-a/offline', `v1.${changed.toString('base64')}`)).toBeUndefined();
+  }
+  expect(seal.open('shop-b/offline', sealed)).toBeUndefined();
+  expect(new TokenSeal(masterKey, 'other').open('shop-a/offline', sealed)).toBeUndefined();
+  expect(seal.open('shop-a/offline', 'v1.')).toBeUndefined();
+  expect(seal.open('shop-a/offline', sealed)).toBe('{"accessToken":"at-1"}');
+});
+
+test('Redis holds no readable credential, and the log is told before the token is used', async () => {
+  const renewed = { accessToken: 'canary-access', refreshToken: 'canary-refresh', expiresAtMs: 5 };
+  expect(await store().renew('offline', async () => renewed)).toEqual(renewed);
+  for (const key of await redis.keys(`${prefix}*`)) {
+    expect(await redis.get(key)).not.toMatch(/canary/);
+  }
+  expect(secrets).toEqual(expect.arrayContaining(['canary-access', 'canary-refresh']));
+  expect(await store().load('offline')).toEqual(renewed);
+});
+
+test('renewals of two daemons run one after the other, each with what the one before stored', async () => {
+  const stores = [store(), store()];
+  let running = 0;
+  const seen: (string | undefined)[] = [];
+  await Promise.all(
+    Array.from({ length: 6 }, (_, at) =>
+      stores[at % 2]!.renew('offline', async (stored) => {
+        running++;
+        expect(running).toBe(1);
+        seen.push(stored?.accessToken);
+        await delay(5);
+        running--;
+        return { accessToken: `${stored?.accessToken ?? ''}+` };
+      }),
+    ),
+  );
+  expect(seen.map((accessToken) => accessToken?.length ?? 0)).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test('a renewal that fails frees the way for the next one', async () => {
+  const made = store();
+  await expect(made.renew('offline', () => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+  expect(await made.renew('offline', async () => ({ accessToken: 'at-2' }))).toEqual({ accessToken: 'at-2' });
+  expect(await store({ channel: 'shop-b' }).load('offline')).toBeUndefined();
+});
