@@ -1,0 +1,116 @@
+import {
+  getLocation,
+  isEnumType,
+  isInputObjectType,
+  isListType,
+  isNonNullType,
+  isRequiredInputField,
+  print,
+  typeFromAST,
+} from 'graphql';
+import type { GraphQLInputType, OperationDefinitionNode, VariableDefinitionNode } from 'graphql';
+import type { ErrorBody } from './documents.ts';
+import { adminSchema } from './schema.ts';
+
+interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly explanation: string;
+  /** Ids carry their explanation a second time. */
+  readonly message?: string;
+}
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** Errors in the shape Shopify answers for variables that do not fit their types; empty when all fit. */
+export function variableErrors(operation: OperationDefinitionNode, variables: Variables): ErrorBody[] {
+  const errors: ErrorBody[] = [];
+  for (const definition of operation.variableDefinitions ?? []) {
+    const type = typeFromAST(adminSchema(), definition.type) as GraphQLInputType | undefined;
+    if (!type) continue;
+    const value = variables[definition.variable.name.value];
+    if (value === undefined && (definition.defaultValue || !isNonNullType(type))) continue;
+    const problems = problemsOf(type, value ?? null, []);
+    if (problems.length > 0) errors.push(errorBody(definition, value ?? null, problems));
+  }
+  return errors;
+}
+
+function errorBody(
+  definition: VariableDefinitionNode,
+  value: unknown,
+  problems: readonly Problem[],
+): ErrorBody {
+  const details = problems
+    .filter((problem) => problem.path.length > 0)
+    .map((problem) => `${problem.path.join('.')} (${problem.explanation})`);
+  const suffix = details.length > 0 ? ` for ${details.join(', ')}` : '';
+  const name = definition.variable.name.value;
+  return {
+    message: `Variable $${name} of type ${print(definition.type)} was provided invalid value${suffix}`,
+    locations: definition.loc ? [getLocation(definition.loc.source, definition.loc.start)] : [],
+    extensions: { code: 'INVALID_VARIABLE', value, problems },
+  };
+}
+
+function problemsOf(type: GraphQLInputType, value: unknown, path: readonly (string | number)[]): Problem[] {
+  if (isNonNullType(type)) {
+    if (value === null) return [{ path, explanation: 'Expected value to not be null' }];
+    return problemsOf(type.ofType, value, path);
+  }
+  if (value === null) return [];
+  if (isListType(type)) {
+    // A single value is accepted as a list of one, as everywhere in GraphQL.
+    if (!Array.isArray(value)) return problemsOf(type.ofType, value, path);
+    return value.flatMap((element: unknown, index) =>
+      problemsOf(type.ofType, element ?? null, [...path, index]),
+    );
+  }
+  if (isInputObjectType(type)) {
+    if (typeof value !== 'object' || Array.isArray(value))
+      return [{ path, explanation: `Expected ${JSON.stringify(value)} to be a key-value object.` }];
+    const fields = type.getFields();
+    const given = value as Record<string, unknown>;
+    const problems: Problem[] = [];
+    for (const key of Object.keys(given))
+      if (!fields[key])
+        problems.push({ path: [...path, key], explanation: `Field is not defined on ${type.name}` });
+    for (const field of Object.values(fields)) {
+      const inner = given[field.name];
+      if (inner === undefined && !isRequiredInputField(field)) continue;
+      problems.push(...problemsOf(field.type, inner ?? null, [...path, field.name]));
+    }
+    return problems;
+  }
+  if (isEnumType(type)) {
+    if (typeof value === 'string' && type.getValue(value)) return [];
+    const names = type.getValues().map((known) => known.name);
+    return [{ path, explanation: `Expected ${JSON.stringify(value)} to be one of: ${names.join(', ')}` }];
+  }
+  return scalarProblems(type.name, value, path);
+}
+
+const INT_LIMIT = 2 ** 31;
+
+function scalarProblems(name: string, value: unknown, path: readonly (string | number)[]): Problem[] {
+  const bad = [{ path, explanation: `Could not coerce value ${JSON.stringify(value)} to ${name}` }];
+  switch (name) {
+    case 'ID': {
+      if (typeof value === 'string' && /^gid:\/\/shopify\/\w+\/[^/]+$/.test(value)) return [];
+      const explanation = `Invalid global id '${String(value)}'`;
+      return [{ path, explanation, message: explanation }];
+    }
+    case 'Int':
+      return typeof value === 'number' && Number.isInteger(value) && value >= -INT_LIMIT && value < INT_LIMIT
+        ? []
+        : bad;
+    case 'Float':
+      return typeof value === 'number' ? [] : bad;
+    case 'Boolean':
+      return typeof value === 'boolean' ? [] : bad;
+    case 'String':
+    case 'URL':
+      return typeof value === 'string' ? [] : bad;
+    default:
+      return [];
+  }
+}
