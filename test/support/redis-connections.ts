@@ -15,6 +15,12 @@ export function connectTestRedis(
   // Without a listener ioredis prints each failed reconnect; tests that kill Redis expect them.
   redis.on('error', () => undefined);
   redis.on('end', () => open.delete(redis));
+  // A connection that is told to disconnect between two tries of connecting ends without saying so.
+  const disconnect = redis.disconnect.bind(redis);
+  redis.disconnect = (reconnect = false) => {
+    if (!reconnect) open.delete(redis);
+    disconnect(reconnect);
+  };
   open.add(redis);
   return redis;
 }
@@ -29,7 +35,7 @@ export function failOnLeakedConnections(): void {
   });
 }
 
-/** `disconnect()` ends on a later turn of the loop: give closing connections a moment before judging. */
+/** `quit()` ends on a later turn of the loop: give closing connections a moment before judging. */
 async function stillOpen(): Promise<readonly Redis[]> {
   for (let turn = 0; turn < 50 && open.size > 0; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
