@@ -103,6 +103,10 @@ export const errorCodes = {
     message: 'The ledger request is not valid: {problem}',
     retryable: false,
   },
+  LEDGER_PARKED_FULL: {
+    message: '{limit} rows are parked already; {id} was not parked and must come again',
+    retryable: true,
+  },
   LEDGER_SCRIPT_FAILED: {
     message: 'The ledger script {command} failed and wrote nothing: {reason}',
     retryable: false,

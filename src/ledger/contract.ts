@@ -215,8 +215,9 @@ export interface PeekResult {
   readonly levels: ReadonlyMap<Sku, ReadonlyMap<LocationId, Level>>;
 }
 
-/** Commands of the publisher, under its lease. */
+/** Commands of the publisher, under its lease: the one named `publisherLease(channel)` (publisher-commands.ts). */
 export interface PublisherLedger {
+  /** A holder names one process: the same holder taking again renews and keeps its token. `untilMs`: ledger clock. */
   takeLease(name: string, holder: string, ttlMs: number): Promise<LeaseResult>;
   giveUpLease(name: string, token: number): Promise<void>;
 
@@ -297,9 +298,13 @@ export interface ListingChange {
   readonly expectedVersion: number;
   /** Also refuse when `taken` moved meanwhile (changes computed from it). */
   readonly expectedTaken?: number | undefined;
-  /** The listing after the change; `taken` and `rises` in it are ignored (only orders move them). */
+  /**
+   * The listing after the change. Ignored in it: `taken` and `rises` (only orders move them), `version`, and
+   * `provisional` (moved by `provision` below, by orders, and by nothing else). */
   readonly next: ListingState;
-  /** Change of provisional units to book as a movement; `location` of a new provision. */
+  /**
+   * Units to book (negative: to resolve, at most what is booked) as a movement. SKU and location are those of a new
+   * booking; while units are booked, more are booked and resolved where they are. */
   readonly provision?:
     | { readonly units: number; readonly sku: Sku; readonly location: LocationId; readonly cause: string }
     | undefined;
@@ -330,6 +335,7 @@ export interface MeshState {
     expected?: string | null,
   ): Promise<'moved' | 'kept'>;
   cursor(name: string): Promise<string | null>;
+  /** Once per cluster. Periods of a task must grow: by length, then by bytes (ISO times, counters). */
   takePeriod(task: string, period: string): Promise<boolean>;
   park(row: ParkedEntry): Promise<void>;
   unpark(id: string): Promise<void>;

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { StockmeshError } from '../domain/errors.ts';
 import { movementCodes } from '../domain/movement.ts';
+import { maxUnits } from '../domain/quantity.ts';
 import type {
   AdjustRequest,
   AdjustResult,
@@ -9,8 +8,12 @@ import type {
   Ledger,
   TransferRequest,
 } from './contract.ts';
+import { fingerprintOf } from './hold-commands.ts';
+import { checkOptionalText, checkText, checkWhole, invalid } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 import type { ScriptReply } from './script-reply.ts';
+
+const maxWaitMs = 366 * 86_400_000;
 
 /** What the on-hand authority of a location says: counts as of a moment, and movements. */
 export class CountCommands implements Pick<Ledger, 'applyCount' | 'adjust' | 'transfer'> {
@@ -21,102 +24,76 @@ export class CountCommands implements Pick<Ledger, 'applyCount' | 'adjust' | 'tr
   }
 
   async applyCount(count: CountRequest): Promise<ApplyCountResult> {
-    requireWhole({ onHand: count.onHand, asOfMs: count.asOfMs });
-    requireWhole({ pickLagMs: count.pickLagMs, skewMs: count.skewMs }, 0);
-    const { operationId, ...content } = count;
-    const reply = await this.#caller.call('apply-count', [
-      operationId,
-      fingerprintOf('count', content),
-      count.sku,
-      count.location,
-      count.onHand,
-      count.asOfMs,
-      count.pickLagMs,
-      count.skewMs,
-      count.source,
-      count.actor,
+    const reply = await this.#operation('apply-count', count.operationId, count.actor, [
+      checkText('sku', count.sku),
+      checkText('location', count.location),
+      checkWhole('onHand', count.onHand, -maxUnits, maxUnits),
+      checkTime('asOfMs', count.asOfMs),
+      checkWhole('pickLagMs', count.pickLagMs, 0, maxWaitMs),
+      checkWhole('skewMs', count.skewMs, 0, maxWaitMs),
+      checkOptionalText('source', count.source),
     ]);
     switch (reply.outcome) {
       case 'stale':
         return { kind: 'stale', appliedAsOfMs: Number(reply.fields[0]) };
       case 'ask-again':
-        return {
-          kind: 'ask-again',
-          reason: reply.fields[0] === 'within-skew' ? 'within-skew' : 'older-than-ring',
-        };
+        return { kind: 'ask-again', reason: reply.fields[0] as 'older-than-ring' | 'within-skew' };
       case 'fingerprint-mismatch':
         return { kind: 'fingerprint-mismatch' };
       default: {
-        const [seq, repeated, onHand, delta, closedShipping] = reply.fields.map(Number);
-        return {
-          kind: 'counted',
-          seq: seq ?? 0,
-          onHand: onHand ?? 0,
-          delta: delta ?? 0,
-          closedShipping: closedShipping ?? 0,
-          repeated: repeated === 1,
-        };
+        const [seq = 0, repeated, onHand = 0, delta = 0, closedShipping = 0] = reply.fields.map(Number);
+        return { kind: 'counted', seq, onHand, delta, closedShipping, repeated: repeated === 1 };
       }
     }
   }
 
   async adjust(request: AdjustRequest): Promise<AdjustResult> {
-    requireWhole({ units: request.units });
-    if (request.effectiveAtMs !== undefined) requireWhole({ effectiveAtMs: request.effectiveAtMs });
-    const { operationId, ...content } = request;
-    const reply = await this.#caller.call('adjust', [
-      operationId,
-      fingerprintOf('adjust', content),
+    const { effectiveAtMs } = request;
+    const reply = await this.#operation('adjust', request.operationId, request.actor, [
       movementCodes[request.movement],
-      request.sku,
-      request.location,
-      request.units,
-      request.effectiveAtMs ?? '',
-      request.reference,
-      request.reason,
-      request.actor,
+      checkText('sku', request.sku),
+      checkText('location', request.location),
+      checkWhole('units', request.units, -maxUnits, maxUnits),
+      effectiveAtMs === undefined ? '' : checkTime('effectiveAtMs', effectiveAtMs),
+      checkOptionalText('reference', request.reference),
+      checkOptionalText('reason', request.reason),
     ]);
-    return adjusted(reply);
+    return readAdjusted(reply);
   }
 
   async transfer(request: TransferRequest): Promise<AdjustResult> {
-    requireWhole({ units: request.units }, 1);
-    if (request.from === request.to) {
-      throw new StockmeshError('LEDGER_REQUEST_INVALID', { problem: 'a transfer needs two locations' });
-    }
-    const { operationId, ...content } = request;
-    const reply = await this.#caller.call('transfer', [
-      operationId,
-      fingerprintOf('transfer', content),
-      request.sku,
-      request.from,
-      request.to,
-      request.units,
-      request.reference,
-      request.actor,
+    if (request.from === request.to) throw invalid('a transfer needs two locations');
+    const reply = await this.#operation('transfer', request.operationId, request.actor, [
+      checkText('sku', request.sku),
+      checkText('location', request.from),
+      checkText('location', request.to),
+      checkWhole('units', request.units, 1, maxUnits),
+      checkOptionalText('reference', request.reference),
     ]);
-    return adjusted(reply);
+    return readAdjusted(reply);
+  }
+
+  /** Same operation id with other content is a mistake of the caller; who repeats it makes no difference. */
+  #operation(
+    command: string,
+    operationId: string,
+    actor: string,
+    content: readonly (string | number)[],
+  ): Promise<ScriptReply> {
+    return this.#caller.call(command, [
+      checkText('operation id', operationId),
+      fingerprintOf([command, ...content]),
+      ...content,
+      checkOptionalText('actor', actor),
+    ]);
   }
 }
 
-function adjusted(reply: ScriptReply): AdjustResult {
+function readAdjusted(reply: ScriptReply): AdjustResult {
   if (reply.outcome === 'fingerprint-mismatch') return { kind: 'fingerprint-mismatch' };
   return { kind: 'adjusted', seq: Number(reply.fields[0]), repeated: reply.fields[1] === 1 };
 }
 
-/** Same operation id with other content is an error of the caller; the order of the fields is no difference. */
-function fingerprintOf(command: string, content: object): string {
-  const fields = Object.entries(content).filter(([, value]) => value !== undefined);
-  fields.sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256')
-    .update(JSON.stringify([command, fields]))
-    .digest('base64url')
-    .slice(0, 22);
-}
-
-function requireWhole(fields: Readonly<Record<string, number>>, min: number = Number.MIN_SAFE_INTEGER): void {
-  for (const [name, value] of Object.entries(fields)) {
-    if (Number.isSafeInteger(value) && value >= min) continue;
-    throw new StockmeshError('LEDGER_REQUEST_INVALID', { problem: `${name} ${value} is not a whole number` });
-  }
+function checkTime(what: string, ms: number): number {
+  return checkWhole(what, ms, 0, maxUnits);
 }

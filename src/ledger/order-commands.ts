@@ -1,6 +1,7 @@
-import { StockmeshError } from '../domain/errors.ts';
 import { type LineSnapshot, type LocatedUnits, type OrderSnapshot, counterNames } from '../domain/order.ts';
+import { maxUnits } from '../domain/quantity.ts';
 import type { ApplyOrderResult, Ledger, OrderRouting } from './contract.ts';
+import { checkOptionalText, checkText, checkWhole, invalid } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 
 /** Lines of one script call: a longer script would keep every other caller waiting. */
@@ -19,9 +20,7 @@ export class OrderCommands implements Pick<Ledger, 'applyOrder'> {
   }
 
   async applyOrder(order: OrderSnapshot, routing: OrderRouting): Promise<ApplyOrderResult> {
-    if (routing.locations.length === 0) {
-      throw new StockmeshError('LEDGER_REQUEST_INVALID', { problem: 'an order needs at least one location' });
-    }
+    if (routing.locations.length === 0) throw invalid('an order needs at least one location');
     const head = headOf(order, routing);
     let seq = 0;
     let movements = 0;
@@ -41,34 +40,29 @@ export class OrderCommands implements Pick<Ledger, 'applyOrder'> {
 
 function headOf(order: OrderSnapshot, routing: OrderRouting): Readonly<Record<string, unknown>> {
   return {
-    channel: order.channel,
-    id: order.orderId,
-    placedAt: order.placedAtMs,
-    changedAt: order.changedAtMs,
+    channel: checkText('channel', order.channel),
+    id: checkText('order id', order.orderId),
+    placedAt: checkWhole('placedAtMs', order.placedAtMs, 0, maxUnits),
+    changedAt: checkWhole('changedAtMs', order.changedAtMs, 0, maxUnits),
     isFetch: order.source === 'fetch',
-    beganAt: order.beganAtMs,
-    locations: routing.locations.map(({ location, wmsOwned }) => [location, wmsOwned ? 1 : 0]),
+    beganAt: checkWhole('beganAtMs', Math.trunc(order.beganAtMs), 0, maxUnits),
+    locations: routing.locations.map(({ location, wmsOwned }) => [
+      checkText('location', location),
+      wmsOwned ? 1 : 0,
+    ]),
     isAbsolute: routing.listingKind === 'absolute',
     skew: routing.skewMs ?? defaultSkewMs,
     adopt: routing.adopt ?? '',
-    actor: routing.actor,
+    actor: checkOptionalText('actor', routing.actor),
   };
 }
 
 function packLine(line: LineSnapshot): readonly unknown[] {
-  const counters = counterNames.map((name) => line.counters[name]);
-  for (const units of counters) {
-    if (!Number.isSafeInteger(units) || units < 0) {
-      throw new StockmeshError('LEDGER_REQUEST_INVALID', {
-        problem: `counter ${units} of line ${line.lineId} is not a whole number of units`,
-      });
-    }
-  }
   return [
-    line.lineId,
-    line.sku,
-    line.listingId ?? '',
-    counters,
+    checkText('line id', line.lineId),
+    checkText('sku', line.sku),
+    checkOptionalText('listing id', line.listingId),
+    counterNames.map((name) => checkWhole(name, line.counters[name], 0, maxUnits)),
     line.takenIsKnown ? 1 : 0,
     packPlaces(line.committedAt),
     packPlaces(line.shippedFrom),
@@ -77,5 +71,9 @@ function packLine(line: LineSnapshot): readonly unknown[] {
 
 /** JSON null would be a userdata in the script, hence 0 for "the platform does not say". */
 function packPlaces(places: readonly LocatedUnits[] | undefined): unknown {
-  return places === undefined ? 0 : places.map(({ location, units }) => [location, units]);
+  if (places === undefined) return 0;
+  return places.map(({ location, units }) => [
+    checkText('location', location),
+    checkWhole('units', units, 0, maxUnits),
+  ]);
 }

@@ -65,7 +65,7 @@ end
 local function resolveProvision(order, listing, units)
   if units > 0 then
     append(
-      'q', loadSku(listing.ps, listing.pl), listing.pl, units, 0, 0, -units, order.channel, listing.id, '', '',
+      'q', loadSku(listing.sku, listing.pl), listing.pl, units, 0, 0, -units, order.channel, listing.id, '', '',
       order.actor, 'consumed:' .. order.id
     )
   end

@@ -1,7 +1,7 @@
 -- What an own order does to a listing: a port of src/domain/absorb.ts (a differential test keeps them equal).
 -- Invariant: `ver` grows with every change of what a settlement would replace; `t` and `tr` belong to orders alone.
 local MAX_RISES = 64
-local LISTING_FIELDS = { 'sku', 't', 'bv', 'bt', 'ba', 'su', 'sa', 'pv', 'pl', 'ps', 'tr', 'ver' }
+local LISTING_FIELDS = { 'sku', 't', 'bv', 'bt', 'ba', 'su', 'sa', 'pv', 'pl', 'tr', 'ver' }
 local LISTING_NUMBERS = { t = true, bt = true, ba = true, pv = true, ver = true }
 
 local function listingKey(channel, id)
@@ -11,7 +11,7 @@ end
 local function readListing(channel, id)
   local key = listingKey(channel, id)
   local row = redis.call('HMGET', key, unpack(LISTING_FIELDS))
-  local listing = { key = key, id = id, channel = channel, isNew = not row[12] and not row[2], changed = {} }
+  local listing = { key = key, id = id, channel = channel, isNew = not row[11] and not row[2], changed = {} }
   for i = 1, #LISTING_FIELDS do
     local name = LISTING_FIELDS[i]
     listing[name] = LISTING_NUMBERS[name] and toNumber(row[i]) or row[i] or ''

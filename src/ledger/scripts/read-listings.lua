@@ -1,0 +1,53 @@
+#!lua flags=no-writes
+-- read-listings: what the publisher decides from, as of one moment.
+-- KEYS[1] ledger hash
+-- ARGV[1] highest sequence seen  ARGV[2] channel
+-- ARGV[3..] for each row (at most 250): listing id, number of SKUs, the SKUs (its own first, then a bundle's components)
+-- Returns {'listings', seq, ms, row, ...}; row: {state fields in the order of STATE, {location, onHand, committed,
+--   reserved, reserved that settles on this channel, location, ...} per SKU}
+-- Invariant: changes nothing; every row is true for the sequence of the reply.
+--- @include "include/prelude.lua"
+local STATE = { 't', 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'pv', 'wa', 're', 'tr', 'w', 'ver' }
+local PLACES = { o = 2, c = 3, r = 4 }
+
+local function levelsOf(sku, settlesHere)
+  local row = redis.call('HGETALL', P .. 'sku:' .. sku)
+  local flat, at = {}, {}
+  local function rowOf(location)
+    local start = at[location]
+    if not start then
+      start = #flat
+      at[location] = start
+      flat[start + 1], flat[start + 2], flat[start + 3], flat[start + 4], flat[start + 5] = location, '0', '0', '0', '0'
+    end
+    return start
+  end
+  for i = 1, #row, 2 do
+    local name = row[i]
+    local place = PLACES[string.sub(name, 1, 1)]
+    if place and string.sub(name, 2, 2) == ':' then
+      flat[rowOf(string.sub(name, 3)) + place] = row[i + 1]
+    elseif string.sub(name, 1, #settlesHere) == settlesHere then
+      flat[rowOf(string.sub(name, #settlesHere + 1)) + 5] = row[i + 1]
+    end
+  end
+  return flat
+end
+
+return ledgerRead(function()
+  local prefix, settlesHere = P .. 'listing:' .. ARGV[2] .. ':', 's:' .. ARGV[2] .. US
+  local result, i = reply('listings'), 3
+  while i <= #ARGV do
+    local state = redis.call('HMGET', prefix .. ARGV[i], unpack(STATE))
+    for j = 1, #STATE do
+      state[j] = state[j] or ''
+    end
+    local skuCount = tonumber(ARGV[i + 1])
+    for j = 1, skuCount do
+      state[#STATE + j] = levelsOf(ARGV[i + 1 + j], settlesHere)
+    end
+    result[#result + 1] = state
+    i = i + 2 + skuCount
+  end
+  return result
+end)
