@@ -226,7 +226,8 @@ function ensureRedis() {
 
 /**
  * Runs the job as a child with our stdio and passes stop signals on; resolves with its exit code.
- * Ctrl-C in a terminal reaches the whole group by itself, so SIGINT is passed on only elsewhere.
+ * Ctrl-C in a terminal reaches the whole group by itself, so SIGINT is passed on only elsewhere. An npm that was
+ * killed passes nothing on: the job is asked to stop when our parent is another one than at the start.
  */
 function runJob(command, args, env) {
   return new Promise((resolve) => {
@@ -236,7 +237,14 @@ function runJob(command, args, env) {
     };
     const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'];
     for (const signal of signals) process.on(signal, forward);
+    const parent = process.ppid;
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(watch);
+      child.kill('SIGTERM');
+    }, 100);
     const end = (code) => {
+      clearInterval(watch);
       for (const signal of signals) process.off(signal, forward);
       resolve(code);
     };
@@ -294,7 +302,12 @@ export async function main([job, ...flags]) {
     const toolchain = ensureNode();
     ensurePackages(toolchain);
     const bins = [dirname(toolchain.node), join(root, 'node_modules', '.bin')];
-    const env = { ...process.env, PATH: [...bins, process.env.PATH ?? ''].join(delimiter) };
+    // The job ends with us even when we are killed; see src/telemetry/parent-process.ts.
+    const env = {
+      ...process.env,
+      STOCKMESH_STOP_WITH_PARENT: '1',
+      PATH: [...bins, process.env.PATH ?? ''].join(delimiter),
+    };
     const configFile = job === 'start' ? valueOfConfigFlag(flags) : undefined;
     if (configFile === undefined || !namesExternalRedis(readText(configFile))) {
       env.STOCKMESH_REDIS_SERVER = ensureRedis();

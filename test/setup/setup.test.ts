@@ -1,9 +1,11 @@
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   countsLine,
   exitCodes as setupExitCodes,
@@ -141,6 +143,45 @@ describe('a machine with everything but Redis', () => {
     expect(result.stdout).toBe('ran --flag\n');
     expect(result.status).toBe(7);
   });
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s reaches the job, whose exit code is ours', async (signal) => {
+    writeJob(
+      `process.on('${signal}', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up');`,
+    );
+    const child = spawnSetup(['run', 'job.mjs']);
+    await once(child.stdout, 'data');
+    child.kill(signal);
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(5);
+  });
+
+  test('the job is stopped when whoever started set-up is killed', async () => {
+    writeJob(
+      `process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000); console.log(process.pid);`,
+    );
+    const command = `"${process.execPath}" "${join(machine, 'scripts/setup.mjs')}" run job.mjs; echo never`;
+    const shell = spawn('/bin/sh', ['-c', command], { cwd: machine, env: okEnvironment() });
+    const [line] = (await once(shell.stdout, 'data')) as [Buffer];
+    const jobPid = Number(line.toString());
+    shell.kill('SIGKILL');
+    await vi.waitFor(() => expect(() => process.kill(jobPid, 0)).toThrow(), { timeout: 5_000 });
+  });
+
+  function writeJob(source: string): void {
+    writeFileSync(join(machine, 'job.mjs'), source);
+  }
+  function okEnvironment(): Record<string, string> {
+    const server = join(machine, 'bin/ok-server');
+    writeFileSync(server, '#!/bin/sh\necho "Redis server v=7.2.0 sha=0"\n', { mode: 0o755 });
+    return { PATH: '/usr/bin:/bin', STOCKMESH_REDIS_SERVER: server };
+  }
+  function spawnSetup(args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+    return spawn(process.execPath, [join(machine, 'scripts/setup.mjs'), ...args], {
+      cwd: machine,
+      env: okEnvironment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  }
 
   test('an unknown job is a usage error', () => {
     expect(runSetup({ PATH: '/usr/bin:/bin' }, ['deploy']).status).toBe(exitCodes.usage);
