@@ -63,18 +63,18 @@ export class GroupCommit<Request, Answer> {
   #sendBatch(): void {
     const batch = this.#takeBatch();
     this.#inFlight++;
-    this.#send(batch.map((waiting) => waiting.request)).then(
-      (answers) => {
-        this.#inFlight--;
-        for (const [index, waiting] of batch.entries()) waiting.resolve(answers[index] as Answer);
-        this.#afterBatch(batch.length);
-      },
-      (error: unknown) => {
-        this.#inFlight--;
-        for (const waiting of batch) waiting.reject(error);
-        this.#afterBatch(batch.length);
-      },
-    );
+    void this.#settle(batch);
+  }
+
+  async #settle(batch: readonly Waiting<Request, Answer>[]): Promise<void> {
+    try {
+      const answers = await this.#send(batch.map((waiting) => waiting.request));
+      for (const [index, waiting] of batch.entries()) waiting.resolve(answers[index] as Answer);
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+    }
+    this.#inFlight--;
+    this.#afterBatch(batch.length);
   }
 
   /** As many as fit; at least one, however heavy. */

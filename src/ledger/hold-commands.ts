@@ -16,21 +16,21 @@ import type {
   ReserveResult,
 } from './contract.ts';
 import { GroupCommit } from './group-commit.ts';
-import { GS, RS } from './keys.ts';
+import { GS, RS, US } from './keys.ts';
 import { checkOptionalText, checkText, checkWhole, invalid } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 
 const maxLines = 200;
 const maxLocations = 64;
 /** Lines of one script call: it keeps the server from everybody else for well under 10 ms. */
-const maxBatchLines = 128;
+const maxBatchLines = 64;
 const maxWaiting = 10_000;
 const maxTtlMs = 366 * 86_400_000;
 
 interface PreparedReserve {
   readonly holdId: string;
   readonly lineCount: number;
-  readonly args: readonly (string | number)[];
+  readonly packed: string;
 }
 
 /** reserve, extend, commit, release and a look at a hold. Holds end exactly once; see scripts/include/holds.lua. */
@@ -53,10 +53,13 @@ export class HoldCommands implements Pick<Ledger, 'reserve' | 'extend' | 'commit
   }
 
   async #reserveAll(requests: readonly PreparedReserve[]): Promise<readonly ReserveResult[]> {
-    const args: (string | number)[] = [requests.length];
-    for (const request of requests) for (const arg of request.args) args.push(arg);
-    const reply = await this.#caller.call('reserve', args);
-    return requests.map((request, index) => readAnswer(request.holdId, reply.fields[index], reply.seq));
+    const reply = await this.#caller.call(
+      'reserve',
+      requests.map((request) => request.packed),
+    );
+    return requests.map((request, index) =>
+      readAnswer(request.holdId, String(reply.fields[index]), reply.seq),
+    );
   }
 
   async extend(request: Parameters<Ledger['extend']>[0]): Promise<ExtendResult> {
@@ -142,16 +145,18 @@ function prepareReserve(request: ReserveRequest): PreparedReserve {
   const agent = checkOptionalText('agent', request.agent);
   const pool = checkOptionalText('pool', request.pool);
   const settlesOn = request.settlesOn === 'external' ? '' : checkOptionalText('settlesOn', request.settlesOn);
+  const actor = checkOptionalText('actor', request.actor);
   // What policy compiled (locations, caps, units to keep) may differ between a call and its repeat.
   const asked: (string | number)[] = [ttlMs, agent, pool, settlesOn];
   for (const line of lines) asked.push(line.sku, line.units);
-  const actor = checkOptionalText('actor', request.actor);
-  const args = [holdId, fingerprintOf(asked), ttlMs, actor, agent, pool, settlesOn, lines.length];
-  for (const line of lines) pushLine(args, line);
-  return { holdId, lineCount: lines.length, args };
+  const head = [holdId, fingerprintOf(asked), ttlMs, actor, agent, pool, settlesOn].join(US);
+  // One argument instead of a dozen: reading arguments is a third of what a short script costs.
+  const packed = `${head}${US}${lines.length === 1 ? packLine(lines[0]) : lines.map(packLine).join(RS)}`;
+  return { holdId, lineCount: lines.length, packed };
 }
 
-function pushLine(args: (string | number)[], line: ReserveLine): void {
+function packLine(line: ReserveLine | undefined): string {
+  if (line === undefined) throw invalid('a line is missing');
   const { locations } = line;
   if (locations.length === 0 || locations.length > maxLocations) {
     throw invalid(`locations of a line must be 1 to ${maxLocations}`);
@@ -159,15 +164,17 @@ function pushLine(args: (string | number)[], line: ReserveLine): void {
   if (locations.length > 1 && new Set(locations).size !== locations.length) {
     throw invalid('a line names a location twice');
   }
-  args.push(
-    checkText('sku', line.sku),
-    checkWhole('units', line.units, 1, maxUnits),
-    checkWhole('keepUnits', line.keepUnits ?? 0, -maxUnits, maxUnits),
-    line.poolCapUnits === undefined ? '' : checkWhole('poolCapUnits', line.poolCapUnits, 0, maxUnits),
-    line.agentCapUnits === undefined ? '' : checkWhole('agentCapUnits', line.agentCapUnits, 0, maxUnits),
-    locations.length,
-  );
-  for (const location of locations) args.push(checkText('location', location));
+  for (const location of locations) {
+    if (checkText('location', location).includes(',')) throw invalid('a location holds a comma');
+  }
+  const sku = checkText('sku', line.sku);
+  const units = checkWhole('units', line.units, 1, maxUnits);
+  const keep = checkWhole('keepUnits', line.keepUnits ?? 0, -maxUnits, maxUnits);
+  const poolCap =
+    line.poolCapUnits === undefined ? '' : checkWhole('poolCapUnits', line.poolCapUnits, 0, maxUnits);
+  const agentCap =
+    line.agentCapUnits === undefined ? '' : checkWhole('agentCapUnits', line.agentCapUnits, 0, maxUnits);
+  return `${sku}${GS}${units}${GS}${keep}${GS}${poolCap}${GS}${agentCap}${GS}${locations.join(',')}`;
 }
 
 function flattenParts(part: readonly { readonly sku: Sku; readonly units: number }[]): (string | number)[] {
@@ -187,8 +194,8 @@ export function fingerprintOf(fields: readonly (string | number)[]): string {
   return hash('sha1', fields.join(GS), 'base64url').slice(0, 16);
 }
 
-function readAnswer(holdId: string, answer: unknown, seq: number): ReserveResult {
-  const [outcome, ...fields] = answer as [string, ...unknown[]];
+function readAnswer(holdId: string, answer: string, seq: number): ReserveResult {
+  const [outcome = '', ...fields] = answer.split(US);
   switch (outcome) {
     case 'held':
       return {
@@ -196,7 +203,7 @@ function readAnswer(holdId: string, answer: unknown, seq: number): ReserveResult
         holdId,
         seq: Number(fields[0]),
         expiresAtMs: Number(fields[1]),
-        repeated: fields[2] === 1,
+        repeated: fields[2] === '1',
         lines: readLines(String(fields[3])),
       };
     case 'denied':

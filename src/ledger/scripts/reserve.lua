@@ -1,49 +1,29 @@
 #!lua
 -- Reserves units for N independent requests (the concurrent calls of one daemon), each all-or-nothing over its lines.
 -- KEYS[1] ledger hash
--- ARGV[1] highest sequence seen  ARGV[2] requests, then for each request:
---   hold id, fingerprint, ttl ms, actor, agent, pool, settlesOn ('': external), lines, then for each line:
---     sku, units, units to keep, pool cap ('': none), agent cap ('': none), locations, location...
--- Returns {'answers', seq, ms, answer per request}, an answer being
---   {'held', seq, expires at ms, 1 when repeated, lines (sku GS location GS units, joined by RS)}
---   {'denied', 'out-of-stock' | 'pool-cap' | 'agent-cap', sku, units that could have been had}
---   {'ended', state}  {'fingerprint-mismatch'}
+-- ARGV[1] highest sequence seen  ARGV[2..] one request each: hold id, fingerprint, ttl ms, actor, agent, pool, settlesOn
+--   ('': external) and the lines, joined by US; lines joined by RS; a line is sku, units, units to keep, pool cap
+--   ('': none), agent cap ('': none) and its locations in order (joined by commas), joined by GS
+-- Returns {'answers', seq, ms, answer per request}, an answer being fields joined by US:
+--   held, seq, expires at ms, 1 when repeated, lines (sku GS location GS units, joined by RS)
+--   denied, out-of-stock | pool-cap | agent-cap, sku, units that could have been had
+--   ended, state
+--   fingerprint-mismatch
 -- Invariant: after a reserve the units its SKU has available over the line's locations are at least the units to keep;
 -- pool and agent caps hold however many reserve at once; a hold id is held once. No allow-oom: new holds are refused
 -- when the server is full, so that commits and releases keep their room.
 --- @include "include/prelude.lua"
 local SWEEP_ON = 100
-local position = 2
+local match, gmatch = string.match, string.gmatch
+local REQUEST_PATTERN = '^' .. string.rep('([^\31]*)\31', 7) .. '(.*)$'
+local LINE_PATTERN = '^' .. string.rep('([^\29]*)\29', 5) .. '(.*)$'
 local newHolds, newDeadlines = {}, {}
 local tentativeLevels, tentativeCounts = {}, {}
 local hasSweptOn = false
-
-local function take()
-  position = position + 1
-  return ARGV[position]
-end
-
-local function readLine()
-  local line = { sku = take(), units = tonumber(take()), keep = tonumber(take()), poolCap = take(), agentCap = take() }
-  local count = tonumber(take())
-  line.locations = {}
-  for i = 1, count do
-    line.locations[i] = take()
-  end
-  return line
-end
-
-local function readRequest()
-  local request = {
-    id = take(), fingerprint = take(), ttlMs = tonumber(take()), actor = take(), agent = take(), pool = take(),
-    settlesOn = take(), lines = {},
-  }
-  local count = tonumber(take())
-  for i = 1, count do
-    request.lines[i] = readLine()
-  end
-  return request
-end
+-- The request at hand.
+local id, actor, agent, pool, settlesOn
+-- What it would take, part by part.
+local partSkus, partLocations, partUnits, partCount = {}, {}, {}, 0
 
 -- Before stock is denied, what is due already is given back: a bounded look beyond the few of every call.
 local function sweepOn()
@@ -52,17 +32,6 @@ local function sweepOn()
   end
   hasSweptOn = true
   return sweepDue(SWEEP_ON) > 0
-end
-
--- What earlier lines of the same request have taken; forgotten when the request ends either way.
-local function forgetTentative()
-  for i = #tentativeLevels, 1, -1 do
-    tentativeLevels[i].taken = nil
-    tentativeLevels[i] = nil
-  end
-  if next(tentativeCounts) then
-    tentativeCounts = {}
-  end
 end
 
 local function freeAt(level)
@@ -74,144 +43,179 @@ local function leftUnder(cap, hash, field)
 end
 
 -- Nothing when the line can be had, else the reason and the units that could have been.
-local function shortage(request, line, s)
-  local free = -line.keep
-  for i = 1, #line.locations do
-    free = free + freeAt(levelOf(s, line.locations[i]))
+local function shortage(s, units, keep, poolCap, agentCap, locations)
+  local free = -keep
+  for i = 1, #locations do
+    free = free + freeAt(levelOf(s, locations[i]))
   end
-  if line.units > free then
+  if units > free then
     return 'out-of-stock', math.max(free, 0)
   end
-  if line.poolCap ~= '' and request.pool ~= '' then
-    local left = leftUnder(line.poolCap, 'pools', request.pool .. US .. line.sku)
-    if line.units > left then
+  if poolCap ~= '' and pool ~= '' then
+    local left = leftUnder(poolCap, 'pools', pool .. US .. s.sku)
+    if units > left then
       return 'pool-cap', math.max(left, 0)
     end
   end
-  if line.agentCap ~= '' and request.agent ~= '' then
-    local left = leftUnder(line.agentCap, 'agents', request.agent .. US .. line.sku)
-    if line.units > left then
+  if agentCap ~= '' and agent ~= '' then
+    local left = leftUnder(agentCap, 'agents', agent .. US .. s.sku)
+    if units > left then
       return 'agent-cap', math.max(left, 0)
     end
   end
   return nil
 end
 
+local function addPart(s, location, units)
+  partCount = partCount + 1
+  partSkus[partCount], partLocations[partCount], partUnits[partCount] = s, location, units
+end
+
 -- The first location that can take all of it, else split in their order. The sum was checked: it never falls short.
-local function route(line, s, parts)
-  for i = 1, #line.locations do
-    if freeAt(levelOf(s, line.locations[i])) >= line.units then
-      parts[#parts + 1] = { s = s, location = line.locations[i], units = line.units }
-      return
+local function route(s, units, locations)
+  for i = 1, #locations do
+    if freeAt(levelOf(s, locations[i])) >= units then
+      return addPart(s, locations[i], units)
     end
   end
-  local left = line.units
-  for i = 1, #line.locations do
-    local units = math.min(left, freeAt(levelOf(s, line.locations[i])))
-    if units > 0 then
-      parts[#parts + 1] = { s = s, location = line.locations[i], units = units }
-      left = left - units
+  local left = units
+  for i = 1, #locations do
+    local some = math.min(left, freeAt(levelOf(s, locations[i])))
+    if some > 0 then
+      addPart(s, locations[i], some)
+      left = left - some
     end
   end
 end
 
--- Parts of a line that a later line of the same request must not take again.
-local function markTentative(request, line, parts, from)
-  for i = from, #parts do
-    local level = levelOf(parts[i].s, parts[i].location)
-    level.taken = (level.taken or 0) + parts[i].units
+-- What a later line of the same request must not take again.
+local function markTentative(s, units, from)
+  for i = from, partCount do
+    local level = levelOf(s, partLocations[i])
+    level.taken = (level.taken or 0) + partUnits[i]
     tentativeLevels[#tentativeLevels + 1] = level
   end
-  for hash, name in pairs({ pools = request.pool, agents = request.agent }) do
-    local field = hash .. US .. name .. US .. line.sku
-    tentativeCounts[field] = (tentativeCounts[field] or 0) + line.units
+  for hash, name in pairs({ pools = pool, agents = agent }) do
+    local field = hash .. US .. name .. US .. s.sku
+    tentativeCounts[field] = (tentativeCounts[field] or 0) + units
   end
 end
 
--- Parts of the whole request, or the denial.
-local function allocate(request)
-  local parts = {}
-  for i = 1, #request.lines do
-    local line = request.lines[i]
-    local s = loadSku(line.sku, line.locations[1])
-    local reason, left = shortage(request, line, s)
-    if reason and sweepOn() then
-      reason, left = shortage(request, line, s)
-    end
-    if reason then
-      return nil, { 'denied', reason, line.sku, left }
-    end
-    local from = #parts + 1
-    route(line, s, parts)
-    if i < #request.lines then
-      markTentative(request, line, parts, from)
-    end
+local function forgetTentative()
+  for i = #tentativeLevels, 1, -1 do
+    tentativeLevels[i].taken = nil
+    tentativeLevels[i] = nil
   end
-  return parts
+  tentativeCounts = {}
 end
 
-local function hold(request, parts)
-  local deadline = nowMs + request.ttlMs
-  local extra = num(deadline) .. ';' .. request.settlesOn .. ';' .. request.pool
-  local actor = request.agent ~= '' and request.agent or request.actor
-  local lines = {}
-  for i = 1, #parts do
-    local part = parts[i]
-    append('h', part.s, part.location, part.units, 0, 0, part.units, '', request.id, '', '', actor, extra)
-    addSettling(part.s, part.location, request.settlesOn, part.units)
-    lines[i] = packHoldLine(part.s.sku, part.location, part.units)
-    if request.pool ~= '' then
-      addToCounter('pools', request.pool .. US .. part.s.sku, part.units)
-    end
-    if request.agent ~= '' then
-      addToCounter('agents', request.agent .. US .. part.s.sku, part.units)
+local function splitLocations(text)
+  if not string.find(text, ',', 1, true) then
+    return { text }
+  end
+  local locations = {}
+  for location in gmatch(text, '[^,]+') do
+    locations[#locations + 1] = location
+  end
+  return locations
+end
+
+-- Adds the line's parts, or returns the denial.
+local function takeLine(text, hasMore)
+  local sku, unitsText, keep, poolCap, agentCap, locationsText = match(text, LINE_PATTERN)
+  local locations, units = splitLocations(locationsText), tonumber(unitsText)
+  local s = loadSku(sku, locations[1])
+  local reason, left = shortage(s, units, tonumber(keep), poolCap, agentCap, locations)
+  if reason and sweepOn() then
+    reason, left = shortage(s, units, tonumber(keep), poolCap, agentCap, locations)
+  end
+  if reason then
+    return 'denied' .. US .. reason .. US .. sku .. US .. num(left)
+  end
+  local from = partCount + 1
+  route(s, units, locations)
+  if hasMore then
+    markTentative(s, units, from)
+  end
+  return nil
+end
+
+-- Fills the parts of the whole request, or returns the denial.
+local function allocate(lines)
+  partCount = 0
+  if not string.find(lines, RS, 1, true) then
+    return takeLine(lines, false)
+  end
+  local denial
+  for text in gmatch(lines, '[^\30]+') do
+    denial = takeLine(text, true)
+    if denial then
+      break
     end
   end
-  local h = {
-    state = 'H', deadline = deadline, createdAt = num(nowMs), endedAt = '', fingerprint = request.fingerprint,
-    agent = request.agent, pool = request.pool, settlesOn = request.settlesOn, channel = '', order = '',
-    extensions = '0', seq = num(seq), endSeq = '', endFingerprint = '', lines = table.concat(lines, RS),
-  }
-  holds[request.id] = h
-  newHolds[#newHolds + 1] = request.id
-  newHolds[#newHolds + 1] = packHold(h)
-  newDeadlines[#newDeadlines + 1] = num(deadline)
-  newDeadlines[#newDeadlines + 1] = request.id
-  return h
+  forgetTentative()
+  return denial
+end
+
+-- Plans the hold of the parts.
+local function hold(fingerprint, ttlMs)
+  local deadline = num(nowMs + ttlMs)
+  local extra = deadline .. ';' .. settlesOn .. ';' .. pool
+  local by = agent ~= '' and agent or actor
+  local lines
+  for i = 1, partCount do
+    local s, location, units = partSkus[i], partLocations[i], partUnits[i]
+    append('h', s, location, units, 0, 0, units, '', id, '', '', by, extra)
+    addSettling(s, location, settlesOn, units)
+    local line = packHoldLine(s.sku, location, units)
+    lines = lines and lines .. RS .. line or line
+    if pool ~= '' then
+      addToCounter('pools', pool .. US .. s.sku, units)
+    end
+    if agent ~= '' then
+      addToCounter('agents', agent .. US .. s.sku, units)
+    end
+  end
+  local seqText = num(seq)
+  local record = 'H' .. US .. deadline .. US .. num(nowMs) .. US .. US .. fingerprint .. US .. agent .. US .. pool
+    .. US .. settlesOn .. US .. US .. US .. '0' .. US .. seqText .. US .. US .. US .. lines
+  holds[id], plannedRecords[id] = nil, record
+  local n = #newHolds
+  newHolds[n + 1], newHolds[n + 2] = id, record
+  newDeadlines[n + 1], newDeadlines[n + 2] = deadline, id
+  return 'held' .. US .. seqText .. US .. num(wallMs + ttlMs) .. US .. '0' .. US .. lines
+end
+
+local function repeated(h, fingerprint)
+  if h.fingerprint ~= fingerprint then
+    return 'fingerprint-mismatch'
+  end
+  local state = holdStateNow(id, h)
+  if state ~= 'held' then
+    return 'ended' .. US .. state
+  end
+  return 'held' .. US .. h.seq .. US .. num(expiresAt(h)) .. US .. '1' .. US .. h.lines
 end
 
 local function answer(request)
-  local h = loadHold(request.id)
-  local isRepeated = h ~= nil
+  local fingerprint, ttlMs, lines
+  id, fingerprint, ttlMs, actor, agent, pool, settlesOn, lines = match(request, REQUEST_PATTERN)
+  local h = loadHold(id)
   if h then
-    if h.fingerprint ~= request.fingerprint then
-      return { 'fingerprint-mismatch' }
-    end
-    local state = holdStateNow(request.id, h)
-    if state ~= 'held' then
-      return { 'ended', state }
-    end
-  else
-    local parts, denial = allocate(request)
-    forgetTentative()
-    if denial then
-      return denial
-    end
-    h = hold(request, parts)
+    return repeated(h, fingerprint)
   end
-  return { 'held', tonumber(h.seq), expiresAt(h), isRepeated and 1 or 0, h.lines }
+  return allocate(lines) or hold(fingerprint, tonumber(ttlMs))
 end
 
 return ledgerCall(function()
-  local requests, ids = {}, {}
-  for i = 1, tonumber(ARGV[2]) do
-    requests[i] = readRequest()
-    ids[i] = requests[i].id
+  local ids = {}
+  for i = 2, #ARGV do
+    ids[i - 1] = match(ARGV[i], '^[^\31]*')
   end
   prefetchHolds(ids)
   local result = reply('answers')
-  for i = 1, #requests do
-    result[i + 3] = answer(requests[i])
+  for i = 2, #ARGV do
+    result[i + 2] = answer(ARGV[i])
   end
   if #newHolds > 0 then
     write('HSET', P .. 'holds', unpack(newHolds))

@@ -1,7 +1,7 @@
 -- Holds: held -> committed | released | expired, exactly once. A record stays after the end until retention: it is the
 -- idempotency record of its own commands.
 local HOLD_PATTERN = '^' .. string.rep('([^\31]*)\31', 14) .. '(.*)$'
-local holds = {}
+local holds, plannedRecords = {}, {}
 local sweptHolds = 0
 
 local function parseHold(record)
@@ -16,7 +16,7 @@ end
 local function loadHold(id)
   local h = holds[id]
   if h == nil then
-    local record = redis.call('HGET', P .. 'holds', id)
+    local record = plannedRecords[id] or redis.call('HGET', P .. 'holds', id)
     h = record and parseHold(record)
     holds[id] = h
   end

@@ -2,9 +2,9 @@
 local MAX_UNITS = 9007199254740991
 local format = string.format
 
--- `+ 0` turns -0 into 0, which would print as "-0".
+-- %d is exact in the whole range (a C long) and prints -0 as 0; it is also the fastest of the exact forms.
 local function num(n)
-  return format('%.0f', n + 0)
+  return format('%d', n)
 end
 
 -- A number field of a record: missing and empty are 0.
@@ -20,5 +20,5 @@ local function delta(n)
   if n == 0 then
     return ''
   end
-  return format('%.0f', n)
+  return format('%d', n)
 end

@@ -115,22 +115,25 @@ local function append(
   seq = seq + 1
   entryCount = entryCount + 1
   entrySkus[entryCount] = s.sku
+  -- Most entries of a call leave onHand and committed of their level as they are: their text is made once.
+  if dOnHand ~= 0 or dCommitted ~= 0 or not level.text then
+    level.text = num(onHand) .. US .. num(committed) .. US
+  end
   entryTexts[entryCount] = code
     .. US .. location
     .. US .. num(units)
     .. US .. delta(dOnHand)
     .. US .. delta(dCommitted)
     .. US .. delta(dReserved)
-    .. US .. num(onHand)
-    .. US .. num(committed)
-    .. US .. num(reserved)
+    .. US .. level.text
+    .. num(reserved)
     .. US .. num(s.version)
     .. US .. channel
     .. US .. reference
     .. US .. line
     .. US .. operation
     .. US .. actor
-    .. US .. num(wallMs)
+    .. US .. wallText
     .. US .. extra
   return seq
 end

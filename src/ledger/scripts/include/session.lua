@@ -4,7 +4,7 @@
 --- @include "include/clock.lua"
 local EPOCH_TEXT = num(EPOCH)
 -- Set by openSession: logical ms, wall ms, last stored wall ms, sequence of the newest entry (planned ones included).
-local nowMs, wallMs, storedRawMs, seq
+local nowMs, wallMs, wallText, storedRawMs, seq
 
 -- Returns nothing when the call may go on, else the reply that refuses it. The stamp (EPOCH) catches another life of
 -- the data under a script that survived it; ARGV[1], the highest sequence the caller has seen, catches data that were
@@ -19,6 +19,7 @@ local function openSession()
     return { 'halted', seq, 0, ledger[5] }
   end
   wallMs = serverTimeMs()
+  wallText = num(wallMs)
   storedRawMs = toNumber(ledger[4])
   nowMs = advanceClock(toNumber(ledger[3]), storedRawMs, wallMs)
   return nil
