@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import { StockmeshError } from '../domain/errors.ts';
+import { sendProblem, sendThrown } from './problem.ts';
+
+export interface ListenerLimits {
+  readonly maxBodyBytes: number;
+  readonly maxConnections: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export const defaultListenerLimits: Omit<ListenerLimits, 'maxBodyBytes'> = {
+  maxConnections: 2_000,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 15_000,
+};
+
+/** A Fastify instance with the limits, error answers and request ids both listeners share. */
+export function createListener(limits: ListenerLimits, log: Logger): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: limits.maxBodyBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: 65_000,
+    forceCloseConnections: 'idle',
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    routerOptions: { maxParamLength: 200 },
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      // Node looks for slow senders only this often; its own 30 s would make the limits above meaningless.
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 16_384,
+    },
+  });
+  app.server.maxConnections = limits.maxConnections;
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, 'HTTP_NOT_FOUND', {}));
+  app.setErrorHandler(async (error, request, reply) => {
+    const whose = await sendThrown(request, reply, error);
+    if (whose === 'defect')
+      log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'request failed');
+  });
+  let isClosing = false;
+  app.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  app.addHook('onSend', async (request, reply) => {
+    // A connection that was busy when the closing began would be kept alive after its answer.
+    if (isClosing) reply.header('connection', 'close');
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+    reply.header('cache-control', 'no-store');
+  });
+  return app;
+}
+
+/** Starts listening; answers the address in force (the port may have been 0). */
+export async function listenOn(
+  app: FastifyInstance,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<{ readonly host: string; readonly port: number }> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new StockmeshError('LISTEN_FAILED', { address: `${host}:${port}`, reason }, { cause: error });
+  }
+  const address = app.server.address();
+  return { host, port: typeof address === 'object' && address !== null ? address.port : port };
+}
+
+/** Takes nothing new, waits at most `graceMs` for what is under way, then cuts it off. */
+export async function closeListener(app: FastifyInstance, graceMs: number): Promise<void> {
+  const cutOff = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cutOff);
+  }
+}
