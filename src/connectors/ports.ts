@@ -43,6 +43,13 @@ export interface TokenStore {
   ): Promise<StoredToken>;
 }
 
+/** The part of a pino logger that connectors use. */
+export interface ConnectorLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
 export interface Clock {
   nowMs(): number;
 }

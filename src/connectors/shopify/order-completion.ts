@@ -1,0 +1,137 @@
+import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
+import { documents, orderListPage, wholeListPage } from './documents.ts';
+import type { ShopifyGraphql } from './graphql.ts';
+import { type WholeOrder, connectionOf } from './graphql-order.ts';
+import { idOf } from './ids.ts';
+import { restOfConnection } from './pages.ts';
+
+export type Completion =
+  | { readonly kind: 'whole'; readonly whole: WholeOrder }
+  /** The order changed between two of its pages: read it again from the beginning. */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+interface RowList {
+  readonly holder: JsonRecord;
+  readonly rows: readonly unknown[];
+}
+
+/** Follows everything in an order that did not fit into its first page: lines, refunds, fulfilments and their rows. */
+export class OrderCompletion {
+  readonly #graphql: ShopifyGraphql;
+
+  constructor(graphql: ShopifyGraphql) {
+    this.#graphql = graphql;
+  }
+
+  async complete(order: JsonRecord, signal: AbortSignal): Promise<Completion> {
+    const id = textOf(order['id']) ?? '';
+    const updatedAt = order['updatedAt'];
+    let hasChanged = false;
+    const check = (holder: JsonRecord): void => {
+      if (holder['updatedAt'] !== updatedAt) hasChanged = true;
+    };
+
+    const lines = await this.#lines(order, id, check, signal);
+    if (lines === null) return { kind: 'gone' };
+    const refunds = await this.#lists(order, 'refunds', id, check, signal);
+    const fulfillments = await this.#lists(order, 'fulfillments', id, check, signal);
+    if (hasChanged) return { kind: 'changed' };
+    if (typeof refunds === 'string') return { kind: 'unreadable', reason: refunds };
+    if (typeof fulfillments === 'string') return { kind: 'unreadable', reason: fulfillments };
+    return {
+      kind: 'whole',
+      whole: {
+        order,
+        lines: lines.rows,
+        refunds,
+        fulfillments: fulfillments.map(({ holder, rows }) => ({ fulfillment: holder, rows })),
+        isPartial: lines.isPartial,
+      },
+    };
+  }
+
+  async #lines(
+    order: JsonRecord,
+    id: string,
+    check: (holder: JsonRecord) => void,
+    signal: AbortSignal,
+  ): Promise<{ rows: readonly unknown[]; isPartial: boolean } | null> {
+    const first = connectionOf(order, 'lineItems');
+    if (!first.isReadable) return { rows: first.nodes, isPartial: true };
+    if (first.next === undefined) return { rows: first.nodes, isPartial: false };
+    const operation = documents.orderLines;
+    const holder = orderHolder;
+    const pages = {
+      graphql: this.#graphql,
+      operation,
+      variables: { id },
+      holder,
+      connection: 'lineItems',
+      signal,
+    };
+    const rest = await restOfConnection(pages, first.next, check);
+    return rest === null ? null : { rows: [...first.nodes, ...rest], isPartial: false };
+  }
+
+  /** Refunds or fulfilments with all their rows, or why they cannot be read. */
+  async #lists(
+    order: JsonRecord,
+    name: 'refunds' | 'fulfillments',
+    id: string,
+    check: (holder: JsonRecord) => void,
+    signal: AbortSignal,
+  ): Promise<readonly RowList[] | string> {
+    let list = listOf(order[name]);
+    // A plain list has no cursor: a full one may have been cut, so it is read again at its greatest length.
+    if (list !== undefined && list.length >= orderListPage) {
+      const operation = name === 'refunds' ? documents.orderRefunds : documents.orderFulfillments;
+      const answer = await this.#graphql.read(operation, { id }, signal);
+      const holder = orderHolder(answer.data);
+      if (holder === null) return `the order has no ${name} any more`;
+      check(holder);
+      list = listOf(holder[name]);
+      if ((list?.length ?? 0) >= wholeListPage) return `the order has ${wholeListPage} or more ${name}`;
+    }
+    if (list === undefined) return `the order's ${name} are missing`;
+    const found: RowList[] = [];
+    const seen = new Set<string>();
+    for (const holder of list) {
+      const holderId = isRecord(holder) ? idOf(holder['id']) : undefined;
+      if (!isRecord(holder) || holderId === undefined) return `one of the order's ${name} has no id`;
+      if (seen.has(holderId)) continue;
+      seen.add(holderId);
+      const rows = await this.#rows(holder, name, signal);
+      if (rows === undefined) return `rows of the order's ${name} are missing`;
+      found.push({ holder, rows });
+    }
+    return found;
+  }
+
+  async #rows(
+    holder: JsonRecord,
+    name: 'refunds' | 'fulfillments',
+    signal: AbortSignal,
+  ): Promise<readonly unknown[] | undefined> {
+    const connection = name === 'refunds' ? 'refundLineItems' : 'fulfillmentLineItems';
+    const first = connectionOf(holder, connection);
+    if (!first.isReadable) return undefined;
+    if (first.next === undefined) return first.nodes;
+    const operation = name === 'refunds' ? documents.refundRows : documents.fulfillmentRows;
+    const pages = {
+      graphql: this.#graphql,
+      operation,
+      variables: { id: holder['id'] },
+      holder: (data: Readonly<Record<string, unknown>>) => (isRecord(data['node']) ? data['node'] : null),
+      connection,
+      signal,
+    };
+    const rest = await restOfConnection(pages, first.next);
+    return rest === null ? undefined : [...first.nodes, ...rest];
+  }
+}
+
+function orderHolder(data: Readonly<Record<string, unknown>>): JsonRecord | null {
+  return isRecord(data['order']) ? data['order'] : null;
+}

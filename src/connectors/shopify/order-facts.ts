@@ -1,0 +1,123 @@
+import type { ParkedRow, PlatformLine, PlatformOrder, PlatformUnits } from '../connector.ts';
+import { type LineFacts, type LineRows, countersOf } from './line-counters.ts';
+
+/** Units of a line at a place, or put back in one way: what refunds, fulfilments and fulfilment orders list. */
+export interface RefundRow {
+  readonly lineId: string;
+  readonly units: number;
+  readonly restock: 'cancel' | 'return' | 'none' | 'legacy';
+  readonly locationId: string | undefined;
+}
+
+export interface PlacedUnits {
+  readonly lineId: string;
+  readonly units: number;
+  readonly locationId: string | undefined;
+}
+
+export interface OrderLineFacts extends LineFacts {
+  readonly lineId: string;
+  readonly sku: string;
+  readonly itemId: string | null;
+}
+
+/** An order as both of Shopify's forms tell it (webhook bodies, GraphQL): everything behind this point is shared. */
+export interface OrderFacts {
+  readonly orderId: string;
+  readonly placedAtMs: number;
+  readonly changedAtMs: number;
+  readonly sourceName: string;
+  readonly isCancelled: boolean;
+  /** Shopify claimed inventory for it (`confirmed`). */
+  readonly isClaimed: boolean;
+  readonly lines: readonly OrderLineFacts[];
+  /** Undefined: the form did not carry them, so what is missing from a line is not explained. */
+  readonly refunds: readonly RefundRow[] | undefined;
+  readonly shipments: readonly PlacedUnits[] | undefined;
+  readonly commitments?: readonly PlacedUnits[] | undefined;
+  readonly isPartial: boolean;
+  /** Lines that could not be read: refunds of them are no sign of a cut list. */
+  readonly parkedLineIds: ReadonlySet<string>;
+}
+
+export interface OrderReading {
+  readonly order: PlatformOrder;
+  readonly parked: readonly ParkedRow[];
+}
+
+export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<string>): OrderReading {
+  const refunds = byLine(facts.refunds ?? []);
+  const shipments = byLine(facts.shipments ?? []);
+  const commitments = facts.commitments === undefined ? undefined : byLine(facts.commitments);
+  const lines: PlatformLine[] = [];
+  const parked: ParkedRow[] = [];
+  const named = new Set<string>(facts.parkedLineIds);
+  for (const line of facts.lines) {
+    named.add(line.lineId);
+    // A gift card is a payment means; one that is made of plastic and counted is tracked like any goods.
+    if (line.isGiftCard && !line.isTracked) continue;
+    const rows: LineRows = {
+      refunds: refunds.get(line.lineId) ?? [],
+      shipments: shipments.get(line.lineId) ?? [],
+      areRefundsKnown: facts.refunds !== undefined,
+    };
+    const counted = countersOf(line, rows, {
+      isCancelled: facts.isCancelled,
+      isClaimed: facts.isClaimed,
+      isBypass: bypassSources.has(facts.sourceName),
+    });
+    if (counted.kind === 'bad') {
+      const reference = `${facts.orderId}/${line.lineId}`;
+      parked.push({ what: 'order-line', reference, reason: counted.reason, content: contentOf(line) });
+      continue;
+    }
+    const committedAt = placesOf(commitments?.get(line.lineId));
+    const shippedFrom = placesOf(shipments.get(line.lineId));
+    const restockedAt = placesOf(rows.refunds.filter((row) => row.restock !== 'none'));
+    lines.push({
+      lineId: line.lineId,
+      sku: line.sku,
+      itemId: line.isTracked ? line.itemId : null,
+      counters: counted.counters,
+      takenIsKnown: counted.takenIsKnown,
+      ...(committedAt === undefined ? {} : { committedAt }),
+      ...(shippedFrom === undefined ? {} : { shippedFrom }),
+      ...(restockedAt === undefined ? {} : { restockedAt }),
+    });
+  }
+  // A refund or a shipment of a line that is not listed: the list of lines was cut.
+  const isCut = [...refunds.keys(), ...shipments.keys()].some((lineId) => !named.has(lineId));
+  const isPartial = facts.isPartial || isCut || facts.refunds === undefined || facts.shipments === undefined;
+  const { orderId, placedAtMs, changedAtMs, sourceName } = facts;
+  return { order: { orderId, placedAtMs, changedAtMs, sourceName, lines, isPartial }, parked };
+}
+
+function contentOf(line: OrderLineFacts): string {
+  return JSON.stringify({ sku: line.sku.slice(0, 255), quantity: line.quantity }).slice(0, 500);
+}
+
+function byLine<Row extends { readonly lineId: string }>(rows: readonly Row[]): Map<string, Row[]> {
+  const grouped = new Map<string, Row[]>();
+  for (const row of rows) {
+    const found = grouped.get(row.lineId);
+    if (found === undefined) grouped.set(row.lineId, [row]);
+    else found.push(row);
+  }
+  return grouped;
+}
+
+/** Undefined as soon as one place is not named: half a vector would route units to the wrong shelf. */
+function placesOf(
+  rows: readonly { readonly units: number; readonly locationId: string | undefined }[] | undefined,
+): readonly PlatformUnits[] | undefined {
+  if (rows === undefined || rows.length === 0) return undefined;
+  const units = new Map<string, number>();
+  for (const row of rows) {
+    if (row.locationId === undefined) return undefined;
+    if (row.units > 0) units.set(row.locationId, (units.get(row.locationId) ?? 0) + row.units);
+  }
+  if (units.size === 0) return undefined;
+  return [...units]
+    .map(([locationId, count]) => ({ locationId, units: count }))
+    .toSorted((a, b) => (a.locationId < b.locationId ? -1 : 1));
+}

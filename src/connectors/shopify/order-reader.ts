@@ -1,0 +1,116 @@
+import type { OrderFetch, ParkedRow, PlatformOrder } from '../connector.ts';
+import { type JsonRecord, isRecord, listOf } from '../raw-json.ts';
+import type { CommitLocations } from './commit-locations.ts';
+import { documents } from './documents.ts';
+import type { ShopifyGraphql } from './graphql.ts';
+import { readGraphqlOrder } from './graphql-order.ts';
+import { gidOf, idOf } from './ids.ts';
+import { OrderCompletion } from './order-completion.ts';
+import { type OrderFacts, platformOrderOf } from './order-facts.ts';
+import { parkedOrder } from './order-fields.ts';
+import { PageSize, unreadable } from './pages.ts';
+
+const maxReadsOfOneOrder = 4;
+export const fetchOrdersBatchSize = 50;
+
+/** Turns order nodes into snapshots: completes them, reads where their open units are, counts their lines. */
+export class OrderReader {
+  readonly #graphql: ShopifyGraphql;
+  readonly #completion: OrderCompletion;
+  readonly #commitLocations: CommitLocations;
+  readonly #bypassSources: ReadonlySet<string>;
+  readonly #batch = new PageSize(fetchOrdersBatchSize);
+
+  constructor(graphql: ShopifyGraphql, commitLocations: CommitLocations, bypassSources: ReadonlySet<string>) {
+    this.#graphql = graphql;
+    this.#completion = new OrderCompletion(graphql);
+    this.#commitLocations = commitLocations;
+    this.#bypassSources = bypassSources;
+  }
+
+  async fetch(orderIds: readonly string[], signal: AbortSignal): Promise<OrderFetch> {
+    const wanted = new Set<string>();
+    const parked: ParkedRow[] = [];
+    for (const orderId of orderIds) {
+      const id = idOf(orderId);
+      if (id === undefined) parked.push(parkedOrder(orderId, 'not a Shopify order id'));
+      else wanted.add(id);
+    }
+    const ids = [...wanted];
+    const orders: PlatformOrder[] = [];
+    for (let start = 0; start < ids.length;) {
+      let taken = 0;
+      const variablesFor = (size: number) => {
+        taken = Math.min(size, ids.length - start);
+        return { ids: ids.slice(start, start + taken).map((id) => gidOf('Order', id)) };
+      };
+      const answer = await this.#batch.read(this.#graphql, documents.ordersById, variablesFor, signal);
+      start += taken;
+      const nodes = listOf(answer.data['nodes']);
+      if (nodes === undefined) throw unreadable(documents.ordersById.name, 'nodes is no list');
+      // Null stands for an id the shop does not know; an empty object for an id of something else.
+      const found = nodes.filter((node) => isRecord(node) && node['id'] !== undefined);
+      const read = await this.read(found, signal);
+      orders.push(...read.orders);
+      parked.push(...read.parked);
+    }
+    return { orders, parked };
+  }
+
+  async read(nodes: readonly unknown[], signal: AbortSignal): Promise<OrderFetch> {
+    const facts: OrderFacts[] = [];
+    const parked: ParkedRow[] = [];
+    for (const node of nodes) {
+      const reading = isRecord(node)
+        ? await this.#facts(node, signal)
+        : parkedOrder('', 'an order is not an object');
+      if (reading === undefined) continue;
+      if ('reason' in reading) parked.push(reading);
+      else {
+        facts.push(reading.facts);
+        parked.push(...reading.parked);
+      }
+    }
+    const open = facts.filter(
+      (order) => !order.isCancelled && order.lines.some((line) => (line.openQuantity ?? 0) > 0),
+    );
+    const places = await this.#commitLocations.read(
+      open.map((order) => order.orderId),
+      signal,
+    );
+    const orders: PlatformOrder[] = [];
+    for (const order of facts) {
+      const commitments = places.get(order.orderId);
+      const known = commitments === undefined ? order : { ...order, commitments };
+      const reading = platformOrderOf(known, this.#bypassSources);
+      orders.push(reading.order);
+      parked.push(...reading.parked);
+    }
+    return { orders, parked };
+  }
+
+  /** Undefined: the order was deleted while it was read. */
+  async #facts(
+    node: JsonRecord,
+    signal: AbortSignal,
+  ): Promise<{ readonly facts: OrderFacts; readonly parked: readonly ParkedRow[] } | ParkedRow | undefined> {
+    let current = node;
+    const reference = idOf(node['id']) ?? '';
+    for (let attempt = 1; attempt <= maxReadsOfOneOrder; attempt++) {
+      const completion = await this.#completion.complete(current, signal);
+      if (completion.kind === 'gone') return undefined;
+      if (completion.kind === 'unreadable') return parkedOrder(reference, completion.reason);
+      if (completion.kind === 'whole') {
+        const reading = readGraphqlOrder(completion.whole);
+        return reading.kind === 'order'
+          ? reading
+          : (reading.parked[0] ?? parkedOrder(reference, 'unreadable'));
+      }
+      const answer = await this.#graphql.read(documents.ordersById, { ids: [node['id']] }, signal);
+      const again = (listOf(answer.data['nodes']) ?? [])[0];
+      if (!isRecord(again) || again['id'] === undefined) return undefined;
+      current = again;
+    }
+    return parkedOrder(reference, 'the order changed each time while its pages were read');
+  }
+}

@@ -1,0 +1,161 @@
+import type { ParkedRow, ParsedDelivery, WebhookHeaders, WebhookVerdict } from '../connector.ts';
+import { type JsonRecord, isRecord, listOf, momentOf, parseRawJson, textOf } from '../raw-json.ts';
+import { headerOf, isSignedBy } from '../webhook-signature.ts';
+import { idOf } from './ids.ts';
+import type { ShopifySettings } from './options.ts';
+import { platformOrderOf } from './order-facts.ts';
+import { readRestOrder } from './rest-order.ts';
+import { missingScopes } from './scopes.ts';
+
+const scheme = { algorithm: 'sha256', encoding: 'base64' } as const;
+
+const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], listingHints: [], parked: [] };
+
+/** Deliveries of one shop: proves them over their raw bytes, then reads what they tell. */
+export class ShopifyWebhooks {
+  readonly #settings: ShopifySettings;
+  readonly #secrets: readonly string[];
+
+  constructor(settings: ShopifySettings, secrets: readonly string[]) {
+    this.#settings = settings;
+    this.#secrets = secrets;
+  }
+
+  verify(raw: Uint8Array, headers: WebhookHeaders): WebhookVerdict {
+    const signature = headerOf(headers, 'x-shopify-hmac-sha256');
+    if (signature === undefined) return { kind: 'forged', reason: 'there is no signature' };
+    if (!isSignedBy(scheme, this.#secrets, { raw, signature }))
+      return { kind: 'forged', reason: 'the signature does not fit the body' };
+    const topic = topicOf(headers);
+    const webhookId = headerOf(headers, 'x-shopify-webhook-id', 128);
+    const shop = headerOf(headers, 'x-shopify-shop-domain', 255)?.toLowerCase();
+    if (topic === undefined) return { kind: 'malformed', reason: 'there is no topic' };
+    if (webhookId === undefined) return { kind: 'malformed', reason: 'there is no webhook id' };
+    // One app secret signs for all of its shops.
+    if (shop !== this.#settings.shop)
+      return { kind: 'malformed', reason: 'the delivery is for another shop' };
+    const parsed = parseRawJson(raw);
+    if (parsed.kind === 'bad') return { kind: 'malformed', reason: parsed.reason };
+    const triggeredAtMs = momentOf(headerOf(headers, 'x-shopify-triggered-at'));
+    return {
+      kind: 'genuine',
+      // The webhook id is stable over the retries of one delivery; the event id is shared by several topics.
+      deliveryId: `${shop}|${topic}|${webhookId}`,
+      topic,
+      ...(triggeredAtMs === undefined ? {} : { triggeredAtMs }),
+    };
+  }
+
+  parse(raw: Uint8Array, headers: WebhookHeaders): ParsedDelivery {
+    const topic = topicOf(headers) ?? '';
+    const parsed = parseRawJson(raw);
+    if (parsed.kind === 'bad') return parkedDelivery(topic, parsed.reason);
+    if (!isRecord(parsed.value)) return parkedDelivery(topic, 'the body is not an object');
+    const body = parsed.value;
+    switch (topic) {
+      case 'orders/create':
+      case 'orders/updated':
+      case 'orders/cancelled':
+      case 'orders/paid':
+      case 'orders/fulfilled':
+      case 'orders/partially_fulfilled':
+        return this.#order(topic, body);
+      case 'orders/edited':
+        return orderHint(
+          topic,
+          isRecord(body['order_edit']) ? body['order_edit']['order_id'] : body['order_id'],
+        );
+      case 'orders/delete':
+      case 'refunds/create':
+      case 'fulfillments/create':
+      case 'fulfillments/update':
+        return orderHint(topic, topic === 'orders/delete' ? body['id'] : body['order_id']);
+      case 'inventory_levels/update':
+        return levelHint(topic, body, false);
+      case 'inventory_levels/connect':
+      case 'inventory_levels/disconnect':
+        return levelHint(topic, body, true);
+      case 'inventory_items/create':
+      case 'inventory_items/update':
+      case 'inventory_items/delete':
+        return listingHint(topic, [idOf(body['admin_graphql_api_id']) ?? idOf(body['id'])]);
+      case 'products/update':
+        return listingHint(
+          topic,
+          (listOf(body['variants']) ?? []).map((variant) =>
+            isRecord(variant) ? idOf(variant['inventory_item_id']) : undefined,
+          ),
+        );
+      case 'locations/create':
+      case 'locations/update':
+      case 'locations/activate':
+      case 'locations/deactivate':
+      case 'locations/delete': {
+        const location = idOf(body['admin_graphql_api_id']) ?? idOf(body['id']);
+        return listingHint(topic, [location === undefined ? undefined : `location:${location}`]);
+      }
+      case 'app/uninstalled':
+        return { ...nothing, accessLost: 'the app was uninstalled from the shop' };
+      case 'app/scopes_update':
+        return scopesUpdate(topic, body);
+      case 'bulk_operations/finish':
+        // Whoever waits for the operation polls its status: a delivery may come late, twice or never.
+        return nothing;
+      default:
+        return parkedDelivery(topic, 'the topic is not one of ours');
+    }
+  }
+
+  #order(topic: string, body: JsonRecord): ParsedDelivery {
+    const reading = readRestOrder(body);
+    if (reading.kind === 'unreadable') return { ...nothing, parked: reading.parked };
+    if (reading.kind === 'hint') {
+      const parked = reading.parked.map((row) => ({ ...row, reason: `${topic}: ${row.reason}` }));
+      return { ...nothing, orderHints: [reading.orderId], parked };
+    }
+    const { order, parked } = platformOrderOf(reading.facts, this.#settings.bypassSources);
+    return {
+      ...nothing,
+      orders: [order],
+      // What the body leaves open is asked for.
+      orderHints: order.isPartial ? [order.orderId] : [],
+      parked: [...reading.parked, ...parked],
+    };
+  }
+}
+
+function topicOf(headers: WebhookHeaders): string | undefined {
+  const topic = headerOf(headers, 'x-shopify-topic', 128)?.toLowerCase();
+  return topic !== undefined && /^[a-z0-9_]+\/[a-z0-9_]+$/.test(topic) ? topic : undefined;
+}
+
+function orderHint(topic: string, value: unknown): ParsedDelivery {
+  const orderId = idOf(value);
+  if (orderId === undefined) return parkedDelivery(topic, 'the body names no order');
+  return { ...nothing, orderHints: [orderId] };
+}
+
+function levelHint(topic: string, body: JsonRecord, isListingChange: boolean): ParsedDelivery {
+  const itemId = idOf(body['inventory_item_id']);
+  if (itemId === undefined) return parkedDelivery(topic, 'the body names no inventory item');
+  return { ...nothing, levelHints: [itemId], listingHints: isListingChange ? [itemId] : [] };
+}
+
+function listingHint(topic: string, ids: readonly (string | undefined)[]): ParsedDelivery {
+  const known = ids.filter((id): id is string => id !== undefined);
+  if (known.length === 0) return parkedDelivery(topic, 'the body names nothing that we know');
+  return { ...nothing, listingHints: [...new Set(known)] };
+}
+
+function scopesUpdate(topic: string, body: JsonRecord): ParsedDelivery {
+  const current = listOf(body['current']);
+  if (current === undefined) return parkedDelivery(topic, 'the body lists no scopes');
+  const missing = missingScopes(current.filter((scope): scope is string => typeof scope === 'string'));
+  if (missing.length === 0) return nothing;
+  return { ...nothing, accessLost: `the app lost the scopes ${missing.join(', ')}` };
+}
+
+function parkedDelivery(topic: string, reason: string): ParsedDelivery {
+  const row: ParkedRow = { what: 'delivery', reference: textOf(topic) ?? '', reason, content: '' };
+  return { ...nothing, parked: [row] };
+}
