@@ -215,6 +215,33 @@ export interface PeekResult {
   readonly levels: ReadonlyMap<Sku, ReadonlyMap<LocationId, Level>>;
 }
 
+/** Units promised by commits of holds to orders that were not seen yet, and what happens to old order state. */
+export interface CreditLedger {
+  /** Open for longer than that, oldest first, at most 1,000: they are alerted, a person resolves them. */
+  openCredits(olderThanMs: number, limit?: number): Promise<readonly OpenCredit[]>;
+  /** Gives the units back to availability. Should the order come after all, it commits anew. */
+  resolveCredit(request: {
+    readonly operationId: string;
+    readonly channel: ChannelId;
+    readonly orderId: string;
+    readonly sku: Sku;
+    readonly actor: string;
+  }): Promise<ResolveCreditResult>;
+  /** Retention: drops and compacts old orders, at most `limit` of each. */
+  sweepOrders(limit: number): Promise<{ dropped: number; compacted: number }>;
+}
+
+export interface OpenCredit {
+  readonly channel: ChannelId;
+  readonly orderId: string;
+  readonly sku: Sku;
+  readonly openSinceMs: number;
+}
+
+export type ResolveCreditResult =
+  | { readonly kind: 'resolved'; readonly seq: number; readonly units: number; readonly repeated: boolean }
+  | { readonly kind: 'fingerprint-mismatch' };
+
 /** Commands of the publisher, under its lease: the one named `publisherLease(channel)` (publisher-commands.ts). */
 export interface PublisherLedger {
   /** A holder names one process: the same holder taking again renews and keeps its token. `untilMs`: ledger clock. */

@@ -87,7 +87,7 @@ local function absorbLine(order, line, row, takenOut, givenBack)
   end
 end
 
--- Returns refused falls, whether counters differ, whether the line has to be stored.
+-- Returns refused falls and whether the line has to be stored.
 local function applyLine(order, line, row, isNew)
   local merged, refused, differs, isTouched = mergeLine(order, line, row.counters)
   local takenOut = merged[TAKEN_OUT] - line.counters[TAKEN_OUT]
@@ -120,7 +120,7 @@ local function applyLine(order, line, row, isNew)
   elseif row.committedAt and committedOf(line.counters) > 0 then
     followCommittedAt(order, line, row, loadSku(line.sku, order.locations[1]))
   end
-  return refused, differs, isTouched
+  return refused, isTouched
 end
 
 local function readPlaces(rows)
@@ -156,7 +156,7 @@ return ledgerCall(function()
   local isUnknown = not stored[1]
   order.isFirstSeen = order.isFirstSeen or isUnknown
 
-  local before, refusals, isChanged = entryCount, 0, false
+  local before, refusals = entryCount, 0
   local lines, fields = {}, { 'HSET', order.key }
   for i = 1, #order.lines do
     local given = order.lines[i]
@@ -176,9 +176,8 @@ return ledgerCall(function()
       lines[given[1]] = line
     end
     line.hasEntry = false
-    local refused, differs, isTouched = applyLine(order, line, row, isNew)
+    local refused, isTouched = applyLine(order, line, row, isNew)
     refusals = refusals + refused
-    isChanged = isChanged or differs
     if isTouched or line.hasMoved then
       fields[#fields + 1] = names[i + 1]
       fields[#fields + 1] = packLine(line)
@@ -191,7 +190,7 @@ return ledgerCall(function()
       .. US .. num(math.max(order.changedAt, changedAt or 0))
     write(unpack(fields))
   end
-  if entryCount > before then
+  if entryCount > before or (isUnknown and #fields > 2) then
     write('ZADD', P .. 'orders', num(wallMs), orderMember(order.channel, order.id))
   end
   for _, listing in pairs(order.listings) do
