@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
 import { StockmeshError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
@@ -134,7 +135,8 @@ function tlsOptions(tls: RedisTls | undefined, hostname: string) {
     ca: tls?.caFile?.reveal(),
     cert: tls?.certFile?.reveal(),
     key: tls?.keyFile?.reveal(),
-    servername: tls?.serverName ?? hostname,
+    // An IP address is no server name (RFC 6066); the certificate is then checked against the address itself.
+    servername: tls?.serverName ?? (isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined),
   };
 }
 
