@@ -73,7 +73,10 @@ export class AccessTokens {
   async replace(refused: string, signal: AbortSignal): Promise<string> {
     if (this.#credentials.kind === 'static') throw denied('the access token is not accepted');
     if (this.#token !== undefined && this.#token.accessToken !== refused) return this.#token.accessToken;
-    return (await unlessAborted(this.#renew(refused), signal)).accessToken;
+    let token = await unlessAborted(this.#renew(refused), signal);
+    // A renewal that was already running did not know of the refusal and may have found the stored token good enough.
+    if (token.accessToken === refused) token = await unlessAborted(this.#renew(refused), signal);
+    return token.accessToken;
   }
 
   #renewAhead(): void {

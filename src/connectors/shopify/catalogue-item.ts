@@ -13,7 +13,7 @@ export interface CatalogueItem {
 }
 
 export interface ListingContext {
-  /** Ours by configuration; undefined: every location that is no fulfilment service's. */
+  /** Ours by configuration; undefined: every location. */
   readonly wanted: ReadonlySet<string> | undefined;
   readonly locations: ReadonlyMap<string, ShopLocation>;
   readonly readAtMs: number;

@@ -74,7 +74,6 @@ export class Catalogue {
   ): AsyncGenerator<ListingPage> {
     const operation = documents.variants;
     const usedCursors = new Set<string>();
-    const shown = new Set<string>();
     for (let after = cursor; ;) {
       const variablesFor = (first: number) => ({ first, after });
       const answer = await this.#pageSize.read(this.#graphql, operation, variablesFor, signal);
@@ -90,12 +89,7 @@ export class Catalogue {
           continue;
         }
         const found = listingsOf(entry, { ...context, readAtMs: this.#platformClock.at(answer.sentAtMs) });
-        // Variants that share an inventory item show its levels once each.
-        for (const listing of found.listings) {
-          const key = `${listing.ref.key} ${listing.itemAliases?.join() ?? ''}`;
-          if (!shown.has(key)) listings.push(listing);
-          shown.add(key);
-        }
+        listings.push(...found.listings);
         parked.push(...found.parked);
       }
       yield { listings, parked, cursor: page.next ?? null };

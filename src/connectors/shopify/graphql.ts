@@ -84,11 +84,13 @@ export class ShopifyGraphql {
     // A read's time starts when its turn has come; a mutation's ran from the call.
     const bounded =
       timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const token = await tokens.current(bounded);
+    const token = await inTime(bounded, signal, () => tokens.current(bounded));
+    if (token === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     const outcome = await this.#send(operation, variables, token, bounded);
     if (outcome.kind !== 'unauthorized') return outcome;
     // Refused before execution, so the same mutation with the same key may simply go again.
-    const renewed = await tokens.replace(token, bounded);
+    const renewed = await inTime(bounded, signal, () => tokens.replace(token, bounded));
+    if (renewed === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     return await this.#send(operation, variables, renewed, bounded);
   }
 
@@ -114,6 +116,20 @@ export class ShopifyGraphql {
   #cost(operation: GraphqlOperation): number {
     const ratio = this.#costRatios.get(operation.name) ?? 1;
     return Math.min(maxQueryCost, Math.max(1, Math.ceil(operation.cost * ratio)));
+  }
+}
+
+/** Undefined when our own time-out ended the wait; the caller's abort stays an abort. */
+async function inTime<T>(
+  bounded: AbortSignal,
+  callers: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StockmeshError || callers.aborted || !bounded.aborted) throw error;
+    return undefined;
   }
 }
 

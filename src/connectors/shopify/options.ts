@@ -29,7 +29,7 @@ export interface ShopifyConnectorOptions {
   readonly credentials: ShopifyCredentials;
   /** Current first; a rotated secret stays listed until Shopify signs with the new one (up to an hour). */
   readonly webhookSecrets: readonly string[];
-  /** Location ids (digits or gids) whose stock is ours. Undefined: every location that is not a fulfilment service's. */
+  /** Location ids (digits or gids) whose stock is ours. Undefined: every location of the shop. */
   readonly locations?: readonly string[] | undefined;
   readonly limiter: RateLimiter;
   readonly tokens: TokenStore;
@@ -39,8 +39,9 @@ export interface ShopifyConnectorOptions {
   /** Longest wait for the rate limit: of a read, and of a write. */
   readonly maxReadWaitMs?: number | undefined;
   readonly maxWriteWaitMs?: number | undefined;
-  /** How late Shopify's order search may show a change. */
+  /** How late Shopify's order search may show a change, and how old a level may be when it is read. Neither is documented. */
   readonly orderIndexLagMs?: number | undefined;
+  readonly readLagMs?: number | undefined;
   readonly raiseBatchSize?: number | undefined;
   /** From this many variants on, the catalogue is read by a bulk operation. */
   readonly bulkFromVariants?: number | undefined;
@@ -62,6 +63,7 @@ export interface ShopifySettings {
   readonly maxReadWaitMs: number;
   readonly maxWriteWaitMs: number;
   readonly orderIndexLagMs: number;
+  readonly readLagMs: number;
   readonly raiseBatchSize: number;
   readonly bulkFromVariants: number;
   readonly bulkPollMs: number;
@@ -98,6 +100,7 @@ export function settingsOf(options: ShopifyConnectorOptions): ShopifySettings {
     maxReadWaitMs: options.maxReadWaitMs ?? 30_000,
     maxWriteWaitMs: options.maxWriteWaitMs ?? 2_000,
     orderIndexLagMs: options.orderIndexLagMs ?? 10_000,
+    readLagMs: options.readLagMs ?? 1_000,
     raiseBatchSize,
     bulkFromVariants: options.bulkFromVariants ?? 5_000,
     bulkPollMs: options.bulkPollMs ?? 2_000,

@@ -63,7 +63,8 @@ export class OrderWalk {
     for (let count = 1; count <= maxPages; count++) {
       const page = await this.#page(edgeMs, after, request.signal);
       boundMs ??= page.askedAtMs - this.#indexLagMs;
-      const settledBeforeMs = page.askedAtMs - this.#indexLagMs;
+      // Shown times have lost their fraction of a second.
+      const settledBeforeMs = page.askedAtMs - this.#indexLagMs - 1_000;
       const settledMs = settledEdgeOf(page.nodes, settledBeforeMs);
       for (const node of page.nodes) newestMs = Math.max(newestMs, changedAt(node) ?? 0);
       // Pages overlap by the rows of the edge: what this walk has shown already is not shown again.

@@ -93,7 +93,7 @@ function capabilitiesOf(settings: ShopifySettings): ConnectorCapabilities {
     // A mutation's answer is the applied state; reads may come from a replica a moment behind.
     applyGraceMs: 1_000,
     longestApplyMs: 10_000,
-    readLagMs: 1_000,
+    readLagMs: settings.readLagMs,
     orderIndexLagMs: settings.orderIndexLagMs,
     requestTimeoutMs: settings.requestTimeoutMs,
   };
