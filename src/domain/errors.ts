@@ -69,6 +69,10 @@ export const errorCodes = {
     retryable: true,
     exitCode: exitCodes.diskFull,
   },
+  LEDGER_ENTRY_UNREADABLE: {
+    message: 'The log entry {id} cannot be read: it has {fields} fields',
+    retryable: false,
+  },
   LEDGER_ARCHIVE_BROKEN: {
     message: 'The archived log segment {file} is not what was archived: {reason}',
     retryable: false,

@@ -205,7 +205,8 @@ export class LedgerFold {
     } else {
       line[orderCounters[kind]] += m.units;
     }
-    const [listingId, dTaken] = m.extra.split(';');
+    // The listing id is free text and may hold semicolons: the two fields after it do not.
+    const [, listingId, dTaken] = /^([^]*);([^;]*);[^;]*$/.exec(m.extra) ?? [];
     if (listingId === undefined || listingId === '' || dTaken === undefined || dTaken === '') return;
     line.taken += Number(dTaken);
     const listing = `${m.channel}${US}${listingId}`;
