@@ -12,6 +12,11 @@ import type {
 import { routeLine } from './order-routing.ts';
 import type { ChangeCause } from './records.ts';
 
+export interface Shipment {
+  readonly location: Location;
+  readonly lines: readonly { readonly line: OrderLine; readonly quantity: number }[];
+}
+
 /**
  * The units of order lines at locations. Open units of a line are the `remaining` of its fulfilment order lines and
  * nothing else, so `committed` of a level is always the sum of those that point at it.
@@ -136,6 +141,39 @@ export class OrderAllocations {
       restockType,
       location: restockType === 'NO_RESTOCK' ? null : location,
     };
+  }
+
+  /** Ships open units, at most `limits` per line number; what left, by location. */
+  ship(order: Order, limits: Map<string | null, number> | undefined): Shipment[] {
+    const shipments: Shipment[] = [];
+    for (const fulfillmentOrder of order.fulfillmentOrders) {
+      const lines: { line: OrderLine; quantity: number }[] = [];
+      for (const part of fulfillmentOrder.lines) {
+        const limit = limits ? (limits.get(part.line.number) ?? 0) : part.remaining;
+        const quantity = Math.min(part.remaining, limit);
+        if (quantity <= 0) continue;
+        limits?.set(part.line.number, limit - quantity);
+        part.remaining -= quantity;
+        part.line.fulfilled += quantity;
+        this.move(part.line, fulfillmentOrder.location, { committed: -quantity }, 'fulfilment', order.id);
+        lines.push({ line: part.line, quantity });
+      }
+      if (lines.length > 0) shipments.push({ location: fulfillmentOrder.location, lines });
+      if (fulfillmentOrder.lines.every((part) => part.remaining === 0)) fulfillmentOrder.status = 'CLOSED';
+    }
+    return shipments;
+  }
+
+  /** The open units of a fulfilment order are committed at another location instead. */
+  reassign(fulfillmentOrder: FulfillmentOrder, target: Location): void {
+    const reference = fulfillmentOrder.order.id;
+    const cause = 'fulfilment-order-move';
+    for (const { line, remaining } of fulfillmentOrder.lines) {
+      const source = fulfillmentOrder.location;
+      this.move(line, source, { committed: -remaining, available: remaining }, cause, reference);
+      this.move(line, target, { committed: remaining, available: -remaining }, cause, reference);
+    }
+    fulfillmentOrder.location = target;
   }
 
   move(

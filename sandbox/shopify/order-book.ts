@@ -198,40 +198,20 @@ export class OrderBook {
     const order = this.order(ref);
     const limits =
       options.lines && new Map(options.lines.map((line) => [idNumber(line.lineId), line.quantity]));
-    const created: Fulfillment[] = [];
-    for (const fulfillmentOrder of order.fulfillmentOrders) {
-      const shipped: { line: OrderLine; quantity: number }[] = [];
-      for (const part of fulfillmentOrder.lines) {
-        const limit = limits ? (limits.get(part.line.number) ?? 0) : part.remaining;
-        const quantity = Math.min(part.remaining, limit);
-        if (quantity <= 0) continue;
-        limits?.set(part.line.number, limit - quantity);
-        part.remaining -= quantity;
-        part.line.fulfilled += quantity;
-        this.#allocations.move(
-          part.line,
-          fulfillmentOrder.location,
-          { committed: -quantity },
-          'fulfilment',
-          order.id,
-        );
-        shipped.push({ line: part.line, quantity });
-      }
-      if (shipped.length === 0) continue;
-      if (fulfillmentOrder.lines.every((part) => part.remaining === 0)) fulfillmentOrder.status = 'CLOSED';
+    const created = this.#allocations.ship(order, limits).map(({ location, lines }): Fulfillment => {
       const number = this.#ids.fulfillment.take();
-      const fulfillment: Fulfillment = {
+      const createdAt = this.#clock.now();
+      return {
         typename: 'Fulfillment',
         id: gid('Fulfillment', number),
         number,
-        createdAt: this.#clock.now(),
-        location: fulfillmentOrder.location,
-        lines: shipped,
+        createdAt,
+        location,
+        lines,
         order,
       };
-      order.fulfillments.push(fulfillment);
-      created.push(fulfillment);
-    }
+    });
+    order.fulfillments.push(...created);
     if (created.length === 0) throw new Error(`${order.name} has nothing to fulfil`);
     this.#touch(order);
     for (const fulfillment of created) this.#events.fulfilled(fulfillment);
@@ -247,21 +227,7 @@ export class OrderBook {
   moveFulfilmentOrder(ref: string, locationRef: string): FulfillmentOrder {
     const fulfillmentOrder = this.fulfilmentOrder(ref);
     const target = this.#inventory.location(locationRef);
-    const reference = fulfillmentOrder.order.id;
-    for (const part of fulfillmentOrder.lines) {
-      const quantity = part.remaining;
-      const cause = 'fulfilment-order-move';
-      const back = { committed: -quantity, available: quantity };
-      this.#allocations.move(part.line, fulfillmentOrder.location, back, cause, reference);
-      this.#allocations.move(
-        part.line,
-        target,
-        { committed: quantity, available: -quantity },
-        cause,
-        reference,
-      );
-    }
-    fulfillmentOrder.location = target;
+    this.#allocations.reassign(fulfillmentOrder, target);
     this.#touch(fulfillmentOrder.order);
     this.#events.moved(fulfillmentOrder.order);
     this.#events.emit(['orders/updated'], fulfillmentOrder.order);

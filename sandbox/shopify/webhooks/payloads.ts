@@ -231,7 +231,7 @@ export class Payloads {
       variant_id: line.item ? jsonNumber(line.item.variant.number) : null,
       variant_inventory_management: line.item?.tracked ? 'shopify' : null,
       variant_title: null,
-      vendor: null,
+      vendor: 'Sandbox vendor',
       tax_lines: [],
       duties: [],
       discount_allocations: [],
