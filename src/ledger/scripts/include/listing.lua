@@ -30,6 +30,8 @@ end
 local function suspectListing(listing)
   setListing(listing, 'su', '1')
   setListing(listing, 'sa', num(wallMs))
+  -- Also when it was suspected in this very millisecond: a settlement computed before must not clear it.
+  listing.isReplaced = true
 end
 
 -- Appends a rise; beyond the limit the oldest by platform time is dropped.
