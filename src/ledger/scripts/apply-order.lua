@@ -102,11 +102,17 @@ local function applyLine(order, line, row, isNew)
   if line.isKnown ~= row.isKnown then
     line.isKnown, isTouched = row.isKnown, true
   end
+  local isAdopted = isNew and order.adopt ~= ''
+  if isAdopted then
+    -- The listing's first reading shows it already: `taken` counts from there on, so that a base's value and `takenAt`
+    -- together say what the listing showed before the orders that the ledger counts.
+    takenOut, givenBack = 0, 0
+  end
   line.dTaken = takenOut - givenBack
   if differs then
     local first = row.committedAt and row.committedAt[1]
     local s = loadSku(line.sku, first and first.location or order.locations[1])
-    if isNew and order.adopt ~= '' then
+    if isAdopted then
       adoptLine(order, line, row, s, merged)
     else
       moveLine(order, line, row, s, merged)
