@@ -50,7 +50,7 @@ local function commitLine(h, s, location, units)
     addOpenCredit(credit, location, units - netted)
   end
   local extra = channel .. ';' .. orderId .. ';' .. num(netted)
-  append('c', s, location, units, 0, units - netted, -units, '', id, '', '', actor, extra)
+  append('c', s, location, units, 0, units - netted, -units, '', id, h.settlesOn, '', actor, extra)
   addSettling(s, location, h.settlesOn, -units)
   -- The pool is for live holds; the agent's cap counts what it bought until the hold's record is purged.
   if h.pool ~= '' then

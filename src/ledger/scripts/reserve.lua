@@ -160,12 +160,12 @@ end
 -- Plans the hold of the parts.
 local function hold(fingerprint, ttlMs)
   local deadline = num(nowMs + ttlMs)
-  local extra = deadline .. ';' .. settlesOn .. ';' .. pool
+  local extra = pool == '' and deadline or deadline .. ';' .. pool
   local by = agent ~= '' and agent or actor
   local lines
   for i = 1, partCount do
     local s, location, units = partSkus[i], partLocations[i], partUnits[i]
-    append('h', s, location, units, 0, 0, units, '', id, '', '', by, extra)
+    append('h', s, location, units, 0, 0, units, '', id, settlesOn, '', by, extra)
     addSettling(s, location, settlesOn, units)
     local line = packHoldLine(s.sku, location, units)
     lines = lines and lines .. RS .. line or line

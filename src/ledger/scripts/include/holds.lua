@@ -71,7 +71,7 @@ end
 
 -- Plans the return of held units of one line by `code` (released or expired).
 local function giveBack(code, id, h, s, location, units, actor)
-  append(code, s, location, units, 0, 0, -units, '', id, '', '', actor, '')
+  append(code, s, location, units, 0, 0, -units, '', id, h.settlesOn, '', actor, '')
   addSettling(s, location, h.settlesOn, -units)
   if h.pool ~= '' then
     addToCounter('pools', h.pool .. US .. s.sku, -units)
