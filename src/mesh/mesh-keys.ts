@@ -7,6 +7,8 @@ export interface MeshKeys {
   readonly queuePrefix: string;
   readonly seenDeliveries: string;
   readonly channelStates: string;
+  /** Levels that have a figure of their own. */
+  readonly openedLevels: string;
   listingMap(channel: ChannelId): string;
   token(channel: ChannelId, name: string): string;
 }
@@ -16,6 +18,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     queuePrefix: `${prefix}bull`,
     seenDeliveries: `${prefix}seen`,
     channelStates: `${prefix}channels`,
+    openedLevels: `${prefix}opened`,
     listingMap: (channel) => `${prefix}map:${channel}`,
     token: (channel, name) => `${prefix}token:${channel}:${name}`,
   };

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { MappedListing } from './sku-map.ts';
 
-/** `a` aliases, `i` item, `p` place, `s` sku, `l` our locations, `x` problems, `b` baseline, `o` opening units. */
+/** `a` aliases, `i` item, `p` place, `s` sku, `l` our locations, `x` problems, `b` baseline. */
 const record = z.object({
   i: z.string(),
   p: z.string(),
@@ -22,7 +22,6 @@ const record = z.object({
     ]),
   ),
   b: z.number(),
-  o: z.number().nullable(),
 });
 
 const pageSize = 1_000;
@@ -71,7 +70,6 @@ function pack(listing: MappedListing): string {
     l: [...listing.locations],
     x: [...listing.problems],
     b: listing.baselineAtMs,
-    o: listing.openingUnits,
   };
   return JSON.stringify(kept);
 }
@@ -80,7 +78,7 @@ function pack(listing: MappedListing): string {
 function unpack(key: string, text: string): MappedListing | undefined {
   const parsed = record.safeParse(JSON.parse(text));
   if (!parsed.success) return undefined;
-  const { i, p, a, s, l, x, b, o } = parsed.data;
+  const { i, p, a, s, l, x, b } = parsed.data;
   return {
     listingId: key as ListingId,
     ref: { key, itemId: i, locationId: p },
@@ -89,6 +87,5 @@ function unpack(key: string, text: string): MappedListing | undefined {
     locations: l as LocationId[],
     problems: x,
     baselineAtMs: b,
-    openingUnits: o,
   };
 }

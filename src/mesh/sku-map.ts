@@ -12,12 +12,8 @@ export interface MappedListing {
   /** Our locations whose stock this listing shows, in the channel's order; empty: stock of somebody else. */
   readonly locations: readonly LocationId[];
   readonly problems: readonly ListingProblem[];
-  /**
-   * Platform clock, ms: when the listing was first read. Orders placed before are inside the figure read then
-   * (`openingUnits`), so they are adopted instead of counted.
-   */
+  /** Platform clock, ms: when the listing was first read. Orders placed before are adopted instead of counted. */
   readonly baselineAtMs: number;
-  readonly openingUnits: number | null;
 }
 
 /** A listing that cannot be tied to a SKU, and why. */
@@ -193,7 +189,6 @@ export class SkuMap {
       locations: locationsAt(this.settings, found.ref.locationId).map((place) => place.location),
       problems: found.problems,
       baselineAtMs: known?.baselineAtMs ?? found.readAtMs,
-      openingUnits: known === undefined ? found.value : known.openingUnits,
     };
   }
 
