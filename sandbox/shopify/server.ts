@@ -11,7 +11,7 @@ import { handleControl } from './http/control-routes.ts';
 import { Records } from './records.ts';
 import type { LevelChange, Violation } from './records.ts';
 import { SandboxShop } from './shop.ts';
-import type { ShopOptions } from './shop.ts';
+import type { ShopOptions } from './shop-options.ts';
 
 export interface ShopifySandboxOptions {
   /** Defaults to any free port. */

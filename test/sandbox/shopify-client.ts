@@ -4,7 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { ShopifySandbox, ShopifySandboxOptions } from '../../sandbox/shopify/server.ts';
-import type { SandboxShop, ShopOptions } from '../../sandbox/shopify/shop.ts';
+import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
+import type { ShopOptions } from '../../sandbox/shopify/shop-options.ts';
 
 /** Answers are checked field by field in tests, so their shape stays open here. */
 export interface Json {

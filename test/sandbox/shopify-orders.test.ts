@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Order } from '../../sandbox/shopify/model.ts';
-import type { PlaceResult } from '../../sandbox/shopify/order-book.ts';
+import type { PlaceResult } from '../../sandbox/shopify/order-requests.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
 import { setUp } from './shopify-client.ts';
 

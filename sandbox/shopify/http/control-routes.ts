@@ -3,9 +3,10 @@ import type { Fault } from '../faults.ts';
 import type { ItemOptions, LocationOptions } from '../inventory-state.ts';
 import { currentQuantityOf, onHandOf, unfulfilledQuantityOf } from '../model.ts';
 import type { Order } from '../model.ts';
-import type { OrderRequest, RefundRequest } from '../order-book.ts';
+import type { OrderRequest, RefundRequest } from '../order-requests.ts';
 import type { Records } from '../records.ts';
-import type { SandboxShop, ShopOptions, ShopSettings } from '../shop.ts';
+import type { SandboxShop } from '../shop.ts';
+import type { ShopOptions, ShopSettings } from '../shop-options.ts';
 import { parseObject, readBody, sendJson } from './body.ts';
 
 /** What the control API may reach of the sandbox. */
