@@ -16,6 +16,7 @@ export type RedisWatchSettings = {
   readonly intervalMs: number;
   /** Called on every change of kind. */
   readonly onChange: (health: RedisHealth) => void;
+  readonly onChecked?: (tookMs: number) => void;
 };
 
 const maxCheckMs = 2_000;
@@ -51,7 +52,9 @@ export class RedisWatch {
 
   /** One round now. */
   async check(): Promise<RedisHealth> {
+    const startedAt = performance.now();
     const found = await this.#judge();
+    this.#settings.onChecked?.(performance.now() - startedAt);
     if (found.kind !== this.#health.kind) this.#settings.onChange(found);
     this.#health = found;
     return found;

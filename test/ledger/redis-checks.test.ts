@@ -6,6 +6,7 @@ import { checkRedis, parseInfo } from '../../src/ledger/redis-checks.ts';
 import { connectRedis, waitUntilReady } from '../../src/ledger/redis-connection.ts';
 import { type RedisHealth, RedisWatch } from '../../src/ledger/redis-watch.ts';
 import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
+import { freePort } from '../support/free-port.ts';
 import { type PrivateRedis, startPrivateRedis } from '../support/redis.ts';
 
 failOnLeakedConnections();
@@ -127,7 +128,7 @@ describe('connecting', () => {
   });
 
   test('over TCP with user and password works, comes back after kill -9, and is named', async () => {
-    const port = 20_000 + (process.pid % 20_000);
+    const port = await freePort();
     const tcp = await startPrivateRedis({
       extraArgs: ['--port', String(port), '--requirepass', 'right-password'],
     });

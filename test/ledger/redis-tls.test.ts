@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { checkRedis } from '../../src/ledger/redis-checks.ts';
 import { connectRedis, type RedisTls, waitUntilReady } from '../../src/ledger/redis-connection.ts';
+import { freePort } from '../support/free-port.ts';
 import { type PrivateRedis, startPrivateRedis } from '../support/redis.ts';
 
 const fixtures = join(import.meta.dirname, '../fixtures/tls');
@@ -22,14 +21,6 @@ beforeAll(async () => {
   });
 });
 afterAll(() => server.stop());
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port: found } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return found;
-}
 
 function connect(scheme: 'redis' | 'rediss', tls: RedisTls | undefined): ReturnType<typeof connectRedis> {
   const target = { kind: 'url', url: `${scheme}://127.0.0.1:${port}`, tls } as const;
