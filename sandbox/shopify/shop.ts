@@ -6,7 +6,8 @@ import type { PlanName } from './cost-bucket.ts';
 import { FaultPlan } from './faults.ts';
 import type { Fault } from './faults.ts';
 import { IdempotencyTable } from './graphql/idempotency.ts';
-import { gid, IdSequence, uuid } from './ids.ts';
+import { EventScope } from './event-scope.ts';
+import { gid, IdSequence } from './ids.ts';
 import { InventoryState } from './inventory-state.ts';
 import type { ItemOptions, LocationOptions } from './inventory-state.ts';
 import { onHandOf } from './model.ts';
@@ -62,6 +63,8 @@ export class SandboxShop {
     idempotencyWindowMs: DAY_MS,
     afterUserErrors: 'replay',
   };
+
+  readonly #event = new EventScope();
 
   constructor(
     options: ShopOptions,
@@ -164,30 +167,30 @@ export class SandboxShop {
   }
 
   placeOrder(request: OrderRequest): PlaceResult {
-    return this.#asOneAction(() => this.orderBook.place(request));
+    return this.#event.run(() => this.orderBook.place(request));
   }
 
   cancelOrder(order: string, options?: Parameters<OrderBook['cancel']>[1]): Order {
-    return this.#asOneAction(() => this.orderBook.cancel(order, options));
+    return this.#event.run(() => this.orderBook.cancel(order, options));
   }
 
   refund(order: string, request: RefundRequest): ReturnType<OrderBook['refund']> {
-    return this.#asOneAction(() => this.orderBook.refund(order, request));
+    return this.#event.run(() => this.orderBook.refund(order, request));
   }
 
   fulfil(order: string, options?: Parameters<OrderBook['fulfil']>[1]): ReturnType<OrderBook['fulfil']> {
-    return this.#asOneAction(() => this.orderBook.fulfil(order, options));
+    return this.#event.run(() => this.orderBook.fulfil(order, options));
   }
 
   moveFulfilmentOrder(
     fulfilmentOrder: string,
     location: string,
   ): ReturnType<OrderBook['moveFulfilmentOrder']> {
-    return this.#asOneAction(() => this.orderBook.moveFulfilmentOrder(fulfilmentOrder, location));
+    return this.#event.run(() => this.orderBook.moveFulfilmentOrder(fulfilmentOrder, location));
   }
 
   editOrder(order: string, request: OrderEditRequest): Order {
-    return this.#asOneAction(() => this.orderBook.edit(order, request));
+    return this.#event.run(() => this.orderBook.edit(order, request));
   }
 
   /** A person changes stock in the admin: `available` by default; setting `on_hand` moves available by the difference. */
@@ -202,7 +205,7 @@ export class SandboxShop {
     if (!location) throw new Error('the shop has no location');
     const level = this.inventory.openLevel(item, location, true);
     const current = options.name === 'on_hand' ? onHandOf(level) : level.quantities.available;
-    this.#asOneAction(() =>
+    this.#event.run(() =>
       this.inventory.change(level, { available: quantity - current }, { cause: 'stock-edit' }),
     );
     return level;
@@ -263,25 +266,12 @@ export class SandboxShop {
 
   /** The body is built when the delivery is first sent: it shows the state of that moment, not of the event. */
   emit(topic: string, build: () => Body): void {
-    this.delivery.emit(topic, build, this.#eventId ?? uuid());
+    this.delivery.emit(topic, build, this.#event.id());
   }
 
   stop(): void {
     this.bulk.stop();
     this.delivery.stop();
-  }
-
-  /** Event id shared by everything one action triggers; null outside an action. */
-  #eventId: string | null = null;
-
-  #asOneAction<Result>(action: () => Result): Result {
-    const outer = this.#eventId;
-    this.#eventId = outer ?? uuid();
-    try {
-      return action();
-    } finally {
-      this.#eventId = outer;
-    }
   }
 
   #levelChanged(level: Level): void {

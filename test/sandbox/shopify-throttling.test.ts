@@ -50,6 +50,17 @@ test('the difference between requested and actual cost comes back', async () => 
   });
 });
 
+test.each([
+  ['query { orders(first: 10) { nodes { id } } }', {}],
+  ['query Q($first: Int) { orders(first: $first) { nodes { id } } }', { first: 10 }],
+  ['query Q($first: Int = 10) { orders(first: $first) { nodes { id } } }', {}],
+  ['query { orders(first: 10) { edges { node { ...f } } } } fragment f on Order { id }', {}],
+])('the page size decides the cost however it is given: %s', async (query, variables) => {
+  await using setup = await setUp();
+  const { extensions } = await setup.client.query(query, variables);
+  expect(extensions['cost']?.['requestedQueryCost']).toBe(6);
+});
+
 test('a client that keeps calling while throttled is reported, one that waits is not', async () => {
   const clock = new ManualClock();
   await using setup = await setUp({ rateLimit: true }, { clock });

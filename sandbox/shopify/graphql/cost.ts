@@ -41,11 +41,17 @@ type Answer = { readonly value: unknown } | null;
 class CostWalk {
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
   readonly #variables: Variables;
+  readonly #defaults = new Map<string, number>();
 
   constructor(document: DocumentNode, variables: Variables) {
     this.#variables = variables;
-    for (const node of document.definitions)
+    for (const node of document.definitions) {
       if (node.kind === Kind.FRAGMENT_DEFINITION) this.#fragments.set(node.name.value, node);
+      if (node.kind !== Kind.OPERATION_DEFINITION) continue;
+      for (const { variable, defaultValue } of node.variableDefinitions ?? [])
+        if (defaultValue?.kind === Kind.INT)
+          this.#defaults.set(variable.name.value, Number(defaultValue.value));
+    }
   }
 
   operation(operation: OperationDefinitionNode, answer: Answer): number {
@@ -145,7 +151,8 @@ class CostWalk {
       if (argument.name.value !== 'first' && argument.name.value !== 'last') continue;
       if (argument.value.kind === Kind.INT) return Number(argument.value.value);
       if (argument.value.kind === Kind.VARIABLE) {
-        const value = this.#variables[argument.value.name.value];
+        const value =
+          this.#variables[argument.value.name.value] ?? this.#defaults.get(argument.value.name.value);
         if (typeof value === 'number') return value;
       }
     }
