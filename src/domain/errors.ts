@@ -65,7 +65,7 @@ export const errorCodes = {
     exitCode: exitCodes.ledgerUnreadable,
   },
   LEDGER_DISK_FULL: {
-    message: 'The disk that holds {dir} is full: {detail}',
+    message: 'The disk that holds {dir} is full or cannot be written: {detail}',
     retryable: true,
     exitCode: exitCodes.diskFull,
   },

@@ -11,7 +11,9 @@ const keptOutputBytes = 8 * 1024;
 const pollMs = 5;
 const corruptFile =
   /Bad file format|Unrecoverable error|Wrong signature|Invalid AOF manifest|append only file .*(?:doesn't exist|not exist)|AOF loading aborted|CRC error|Unexpected end of file reading the append only|Error reading the append only|Short read or OOM/i;
-const diskFull = /No space left on device|Disk quota exceeded/i;
+// A short write is how a full disk shows first; Redis then cannot say why it could not write.
+const diskFull =
+  /No space left on device|Disk quota exceeded|Short write while writing to the AOF|Can't recover from AOF write error/i;
 
 export type RedisProcessSettings = {
   /** Directory of the append-only file and the socket. */

@@ -108,15 +108,12 @@ describe('refuses, and says why', () => {
     await expect(server.start()).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
   });
 
-  test('a full disk, in its own words', async () => {
+  test.each([
+    'Error writing to the AOF file: No space left on device',
+    'Short write while writing to the AOF file: (nwritten=5396, expected=20033)',
+  ])('a full disk, in the words of Redis: %s', async (words) => {
     const fake = join(dataDir, 'full');
-    writeFileSync(
-      fake,
-      '#!/bin/sh\necho "Write error writing append only file: No space left on device"\nexit 1\n',
-      {
-        mode: 0o755,
-      },
-    );
+    writeFileSync(fake, `#!/bin/sh\necho "${words}"\nexit 1\n`, { mode: 0o755 });
     await expect(embedded({ serverPath: fake }).start()).rejects.toMatchObject({ code: 'LEDGER_DISK_FULL' });
   });
 });
