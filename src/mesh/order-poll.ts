@@ -138,14 +138,21 @@ export class OrderPoll {
       const regularAtMs = lastBeganAtMs + jittered(this.#restMs);
       isPulled = false;
       while (!this.#closing.signal.aborted) {
-        // A failing platform is not asked more often because somebody waits.
-        const pullAtMs = this.#failures > 0 ? regularAtMs : lastBeganAtMs + this.#settings.minGapMs;
-        isPulled = this.#waiting.length > 0;
-        const waitMs = (isPulled ? Math.min(pullAtMs, regularAtMs) : regularAtMs) - performance.now();
-        if (waitMs <= 0) break;
-        await this.#alarm.sleep(waitMs);
+        const pullInMs = this.#pullInMs(lastBeganAtMs);
+        const regularInMs = regularAtMs - performance.now();
+        isPulled = pullInMs < regularInMs;
+        if (Math.min(pullInMs, regularInMs) <= 0) break;
+        await this.#alarm.sleep(Math.min(pullInMs, regularInMs));
       }
     }
+  }
+
+  /** When the pull that was asked for earliest may begin; a failing platform is not asked more often for it. */
+  #pullInMs(lastBeganAtMs: number): number {
+    if (this.#waiting.length === 0 || this.#failures > 0) return Number.POSITIVE_INFINITY;
+    const afterMs = Math.min(...this.#waiting.slice(0, 1_000).map((pull) => pull.afterMs));
+    const gapMs = lastBeganAtMs + this.#settings.minGapMs - performance.now();
+    return Math.max(gapMs, afterMs + 1 - this.#options.nowMs());
   }
 
   async #walkOnce(isPulled: boolean): Promise<void> {
@@ -161,7 +168,7 @@ export class OrderPoll {
       this.#failures++;
       const backOffMs = this.#settings.minIntervalMs * 2 ** Math.min(this.#failures, 10);
       this.#restMs = Math.min(backOffMs, this.#settings.maxIntervalMs);
-      log.warn({ channel, error, failures: this.#failures, restMs: this.#restMs }, 'order poll failed');
+      log.warn({ channel, err: error, failures: this.#failures, restMs: this.#restMs }, 'order poll failed');
     }
   }
 

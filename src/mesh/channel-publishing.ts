@@ -1,0 +1,339 @@
+import type { Logger } from 'pino';
+import type { Connector } from '../connectors/connector.ts';
+import type { ListingId } from '../domain/ids.ts';
+import type { ChannelPolicy } from '../domain/policy.ts';
+import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
+import { publisherLease } from '../ledger/publisher-commands.ts';
+import { BaseBuilder, type BaseBuilderSettings } from './base-builder.ts';
+import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSettings } from './breaker.ts';
+import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
+import { channelTarget } from './channel-target.ts';
+import type { ChannelSettings } from './channel.ts';
+import type { FanOut } from './fan-out.ts';
+import type { OpeningFigures } from './opening-figures.ts';
+import { type CompletedWalk, OrderPoll, type OrderPollSettings } from './order-poll.ts';
+import type { OrderSink } from './order-sink.ts';
+import { parkedEntry, parkedRowId } from './parked-rows.ts';
+import type { PublishMetrics } from './publish-metrics.ts';
+import { type PublishTimesSettings, defaultPublishTimes, publishRules } from './publish-rules.ts';
+import { type PlannedWrite, Publisher, type PublisherPorts, type PublisherSettings } from './publisher.ts';
+import { RequestSender } from './request-sender.ts';
+import type { MappedListing, SkuMap } from './sku-map.ts';
+
+export interface ChannelPublishingOptions {
+  readonly settings: ChannelSettings;
+  readonly policy: ChannelPolicy;
+  readonly connector: Connector;
+  readonly map: SkuMap;
+  readonly ledger: PublisherLedger;
+  readonly mesh: MeshState;
+  readonly sink: OrderSink;
+  readonly fanOut: FanOut;
+  readonly metrics: PublishMetrics;
+  readonly log: Logger;
+  /** Ledger clock. */
+  readonly nowMs: () => number;
+  /**
+   * Names this process. A name that survives a restart (and is guarded by a lock of its own, as the data directory is)
+   * takes the lease back at once instead of waiting until it ends.
+   */
+  readonly holder: string;
+  /** What to do with a number that somebody changed on the channel. */
+  readonly onEdited: 'report' | 'repair';
+  /** Asked before every look: a channel that needs attention, or is still being read, publishes nothing. */
+  readonly mayPublish: () => boolean;
+  /** The platform ended or refused our access. */
+  readonly onAccessLost: (reason: string) => void;
+  /** A level that was never given a figure has no zero to publish; its listing's base can become that figure. */
+  readonly openings: Pick<OpeningFigures, 'isOpened' | 'consider'>;
+  readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
+  /** How far before the baseline open orders are looked for when the channel is polled for the first time. */
+  readonly lookBackMs?: number | undefined;
+  readonly tuning?: ChannelTuning | undefined;
+}
+
+export interface ChannelTuning {
+  readonly leaseTtlMs?: number;
+  readonly times?: Partial<PublishTimesSettings>;
+  readonly publisher?: Partial<PublisherSettings>;
+  readonly baseBuilder?: Partial<BaseBuilderSettings>;
+  readonly poll?: Partial<OrderPollSettings>;
+  readonly breaker?: Partial<BreakerSettings>;
+}
+
+const dayMs = 86_400_000;
+const maxPlanned = 1_000;
+
+/** Everything that lives as long as one term of the lease; what it knows in memory ends with it. */
+interface TermParts {
+  readonly publisher: Publisher;
+  readonly builder: BaseBuilder;
+  readonly poll: OrderPoll;
+}
+
+/**
+ * One channel's part of the mesh: whoever holds its lease polls its orders, follows the log for it, keeps its bases and
+ * publishes to it.
+ *
+ *   waiting for the lease --taken--> term: fan-out joined, publisher, base builder and order poll running
+ *   term --lease lost--> everything of the term stopped, nothing more is sent --> waiting
+ *   any --close--> requests under way end, lease given up --> closed
+ *
+ * All requests of the channel go through its own breaker and its own slots, so other channels never feel it.
+ */
+export class ChannelPublishing {
+  readonly breaker: Breaker;
+  readonly #options: ChannelPublishingOptions;
+  readonly #lease: ChannelLease;
+  readonly #planned: PlannedWrite[] = [];
+  #parts: TermParts | undefined;
+
+  constructor(options: ChannelPublishingOptions) {
+    this.#options = options;
+    const { settings, connector, tuning, metrics, log, ledger, holder } = options;
+    const channel = settings.id;
+    this.breaker = new Breaker({ ...defaultBreakerSettings, ...tuning?.breaker }, undefined, (state) => {
+      metrics.breakerOpen.set({ channel }, state === 'closed' ? 0 : 1);
+      log.warn({ channel, state }, 'the circuit of the channel changed');
+    });
+    // A lease must outlive the longest request by far: it is renewed, but a request may begin at any moment of it.
+    const ttlMs = tuning?.leaseTtlMs ?? connector.capabilities.requestTimeoutMs * 2 + 3_000;
+    const spareMs = Math.max(30, ttlMs - connector.capabilities.requestTimeoutMs);
+    this.#lease = new ChannelLease(
+      ledger,
+      publisherLease(channel),
+      holder,
+      { ttlMs, renewEveryMs: spareMs / 4, retryEveryMs: Math.min(1_000, spareMs / 4) },
+      log,
+    );
+  }
+
+  get isPublishing(): boolean {
+    return this.#parts !== undefined;
+  }
+
+  get backlog(): number {
+    return this.#parts?.publisher.backlog ?? 0;
+  }
+
+  get circuit(): BreakerState {
+    return this.breaker.state;
+  }
+
+  /** `dry-run` and `observe`: the newest writes that would have been sent. */
+  get planned(): readonly PlannedWrite[] {
+    return this.#planned;
+  }
+
+  start(): void {
+    if (this.#options.settings.mode === 'off') return;
+    this.#lease.start((term) => this.#run(term));
+  }
+
+  /** Ends within the publisher's drain limit. */
+  async close(): Promise<void> {
+    await this.#parts?.publisher.close();
+    await this.#lease.close();
+  }
+
+  /** Items whose level changed at the platform. */
+  doorbell(itemIds: readonly string[]): void {
+    const { map } = this.#options;
+    this.#parts?.builder.doorbell(
+      itemIds.flatMap((itemId) => map.ofItem(itemId).map((listing) => listing.listingId)),
+    );
+  }
+
+  /** Listings are new, or became writable: they are looked at. */
+  listingsChanged(listings: readonly MappedListing[]): void {
+    for (const { listingId } of listings) this.#parts?.publisher.changed(listingId);
+  }
+
+  /** A delivery of the channel arrived. */
+  pushSeen(): void {
+    this.#parts?.poll.pushSeen();
+  }
+
+  /** Orders that changed until now are pulled and applied; undefined: this daemon does not publish the channel. */
+  pull(): Promise<CompletedWalk | undefined> {
+    return this.#parts?.poll.pull() ?? Promise.resolve(undefined);
+  }
+
+  /** The whole channel is looked at again, as if nothing were known of what changed. */
+  async resync(): Promise<void> {
+    const { settings, mesh, nowMs, fanOut } = this.#options;
+    await mesh.moveCursor(`full:${settings.id}`, String(nowMs()), 'opaque');
+    fanOut.resync(settings.id);
+  }
+
+  async #run(term: LeaseTerm): Promise<void> {
+    const { settings, connector, map, fanOut, log } = this.#options;
+    const channel = settings.id;
+    log.info({ channel, token: term.token, mode: settings.mode }, 'publishing lease taken');
+    let parts: TermParts;
+    try {
+      parts = await this.#build();
+    } catch (error) {
+      log.warn({ channel, err: error }, 'the channel could not be started');
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return;
+    }
+    const { publisher, builder, poll } = parts;
+    this.#parts = parts;
+    try {
+      const running: Promise<void>[] = [builder.run(term)];
+      poll.start();
+      if (connector.capabilities.writes !== 'none') {
+        running.push(publisher.run(term));
+        fanOut.join({
+          channel,
+          listingsOf: (sku) => map.ofSku(sku).map((listing) => listing.listingId),
+          allListings: () => idsOf(map),
+          offer: (listings) => publisher.offer(listings),
+        });
+      }
+      await Promise.all(running);
+    } finally {
+      this.#parts = undefined;
+      await Promise.all([fanOut.leave(channel), poll.close()]);
+    }
+  }
+
+  async #build(): Promise<TermParts> {
+    const { settings, connector, map, ledger, mesh, sink, metrics, log, nowMs, tuning } = this.#options;
+    const channel = settings.id;
+    await this.#resyncAfterModeChange();
+    const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
+    const { breaker } = this;
+    const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
+    const baseline = Number((await mesh.cursor(`baseline:${channel}`)) ?? nowMs());
+    const sinceMs = Math.max(0, baseline - (this.#options.lookBackMs ?? 60 * dayMs));
+    const poll = new OrderPoll({
+      channel,
+      connector,
+      sink,
+      mesh,
+      breaker,
+      log,
+      nowMs,
+      sinceMs,
+      settings: tuning?.poll,
+    });
+    if (this.#options.onWalk !== undefined) poll.onWalk(this.#options.onWalk);
+    const sender = new RequestSender({
+      channel,
+      connector,
+      listing,
+      ledger,
+      rules,
+      breaker,
+      log,
+      nowMs,
+      onAccessLost: this.#options.onAccessLost,
+    });
+    const builder: BaseBuilder = new BaseBuilder({
+      channel,
+      connector,
+      listing,
+      ledger,
+      rules,
+      poll,
+      breaker,
+      log,
+      nowMs,
+      settings: tuning?.baseBuilder,
+      ports: {
+        ready: (listingId, seq) => publisher.ready(listingId, seq),
+        resume: (listingId) => publisher.resume(listingId),
+        unreadable: (mapped, reason) => this.#park(mapped, reason),
+      },
+    });
+    const publisher: Publisher = new Publisher({
+      channel,
+      mode: settings.mode,
+      connector,
+      listing,
+      ledger,
+      sender,
+      rules,
+      metrics,
+      log,
+      nowMs,
+      mayPublish: this.#options.mayPublish,
+      settings: tuning?.publisher,
+      ports: this.#ports(builder),
+    });
+    return { publisher, builder, poll };
+  }
+
+  #ports(builder: BaseBuilder): PublisherPorts {
+    const { policy, onEdited, log, settings, openings } = this.#options;
+    return {
+      needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
+      needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
+      targetOf: (listing, view) => {
+        if (openings.isOpened(listing)) return channelTarget(policy, listing, view).units;
+        openings.consider(settings.id, listing, view.state);
+        return undefined;
+      },
+      edited: (listing, shows, target) => {
+        const isRepaired = onEdited === 'repair' && settings.mode === 'live';
+        log.warn(
+          { channel: settings.id, sku: listing.sku, shows, target, isRepaired },
+          'edited on the channel',
+        );
+        if (!isRepaired)
+          this.#park(listing, `edited on the channel: it shows ${shows}, it should show ${target}`);
+        return onEdited;
+      },
+      parked: (listing, reason) => this.#park(listing, reason),
+      unparked: (listingId) => this.#unpark(listingId),
+      planned: (write) => {
+        if (settings.mode === 'dry-run') log.info({ channel: settings.id, ...write }, 'would write');
+        this.#planned.push(write);
+        if (this.#planned.length > maxPlanned) this.#planned.shift();
+      },
+    };
+  }
+
+  #park(listing: MappedListing, reason: string): void {
+    const { settings, mesh, log } = this.#options;
+    const content = JSON.stringify({
+      sku: listing.sku,
+      item: listing.ref.itemId,
+      place: listing.ref.locationId,
+    });
+    const row = { what: 'listing' as const, reference: listing.listingId, reason, content };
+    mesh.park(parkedEntry(settings.id, row)).catch((error: unknown) => {
+      log.warn(
+        { channel: settings.id, sku: listing.sku, reason, err: error },
+        'a listing could not be parked',
+      );
+    });
+  }
+
+  #unpark(listingId: ListingId): void {
+    const { settings, mesh, log } = this.#options;
+    mesh
+      .unpark(parkedRowId(settings.id, { what: 'listing', reference: listingId }))
+      .catch((error: unknown) =>
+        log.warn({ channel: settings.id, listingId, err: error }, 'unparking failed'),
+      );
+  }
+
+  /** What was only watched dropped its marks: when a channel goes live every listing is looked at. */
+  async #resyncAfterModeChange(): Promise<void> {
+    const { settings, mesh } = this.#options;
+    const name = `mode:${settings.id}`;
+    const before = await mesh.cursor(name);
+    if (before === settings.mode) return;
+    if (before !== null && settings.mode === 'live') {
+      await mesh.moveCursor(`full:${settings.id}`, before, 'opaque');
+    }
+    await mesh.moveCursor(name, settings.mode, 'opaque');
+  }
+}
+
+function* idsOf(map: SkuMap): Iterable<ListingId> {
+  for (const { listingId } of map.listings()) yield listingId;
+}

@@ -1,0 +1,92 @@
+import type { ConnectorCapabilities } from '../connectors/connector.ts';
+import type { ListingState, PublishTimes } from '../domain/listing.ts';
+import { decideAbsolute, readAbsolute, settleAbsolute, walkedAbsolute } from '../domain/publish-absolute.ts';
+import {
+  decideDelta,
+  mayRepeat,
+  pullAwaitedDelta,
+  pulledDelta,
+  readDelta,
+  settleDelta,
+} from '../domain/publish-delta.ts';
+import type { PublishDecision, Settled, StockReading, WriteOutcome } from '../domain/publish.ts';
+import type { WriteRecord } from '../ledger/contract.ts';
+import type { CompletedWalk } from './order-poll.ts';
+
+export type ListingReading =
+  /** It says nothing; `readAgainMs` is the earliest moment at which another one could. */
+  | { readonly kind: 'discarded'; readonly readAgainMs: number | undefined }
+  | { readonly kind: 'taken'; readonly next: ListingState; readonly provisionUnits: number };
+
+/** The domain's rules for one kind of platform behind one face; the mesh has none of its own. */
+export interface PublishRules {
+  readonly kind: 'delta' | 'absolute';
+  decide(state: ListingState, target: number, nowMs: number): PublishDecision;
+  settle(state: ListingState, writeId: string, outcome: WriteOutcome, nowMs: number): Settled;
+  read(state: ListingState, reading: StockReading, nowMs: number): ListingReading;
+  /** A walk of orders was completed and applied. `editedUnits`: provisional units that no order explained. */
+  pulled(state: ListingState, walk: CompletedWalk): { next: ListingState; editedUnits: number };
+  /** A walk that begins after this moment tells what the listing waits for; undefined: it waits for none. */
+  pullAwaitedMs(state: ListingState): number | undefined;
+  mayRepeat(sentAtMs: number, nowMs: number): boolean;
+  recordKind(decision: 'lower' | 'raise' | 'edited'): WriteRecord['kind'];
+}
+
+export interface PublishTimesSettings {
+  readonly skewMs: number;
+  readonly freshReadMs: number;
+}
+
+export const defaultPublishTimes: PublishTimesSettings = { skewMs: 2_000, freshReadMs: 30_000 };
+
+export function publishRules(
+  capabilities: ConnectorCapabilities,
+  settings: PublishTimesSettings = defaultPublishTimes,
+): PublishRules {
+  const times: PublishTimes = {
+    readLagMs: capabilities.readLagMs,
+    applyGraceMs: capabilities.applyGraceMs,
+    longestApplyMs: capabilities.longestApplyMs,
+    orderIndexLagMs: capabilities.orderIndexLagMs,
+    idempotencyWindowMs: capabilities.idempotencyKey ? capabilities.idempotencyWindowMs : 0,
+    ...settings,
+  };
+  return capabilities.writes === 'absolute' ? absoluteRules(times) : deltaRules(times);
+}
+
+function deltaRules(times: PublishTimes): PublishRules {
+  return {
+    kind: 'delta',
+    decide: decideDelta,
+    settle: (state, writeId, outcome, nowMs) => settleDelta(state, writeId, outcome, times, nowMs),
+    read(state, reading) {
+      const read = readDelta(state, reading, times);
+      return read.kind === 'discarded'
+        ? { kind: 'discarded', readAgainMs: undefined }
+        : { kind: 'taken', next: read.next, provisionUnits: 0 };
+    },
+    pulled: (state, walk) => ({ next: pulledDelta(state, walk.beganAtMs, times), editedUnits: 0 }),
+    pullAwaitedMs: (state) => pullAwaitedDelta(state, times),
+    mayRepeat: (sentAtMs, nowMs) => mayRepeat(sentAtMs, nowMs, times),
+    recordKind: (decision) => (decision === 'edited' ? 'repair' : decision),
+  };
+}
+
+function absoluteRules(times: PublishTimes): PublishRules {
+  return {
+    kind: 'absolute',
+    decide: (state, target, nowMs) => decideAbsolute(state, target, times, nowMs),
+    settle: settleAbsolute,
+    read(state, reading, nowMs) {
+      const read = readAbsolute(state, reading, times, nowMs);
+      return read.kind === 'discarded'
+        ? { kind: 'discarded', readAgainMs: read.readAgainMs }
+        : { kind: 'taken', next: read.next, provisionUnits: read.provisionUnits };
+    },
+    pulled: (state, walk) => walkedAbsolute(state, walk.upperBoundMs),
+    pullAwaitedMs: (state) => state.walkAwaitedMs,
+    // A plain number is never repeated blindly: what the platform shows decides what is sent next.
+    mayRepeat: () => false,
+    recordKind: () => 'put',
+  };
+}

@@ -1,0 +1,321 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { expect } from 'vitest';
+import type { ConnectorCapabilities } from '../../../src/connectors/connector.ts';
+import type { ChannelId, ListingId, LocationId, Sku } from '../../../src/domain/ids.ts';
+import { type ChannelPolicy, showEverything } from '../../../src/domain/policy.ts';
+import { availableOf } from '../../../src/domain/movement.ts';
+import { LogHistory } from '../../../src/ledger/log-history.ts';
+import { LogReader } from '../../../src/ledger/log-reader.ts';
+import { RedisMeshState } from '../../../src/ledger/mesh-state.ts';
+import { PublisherCommands, publisherLease } from '../../../src/ledger/publisher-commands.ts';
+import { RedisLedger } from '../../../src/ledger/redis-ledger.ts';
+import type { ChannelMode, ChannelSettings } from '../../../src/mesh/channel.ts';
+import { ChannelPublishing, type ChannelTuning } from '../../../src/mesh/channel-publishing.ts';
+import { FanOut } from '../../../src/mesh/fan-out.ts';
+import { Ingest } from '../../../src/mesh/ingest.ts';
+import { OpenedLevels } from '../../../src/mesh/opened-levels.ts';
+import { OpeningFigures } from '../../../src/mesh/opening-figures.ts';
+import { PublishMetrics } from '../../../src/mesh/publish-metrics.ts';
+import { SkuMap } from '../../../src/mesh/sku-map.ts';
+import { type LedgerParts, ledgerParts } from '../../support/ledger-parts.ts';
+import { connectTestRedis } from '../../support/redis-connections.ts';
+import { SimulatedPlatform } from './simulated-platform.ts';
+
+const main = 'main' as LocationId;
+
+/** Times short enough for a test; every rule stays the same. */
+const quick: ChannelTuning = {
+  leaseTtlMs: 1_500,
+  times: { skewMs: 5 },
+  publisher: { repeatMs: 20, maxRepeatMs: 300, overtakeMs: 200 },
+  baseBuilder: { readGapMs: 5, doorbellDelayMs: 20, readAgainMs: 5 },
+  poll: {
+    intervalMs: 400,
+    minIntervalMs: 50,
+    maxIntervalMs: 1_000,
+    minGapMs: 5,
+    overlapMs: 10_000,
+    pullOverlapMs: 10_000,
+  },
+};
+
+export interface RigChannel {
+  readonly id: ChannelId;
+  readonly platform: SimulatedPlatform;
+  readonly map: SkuMap;
+  publishing: ChannelPublishing;
+  mayPublish: boolean;
+  readonly accessLost: string[];
+}
+
+export interface RigOptions {
+  readonly channels?: readonly string[];
+  readonly capabilities?: Partial<ConnectorCapabilities>;
+  readonly mode?: ChannelMode;
+  readonly policy?: ChannelPolicy;
+  readonly tuning?: ChannelTuning;
+  readonly onEdited?: 'report' | 'repair';
+  /** SKU -> what every channel shows at the start; the first channel opens the ledger with it. */
+  readonly stock?: Readonly<Record<string, number>>;
+  readonly isOpening?: boolean;
+}
+
+/** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
+export class PublishingRig {
+  readonly parts: LedgerParts;
+  readonly ledger: RedisLedger;
+  readonly publisher: PublisherCommands;
+  readonly mesh: RedisMeshState;
+  readonly ingest: Ingest;
+  readonly channels: readonly RigChannel[];
+  readonly metrics = new PublishMetrics(new Registry());
+  readonly log = pino({ level: process.env['RIG_LOG'] ?? 'silent' });
+  readonly opened: OpenedLevels;
+  readonly #openings: OpeningFigures;
+  readonly #options: RigOptions;
+  #reader: LogReader;
+  #fanOut: FanOut;
+  #holders = 0;
+  #operations = 0;
+
+  private constructor(parts: LedgerParts, options: RigOptions) {
+    this.parts = parts;
+    this.#options = options;
+    this.ledger = new RedisLedger(parts.caller, parts.clock);
+    this.publisher = new PublisherCommands(parts.caller);
+    this.mesh = new RedisMeshState(parts.caller);
+    this.#reader = this.#newReader();
+    this.#fanOut = this.#newFanOut();
+    this.channels = (options.channels ?? ['shop-a']).map((id) => {
+      const settings: ChannelSettings = {
+        id: id as ChannelId,
+        platform: 'simulated',
+        mode: options.mode ?? 'live',
+        locations: [{ location: main, platformLocationId: 'L1', wmsOwned: false }],
+        sourceRules: new Map(),
+        openingFigure: 'available',
+        aliases: new Map(),
+      };
+      const platform = new SimulatedPlatform(options.capabilities);
+      for (const [sku, units] of Object.entries(options.stock ?? {})) platform.stock.set(`${sku}@L1`, units);
+      const map = new SkuMap(settings);
+      return { id: settings.id, platform, map, mayPublish: true, accessLost: [] } as unknown as RigChannel;
+    });
+    this.ingest = new Ingest({
+      ledger: {
+        // The tests sell and read within milliseconds on one clock.
+        applyOrder: (order, routing) => this.ledger.applyOrder(order, { ...routing, skewMs: 5 }),
+        nowMs: () => this.ledger.nowMs(),
+      },
+      mesh: this.mesh,
+      channels: new Map(this.channels.map(({ id, platform, map }) => [id, { connector: platform, map }])),
+      signals: {
+        levelsChanged: () => undefined,
+        listingsChanged: () => undefined,
+        accessLost: () => undefined,
+        parked: () => undefined,
+      },
+      log: this.log,
+    });
+    this.opened = new OpenedLevels(parts.redis, `${parts.keys.prefix}opened`);
+    this.#openings = new OpeningFigures({
+      ledger: {
+        adjust: (request) => this.ledger.adjust(request),
+        readListings: (id, rows) => this.publisher.readListings(id, rows),
+      },
+      opened: this.opened,
+      maps: this.channels.map(({ map }) => map),
+      ownLocations: new Set(options.isOpening === false ? [] : [main]),
+      log: this.log,
+    });
+    for (const channel of this.channels) channel.publishing = this.#newPublishing(channel);
+  }
+
+  static async start(options: RigOptions = {}): Promise<PublishingRig> {
+    const parts = ledgerParts();
+    await parts.caller.open();
+    const rig = new PublishingRig(parts, options);
+    for (const channel of rig.channels) {
+      for await (const page of channel.platform.readListings()) channel.map.learn(page.listings);
+    }
+    await rig.#startReader();
+    for (const channel of rig.channels) channel.publishing.start();
+    return rig;
+  }
+
+  channel(id: string): RigChannel {
+    const found = this.channels.find((channel) => channel.id === id);
+    if (found === undefined) throw new Error(`no channel ${id}`);
+    return found;
+  }
+
+  shows(sku: string, id = 'shop-a'): number | undefined {
+    return this.channel(id).platform.stock.get(`${sku}@L1`);
+  }
+
+  /** Units received or lost at our own place: what every channel has to follow. */
+  async move(sku: string, units: number): Promise<void> {
+    await this.ledger.adjust({
+      operationId: `move-${++this.#operations}`,
+      movement: units > 0 ? 'received' : 'adjusted',
+      sku: sku as Sku,
+      location: main,
+      units,
+      reference: '',
+      reason: '',
+      actor: 'test',
+    });
+  }
+
+  async available(sku: string): Promise<number> {
+    const { levels } = await this.ledger.peek([sku as Sku]);
+    const level = levels.get(sku as Sku)?.get(main);
+    return level === undefined ? 0 : availableOf(level);
+  }
+
+  /** A sale at the channel whose webhook is delivered. */
+  async sell(sku: string, units: number, id = 'shop-a'): Promise<void> {
+    const order = this.channel(id).platform.sell(`${sku}@L1`, units);
+    await this.ingest.applyPlatformOrders(id as ChannelId, [order], 'push', this.ledger.nowMs());
+  }
+
+  async state(sku: string, id = 'shop-a') {
+    const listingId = `${sku}@L1` as ListingId;
+    const view = await this.publisher.readListings(id as ChannelId, [{ listingId, sku: sku as Sku }]);
+    const row = view.rows[0];
+    if (row === undefined) throw new Error('no row');
+    return row.state;
+  }
+
+  /** Every listing shows what the ledger has, nothing waits, no record is open. */
+  async agrees(): Promise<void> {
+    await eventually(async () => {
+      for (const { id, platform, map } of this.channels) {
+        for (const { listingId, sku } of map.listings()) {
+          const shown = platform.stock.get(listingId) ?? 0;
+          expect(Math.max(0, shown), `${sku} on ${id}`).toBe(Math.max(0, await this.available(sku)));
+        }
+        expect(await this.publisher.openWrites(id)).toEqual([]);
+        expect(await this.publisher.pending(id, 10)).toEqual([]);
+      }
+    });
+  }
+
+  async basesSettled(): Promise<void> {
+    await eventually(async () => {
+      for (const { id, map } of this.channels) {
+        for (const { sku } of map.listings()) expect((await this.state(sku, id)).base?.settled).toBe(true);
+      }
+    });
+  }
+
+  /** The process is gone without a goodbye: nothing it holds in memory survives, its calls under way may still land. */
+  async crash(id = 'shop-a'): Promise<void> {
+    const channel = this.channel(id);
+    const old = channel.publishing;
+    channel.publishing = this.#newPublishing(channel);
+    // Cut off from the ledger first, as a killed process is: it settles nothing and gives nothing up.
+    this.#severed.add(old);
+    void old.close();
+    await this.#fanOut.leave(channel.id);
+    // Its lease would end by itself; the test does not wait for that.
+    await this.parts.redis.hdel(`${this.parts.keys.prefix}leases`, publisherLease(channel.id));
+  }
+
+  restart(id = 'shop-a'): void {
+    this.channel(id).publishing.start();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.channels.map(({ publishing }) => publishing.close()));
+    await this.#fanOut.close();
+    await this.#reader.stop();
+    await this.parts.close();
+  }
+
+  readonly #severed = new Set<ChannelPublishing>();
+
+  #newPublishing(channel: RigChannel): ChannelPublishing {
+    const { policy = showEverything, onEdited = 'report', tuning } = this.#options;
+    const isSevered = (): boolean => this.#severed.has(publishing);
+    const publishing: ChannelPublishing = new ChannelPublishing({
+      settings: channel.map.settings,
+      policy,
+      connector: channel.platform,
+      map: channel.map,
+      ledger: severable(this.publisher, isSevered),
+      mesh: severable(this.mesh, isSevered),
+      sink: this.ingest,
+      fanOut: this.#fanOut,
+      metrics: this.metrics,
+      log: this.log,
+      nowMs: () => this.ledger.nowMs(),
+      holder: `holder-${++this.#holders}`,
+      onEdited,
+      openings: this.#openings,
+      mayPublish: () => channel.mayPublish,
+      onAccessLost: (reason) => channel.accessLost.push(reason),
+      lookBackMs: 60_000,
+      tuning: {
+        ...quick,
+        ...tuning,
+        publisher: { ...quick.publisher, ...tuning?.publisher },
+        baseBuilder: { ...quick.baseBuilder, ...tuning?.baseBuilder },
+        poll: { ...quick.poll, ...tuning?.poll },
+        times: { ...quick.times, ...tuning?.times },
+      },
+    });
+    return publishing;
+  }
+
+  #newReader(): LogReader {
+    return new LogReader({ redis: connectTestRedis(), keys: this.parts.keys, blockMs: 200 });
+  }
+
+  #newFanOut(): FanOut {
+    return new FanOut({
+      ledger: this.publisher,
+      mesh: this.mesh,
+      history: new LogHistory(this.parts.redis, this.parts.keys),
+      log: this.log,
+    });
+  }
+
+  async #startReader(): Promise<void> {
+    this.#reader.add({
+      onEntries: async (entries) => {
+        this.#fanOut.onEntries(entries);
+        for (const { sku } of await this.opened.follow(entries))
+          for (const { map, publishing } of this.channels) publishing.listingsChanged(map.ofSku(sku));
+      },
+    });
+    this.#reader.start(await new LogHistory(this.parts.redis, this.parts.keys).head());
+  }
+}
+
+/** The same object, whose calls never come back once the process is "killed". */
+function severable<T extends object>(target: T, isSevered: () => boolean): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const value = Reflect.get(object, name) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown =>
+        isSevered() ? Promise.reject(new Error('killed')) : Reflect.apply(value, object, args);
+    },
+  });
+}
+
+export async function eventually(check: () => void | Promise<void>, withinMs = 8_000): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > untilMs) throw error;
+      await delay(10);
+    }
+  }
+}
