@@ -1,10 +1,11 @@
 import { startPrivateRedis } from '../test/support/redis.ts';
 import type { Contender } from './ledger/contender.ts';
-import { measureMemory } from './ledger/memory.ts';
+import { writeHistory } from './ledger/history.ts';
+import { measureMemory, type MemoryFigures } from './ledger/memory.ts';
 import { conditionalUpdate, forUpdate } from './ledger/postgres-contenders.ts';
 import { bareLimit, redlockContender, setnxContender } from './ledger/redis-contenders.ts';
-import { measureReplay } from './ledger/replay.ts';
-import { stockmeshContender } from './ledger/stockmesh-contender.ts';
+import { measureReplay, type ReplayFigures } from './ledger/replay.ts';
+import { openBenchLedger, stockmeshContender } from './ledger/stockmesh-contender.ts';
 import { closedLoop, type LoopResult, median } from './support/closed-loop.ts';
 import { startPostgres } from './support/postgres-process.ts';
 import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
@@ -77,6 +78,19 @@ async function sellOut(contender: Contender): Promise<number> {
 }
 
 const ours = 'stockmesh reserve';
+
+async function measureHistory(): Promise<{ readonly replay: ReplayFigures; readonly memory: MemoryFigures }> {
+  const server = await startPrivateRedis({ appendonly: false });
+  const ledger = openBenchLedger(server.path, 'bench-history');
+  try {
+    await ledger.caller.open();
+    await writeHistory(ledger);
+    return { replay: await measureReplay(ledger, server.path), memory: await measureMemory(ledger) };
+  } finally {
+    await ledger.close();
+    await server.stop();
+  }
+}
 
 function perS(name: string, durability: string, load: Load): number {
   const cell = cells.get(`${name} ${durability} ${load} ${callers}`);
@@ -154,10 +168,9 @@ printTable(
   ]),
 );
 
-const replay = await measureReplay();
-const memory = await measureMemory();
+const { replay, memory } = await measureHistory();
 console.log(
-  `log replay: ${Math.round(replay.entriesPerS).toLocaleString('en')} entries/s read and coalesced (${replay.entries} entries, batches of ${replay.batch})`,
+  `log replay: ${Math.round(replay.entriesPerS).toLocaleString('en')} entries/s read and coalesced (${replay.entries} entries)`,
 );
 console.log(
   `memory, measured on a tenth (${memory.skus} SKUs, ${memory.entries} entries) and extrapolated: ${memory.bytesPerEntry.toFixed(0)} B an entry, ${memory.bytesPerSku.toFixed(0)} B a SKU, 10M entries + 1M SKUs = ${memory.extrapolatedGiB.toFixed(2)} GiB`,

@@ -6,6 +6,7 @@ import type { Attempt } from '../support/closed-loop.ts';
 import type { Contender } from './contender.ts';
 
 const stockKey = (sku: number): string => `bench:{b}:sku-${sku}`;
+const bareKey = (sku: number): string => `bench:{b}:bare-${sku}`;
 
 async function fillStrings(redis: Redis, skus: number, units: number): Promise<void> {
   for (let from = 0; from < skus; from += 1_000) {
@@ -42,16 +43,16 @@ export async function bareLimit(path: string): Promise<Contender> {
       for (let from = 0; from < skus; from += 1_000) {
         const pipeline = redis.pipeline();
         for (let sku = from; sku < Math.min(skus, from + 1_000); sku += 1)
-          pipeline.hset(stockKey(sku), 'o', units);
+          pipeline.hset(bareKey(sku), 'o', units);
         await pipeline.exec();
       }
     },
     async take(sku): Promise<Attempt> {
-      return (await redis.evalsha(sha, 3, stockKey(sku), 'bench:{b}:seq', 'bench:{b}:log')) === 0
+      return (await redis.evalsha(sha, 3, bareKey(sku), 'bench:{b}:seq', 'bench:{b}:log')) === 0
         ? 'refused'
         : 'ok';
     },
-    taken: async (sku) => filled - Number(await redis.hget(stockKey(sku), 'o')),
+    taken: async (sku) => filled - Number(await redis.hget(bareKey(sku), 'o')),
     serverMicros: () => evalshaMicros(redis),
     async close() {
       await redis.quit();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { LocationId, MerchantId, Sku } from '../../src/domain/ids.ts';
 import { HoldCommands } from '../../src/ledger/hold-commands.ts';
-import { ledgerKeys } from '../../src/ledger/keys.ts';
+import { type LedgerKeys, ledgerKeys } from '../../src/ledger/keys.ts';
 import { SeenPosition } from '../../src/ledger/position.ts';
 import { ScriptCaller } from '../../src/ledger/script-caller.ts';
 import { readScripts } from '../../src/ledger/script-loader.ts';
@@ -16,6 +16,7 @@ export const benchLocation = 'main' as LocationId;
 
 export interface BenchLedger {
   readonly redis: Redis;
+  readonly keys: LedgerKeys;
   readonly caller: ScriptCaller;
   readonly holds: HoldCommands;
   readonly counts: CountCommands;
@@ -25,9 +26,10 @@ export interface BenchLedger {
 /** The ledger as the daemon composes it, on a merchant of its own. */
 export function openBenchLedger(path: string, merchant: string): BenchLedger {
   const redis = new Redis({ path });
+  const keys = ledgerKeys(merchant as MerchantId);
   const caller = new ScriptCaller({
     redis,
-    keys: ledgerKeys(merchant as MerchantId),
+    keys,
     source: readScripts(),
     seen: new SeenPosition(),
     clock: new ServerClock(),
@@ -37,6 +39,7 @@ export function openBenchLedger(path: string, merchant: string): BenchLedger {
   });
   return {
     redis,
+    keys,
     caller,
     holds: new HoldCommands(caller),
     counts: new CountCommands(caller),
@@ -89,7 +92,7 @@ export async function stockmeshContender(path: string): Promise<Contender> {
     },
     async taken(sku) {
       const levels = await ledger.redis.hmget(
-        ledgerKeys(`bench-${merchant}` as MerchantId).sku(`sku-${sku}` as Sku),
+        ledger.keys.sku(`sku-${sku}` as Sku),
         `o:${benchLocation}`,
         `r:${benchLocation}`,
       );
