@@ -34,6 +34,8 @@ export interface BaseBuilderPorts {
   ready(listingId: ListingId, seq: number): void;
   /** Nothing changed: only what was put off for an answer goes on. */
   resume(listingId: ListingId): void;
+  /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. */
+  settling(listing: MappedListing, next: ListingState): Promise<void>;
   /** The platform does not know the listing, or shows it where nothing is sold. */
   unreadable(listing: MappedListing, reason: string): void;
 }
@@ -319,6 +321,7 @@ export class BaseBuilder {
           ports.resume(mapped.listingId);
           continue;
         }
+        if (next.base?.settled === true && state.base?.settled !== true) await ports.settling(mapped, next);
         const location = mapped.locations[0];
         changes.push({
           listingId: mapped.listingId,

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
-import type { ListingId } from '../domain/ids.ts';
+import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
+import type { ListingState } from '../domain/listing.ts';
 import type { ChannelPolicy } from '../domain/policy.ts';
 import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
@@ -10,7 +11,6 @@ import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { channelTarget } from './channel-target.ts';
 import type { ChannelSettings } from './channel.ts';
 import type { FanOut } from './fan-out.ts';
-import type { OpeningFigures } from './opening-figures.ts';
 import { type CompletedWalk, OrderPoll, type OrderPollSettings } from './order-poll.ts';
 import type { OrderSink } from './order-sink.ts';
 import { parkedEntry, parkedRowId } from './parked-rows.ts';
@@ -44,8 +44,10 @@ export interface ChannelPublishingOptions {
   readonly mayPublish: () => boolean;
   /** The platform ended or refused our access. */
   readonly onAccessLost: (reason: string) => void;
-  /** A level that was never given a figure has no zero to publish; its listing's base can become that figure. */
-  readonly openings: Pick<OpeningFigures, 'isOpened' | 'consider'>;
+  /** Whether the level was ever given a figure: one that was not has no zero to publish. */
+  readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
+  /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
+  readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
   readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
   /** How far before the baseline open orders are looked for when the channel is polled for the first time. */
   readonly lookBackMs?: number | undefined;
@@ -245,6 +247,7 @@ export class ChannelPublishing {
       ports: {
         ready: (listingId, seq) => publisher.ready(listingId, seq),
         resume: (listingId) => publisher.resume(listingId),
+        settling: this.#options.settling,
         unreadable: (mapped, reason) => this.#park(mapped, reason),
       },
     });
@@ -267,15 +270,14 @@ export class ChannelPublishing {
   }
 
   #ports(builder: BaseBuilder): PublisherPorts {
-    const { policy, onEdited, log, settings, openings } = this.#options;
+    const { policy, onEdited, log, settings, hasFigure } = this.#options;
     return {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
-      targetOf: (listing, view) => {
-        if (openings.isOpened(listing)) return channelTarget(policy, listing, view).units;
-        openings.consider(settings.id, listing, view.state);
-        return undefined;
-      },
+      targetOf: (listing, view) =>
+        listing.locations.some((location) => hasFigure(listing.sku, location))
+          ? channelTarget(policy, listing, view).units
+          : undefined,
       edited: (listing, shows, target) => {
         const isRepaired = onEdited === 'repair' && settings.mode === 'live';
         log.warn(

@@ -232,6 +232,7 @@ export class PublishingRig {
     await Promise.all(this.channels.map(({ publishing }) => publishing.close()));
     await this.#fanOut.close();
     await this.#reader.stop();
+    await this.opened.flush();
     await this.parts.close();
   }
 
@@ -254,7 +255,8 @@ export class PublishingRig {
       nowMs: () => this.ledger.nowMs(),
       holder: `holder-${++this.#holders}`,
       onEdited,
-      openings: this.#openings,
+      hasFigure: (sku, location) => this.opened.has(sku, location),
+      settling: (listing, next) => this.#openings.settling(channel.id, listing, next),
       mayPublish: () => channel.mayPublish,
       onAccessLost: (reason) => channel.accessLost.push(reason),
       lookBackMs: 60_000,
@@ -285,10 +287,9 @@ export class PublishingRig {
 
   async #startReader(): Promise<void> {
     this.#reader.add({
-      onEntries: async (entries) => {
+      onEntries: (entries) => {
+        this.opened.follow(entries);
         this.#fanOut.onEntries(entries);
-        for (const { sku } of await this.opened.follow(entries))
-          for (const { map, publishing } of this.channels) publishing.listingsChanged(map.ofSku(sku));
       },
     });
     this.#reader.start(await new LogHistory(this.parts.redis, this.parts.keys).head());

@@ -194,7 +194,7 @@ export class SimulatedPlatform implements Connector {
           return everyRow({ kind: 'rejected', reason: 'the batch was refused', isPermanent: true });
         case 'key-spent':
           return everyRow({ kind: 'key-spent', reason: 'previous attempt failed' });
-        default:
+        case undefined:
           return this.#apply(batch);
       }
     } finally {
