@@ -80,7 +80,7 @@ export class LogMirror implements LogConsumer {
     return new LogMirror(dir, limits, options.onError ?? (() => undefined), segments, last);
   }
 
-  /** Newest entry mirrored: where a restarted daemon's `SeenPosition` begins. */
+  /** Newest entry mirrored: where a restarted daemon's `SeenPosition` begins. Ask before `catchUp` moves it. */
   get last(): Position {
     return this.#last;
   }

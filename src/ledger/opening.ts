@@ -42,7 +42,7 @@ export async function openLedger(
   const reply: unknown = await redis.eval(source.open, 1, keys.ledger, epoch, seq, mode, actor);
   const result = readOpenReply(reply, epoch);
   if (result.kind === 'halted') return { result, scripts: undefined };
-  if (result.lost === undefined) seen.observe(result.position);
+  if (result.lost === undefined && result.position.epoch === seen.get().epoch) seen.observe(result.position);
   else seen.reset(result.position);
   const scripts = source.stampedFor(result.position.epoch);
   await Promise.all([...scripts.values()].map((script) => redis.script('LOAD', script.text)));

@@ -31,8 +31,13 @@ export class SeenPosition {
     return this.#position;
   }
 
+  /**
+   * Within one epoch only. A reader that meets a new epoch must not hide what was seen of the old one before `open`
+   * has held the two against each other: that comparison is how a loss is noticed.
+   */
   observe(position: Position): void {
-    if (comparePositions(position, this.#position) > 0) this.#position = position;
+    const { epoch, seq } = this.#position;
+    if (epoch === 0 || (position.epoch === epoch && position.seq > seq)) this.#position = position;
   }
 
   reset(position: Position): void {

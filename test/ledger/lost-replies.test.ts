@@ -1,0 +1,98 @@
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { RedisLedger } from '../../src/ledger/redis-ledger.ts';
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { location, receive, sku, storedLevel } from '../support/stock.ts';
+
+failOnLeakedConnections();
+
+let proxy: FaultProxy;
+let parts: LedgerParts;
+let ledger: RedisLedger;
+beforeEach(async () => {
+  proxy = await startFaultProxy(inject('redisPath'));
+  parts = ledgerParts({ path: proxy.path, deadlineMs: 3_000, attemptMs: 200 });
+  ledger = new RedisLedger(parts.caller, parts.clock);
+  await receive(parts, 'a', 100);
+});
+afterEach(async () => {
+  await parts.close();
+  await proxy.close();
+});
+
+const lines = [{ sku: sku('a'), units: 1, locations: [location('main')] }];
+
+test('a server that cannot be reached: the outcome is unknown, in time, and the repeat finds out', async () => {
+  proxy.refuse();
+  const asked = performance.now();
+  const call = ledger.reserve({ holdId: 'h', lines, ttlMs: 60_000, actor: 't' });
+  await expect(call).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE', retryable: true });
+  expect(performance.now() - asked).toBeLessThan(6_000);
+  proxy.restore();
+  // The client may have sent the call again by itself meanwhile: either answer is the same hold.
+  expect(await ledger.reserve({ holdId: 'h', lines, ttlMs: 60_000, actor: 't' })).toMatchObject({
+    kind: 'held',
+  });
+  expect(await storedLevel(parts, 'a')).toMatchObject({ reserved: 1 });
+});
+
+test('a half-open connection is dropped and the call answered on a new one', async () => {
+  proxy.freeze();
+  expect(await ledger.reserve({ holdId: 'h', lines, ttlMs: 60_000, actor: 't' })).toMatchObject({
+    kind: 'held',
+  });
+  expect(await storedLevel(parts, 'a')).toMatchObject({ reserved: 1 });
+});
+
+describe.each([0, 1, 7, 40])('with the reply cut after %i bytes, each command is applied once:', (bytes) => {
+  test('reserve, commit, release', async () => {
+    proxy.cutRepliesAfter(bytes);
+    const held = await ledger.reserve({ holdId: 'h1', lines, ttlMs: 60_000, actor: 't' });
+    expect(held).toMatchObject({ kind: 'held', repeated: true });
+    await ledger.reserve({ holdId: 'h2', lines, ttlMs: 60_000, actor: 't' });
+    proxy.cutRepliesAfter(bytes);
+    expect(await ledger.commit({ holdId: 'h1', actor: 't' })).toMatchObject({
+      kind: 'committed',
+      repeated: true,
+    });
+    proxy.cutRepliesAfter(bytes);
+    expect(await ledger.release({ holdId: 'h2', actor: 't' })).toMatchObject({
+      kind: 'released',
+      repeated: true,
+    });
+    expect(await storedLevel(parts, 'a')).toEqual({ onHand: 100, committed: 1, reserved: 0 });
+  });
+
+  test('extend and adjust', async () => {
+    await ledger.reserve({ holdId: 'h', lines, ttlMs: 60_000, actor: 't' });
+    proxy.cutRepliesAfter(bytes);
+    const extension = { holdId: 'h', ttlMs: 90_000, operationId: 'e1', maxExtensions: 1 };
+    expect(await ledger.extend(extension)).toMatchObject({ kind: 'extended', repeated: true });
+    proxy.cutRepliesAfter(bytes);
+    const adjusted = await ledger.adjust({
+      operationId: 'x',
+      movement: 'adjusted',
+      sku: sku('a'),
+      location: location('main'),
+      units: -3,
+      reference: 'r',
+      reason: '',
+      actor: 't',
+    });
+    expect(adjusted).toMatchObject({ kind: 'adjusted', repeated: true });
+    expect(await storedLevel(parts, 'a')).toMatchObject({ onHand: 97 });
+  });
+});
+
+test('sixty-four reserves in one batch whose reply is lost hold sixty-four units', async () => {
+  await ledger.reserve({ holdId: 'warm', lines, ttlMs: 60_000, actor: 't' });
+  proxy.cutRepliesAfter(100);
+  const answers = await Promise.all(
+    Array.from({ length: 64 }, (_, i) =>
+      ledger.reserve({ holdId: `h${i}`, lines, ttlMs: 60_000, actor: 't' }),
+    ),
+  );
+  expect(answers.every((answer) => answer.kind === 'held')).toBe(true);
+  expect(await storedLevel(parts, 'a')).toMatchObject({ reserved: 65 });
+});
