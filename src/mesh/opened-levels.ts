@@ -14,6 +14,9 @@ export class OpenedLevels {
   readonly #redis: Redis;
   readonly #key: string;
   readonly #levels = new Set<string>();
+  /** Lost by a crash, they are found again: the opening is booked under an operation id of its own. */
+  #unwritten: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(redis: Redis, key: string) {
     this.#redis = redis;
@@ -33,18 +36,30 @@ export class OpenedLevels {
     return this.#levels.has(member(sku, location));
   }
 
-  async add(sku: Sku, location: LocationId): Promise<void> {
+  add(sku: Sku, location: LocationId): void {
     const level = member(sku, location);
     if (this.#levels.has(level)) return;
-    await this.#redis.sadd(this.#key, level);
     this.#levels.add(level);
+    this.#unwritten.push(level);
+    this.#timer ??= setTimeout(() => void this.flush(), 20);
   }
 
-  /** Entries of the log, as the daemon's reader gets them; answers the levels that were opened by them. */
-  async follow(entries: readonly Movement[]): Promise<readonly { sku: Sku; location: LocationId }[]> {
-    const opened = entries.filter(({ kind, sku, location }) => figures.has(kind) && !this.has(sku, location));
-    for (const { sku, location } of opened) await this.add(sku, location);
-    return opened;
+  /** Entries of the log, as the daemon's reader gets them. */
+  follow(entries: readonly Movement[]): void {
+    for (const { kind, sku, location } of entries) if (figures.has(kind)) this.add(sku, location);
+  }
+
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const levels = this.#unwritten.splice(0);
+    if (levels.length === 0) return;
+    try {
+      await this.#redis.sadd(this.#key, ...levels);
+    } catch {
+      this.#unwritten.push(...levels);
+      this.#timer ??= setTimeout(() => void this.flush(), 1_000);
+    }
   }
 }
 

@@ -60,7 +60,7 @@ export class OpeningFigures {
     // Another figure under the same operation: an earlier run booked it and died before it could say so.
     if (result.kind === 'fingerprint-mismatch')
       log.info({ channel, sku, location }, 'the level was opened before');
-    await opened.add(sku, location);
+    opened.add(sku, location);
   }
 
   #givers(
