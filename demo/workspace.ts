@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,8 @@ export interface Workspace {
   readonly configPath: string;
   readonly logPath: string;
   readonly privateUrl: string;
+  /** SIGKILL for the daemon's embedded redis-server. */
+  killRedis(): void;
   remove(): void;
 }
 
@@ -54,6 +56,11 @@ export async function makeWorkspace(shops: readonly SandboxShop[]): Promise<Work
     configPath,
     logPath: join(dir, 'daemon.log'),
     privateUrl: `http://127.0.0.1:${privatePort}`,
+    killRedis: () =>
+      void process.kill(
+        Number(readFileSync(join(dir, 'state', 'redis', 'redis.pid'), 'utf8').trim()),
+        'SIGKILL',
+      ),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
 }
