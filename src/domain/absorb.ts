@@ -46,7 +46,7 @@ export function absorbTaken(state: ListingState, change: TakenChange): Absorbed 
   const isUndecidable = !isSurelyBefore && !isSurelyAfter;
   // A blind write may have erased a sale that the read should contain, so on an absolute platform "the base contains
   // it" is only a guess until another read says the same.
-  const becomesSuspect = !isExplained && (isUndecidable || (change.kind === 'absolute' && isInBase));
+  const becomesSuspect = isUndecidable || (change.kind === 'absolute' && isInBase && !isExplained);
 
   return {
     state: {

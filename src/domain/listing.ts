@@ -48,6 +48,8 @@ export interface Residue {
   readonly readAtMs: number;
   /** A pull of orders that began later than that by more than the order index lag has been completed. */
   readonly pulled: boolean;
+  /** `taken` as far as it was known to be inside that read: an order learnt later that belongs there explains it. */
+  readonly takenThen: number;
 }
 
 export interface TakenRise {

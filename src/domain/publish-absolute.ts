@@ -1,5 +1,11 @@
 import { baseFrom, ordersAround, settledBeliefOf, soldSince } from './belief.ts';
-import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
+import {
+  type ListingBase,
+  type ListingState,
+  type OpenWrite,
+  type PublishTimes,
+  maxOpenWrites,
+} from './listing.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from './publish.ts';
 
 /**
@@ -46,7 +52,13 @@ function decideBesideOpenWrites(
 ): PublishDecision {
   const lowest = Math.min(...state.openWrites.map((write) => write.to));
   const shown = Math.max(0, belief ?? lowest);
-  if (wanted < lowest) return { kind: 'lower', from: shown, to: wanted };
+  if (wanted < lowest) {
+    // A raise that a settling read did not show may have been sold out since: what is sent against its late arrival
+    // must not itself put those sales back.
+    const isUnseen =
+      state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
+    return { kind: 'lower', from: shown, to: isUnseen ? Math.min(wanted, shown) : wanted };
+  }
   // Nothing tells that the lowest write arrived, or a read told that it does not show.
   const isLost = state.openWrites.every((write) => write.to > lowest || write.outcome === 'unknown');
   if (isLost && lowest < shown) return { kind: 'lower', from: shown, to: lowest };
@@ -128,12 +140,19 @@ export function readAbsolute(
     };
 
   const judged = judge(state, reading, asOfMs, times, nowMs);
-  const openWrites = stillOpen(judged.next, reading.value, asOfMs, times);
+  const openWrites = stillOpen(judged, reading, times);
   return {
     kind: 'taken',
     next: { ...judged.next, openWrites },
     provisionUnits: judged.provisionUnits,
   };
+}
+
+interface Judged {
+  readonly next: ListingState;
+  readonly provisionUnits: number;
+  /** The number is not what the listing would show without our open writes, so it can prove one of them. */
+  readonly isTelling: boolean;
 }
 
 function judge(
@@ -142,63 +161,130 @@ function judge(
   asOfMs: number,
   times: PublishTimes,
   nowMs: number,
-): { next: ListingState; provisionUnits: number } {
+): Judged {
   const { value } = reading;
   const fresh = baseFrom(state, value, asOfMs, times.skewMs, state.base?.settled ?? false);
   const suspected = { suspect: true, suspectAtMs: nowMs, residue: undefined };
-  const awaited = { walkAwaitedMs: Math.max(state.walkAwaitedMs ?? 0, asOfMs + times.skewMs) };
+  const awaited = { walkAwaitedMs: awaitedAfter(state, asOfMs, times) };
   if (state.base === undefined)
-    return { next: { ...state, ...suspected, ...awaited, base: fresh }, provisionUnits: 0 };
+    return {
+      next: { ...state, ...suspected, ...awaited, base: fresh },
+      provisionUnits: 0,
+      isTelling: false,
+    };
 
-  const belief = settledBeliefOf(state.base, state.taken);
-  const around = ordersAround(state, asOfMs, times.skewMs);
-  const expected = Math.max(0, belief + around.after);
-  const highest = Math.max(0, belief + around.after + around.undecidedSold);
-  const lowest = Math.max(0, belief + around.after - around.undecidedGivenBack);
+  const { exact, lowest, highest, isDated } = expectation(state, state.base, asOfMs, times);
   // A write of ours explains a lower number down to its value less the own orders known to have come after it.
-  const floor = Math.max(0, Math.min(lowest, ...lowestShownBy(state, asOfMs + times.skewMs)));
+  const ours = lowestShownBy(state, asOfMs + times.skewMs);
+  const floor = Math.max(0, Math.min(lowest, ...ours));
 
   if (!state.base.settled && (value < floor || value > highest))
-    return { next: { ...state, ...suspected, ...awaited, base: fresh }, provisionUnits: 0 };
-  if (value > highest) return { next: rise(state, reading, fresh, times, nowMs), provisionUnits: 0 };
+    return {
+      next: { ...state, ...suspected, ...awaited, base: fresh },
+      provisionUnits: 0,
+      isTelling: false,
+    };
+  if (value > highest) return rise(state, reading, fresh, lowest, times, nowMs);
   if (value < floor) {
     const provisionUnits = floor - value;
     const provisional = state.provisional + provisionUnits;
-    return { next: { ...state, ...suspected, ...awaited, base: fresh, provisional }, provisionUnits };
+    return {
+      next: { ...state, ...suspected, ...awaited, base: fresh, provisional },
+      provisionUnits,
+      isTelling: false,
+    };
   }
   const isOurWrite = value < lowest;
-  const agrees = isOurWrite ? around.undecidedSold === 0 : value === expected;
+  const isExact = value === exact;
+  const belief = settledBeliefOf(state.base, state.taken);
   return {
     next: {
       ...state,
-      base: isOurWrite ? fresh : { ...fresh, takenAt: state.taken - (value - belief) },
+      // Oversold, the belief is below zero and the platform is not: there the read knows better.
+      base: isOurWrite || belief < 0 ? fresh : { ...fresh, takenAt: state.taken - (value - belief) },
       residue: undefined,
-      ...suspicionAfter(state, agrees, asOfMs, nowMs),
+      ...suspicionAfter(state, isExact || (isOurWrite && isDated), asOfMs, nowMs),
     },
     provisionUnits: 0,
+    isTelling: isOurWrite,
+  };
+}
+
+interface Expectation {
+  /** All known orders counted where they are believed to be. */
+  readonly exact: number;
+  readonly lowest: number;
+  readonly highest: number;
+  /** No known order lies so close to the read that it could be on either side. */
+  readonly isDated: boolean;
+}
+
+/** What a read would show if nothing had happened but the orders we know; writes of ours left aside. */
+function expectation(
+  state: ListingState,
+  base: ListingBase,
+  asOfMs: number,
+  times: PublishTimes,
+): Expectation {
+  const around = ordersAround(state, asOfMs, times.skewMs);
+  const exact = settledBeliefOf(base, state.taken) + around.after;
+  // A sale beside the read may be missing in it; beside an open raise a higher number may as well be the raise.
+  const undecided = state.openWrites.length === 0 ? around.undecidedSold : 0;
+  return {
+    exact: Math.max(0, exact),
+    lowest: Math.max(0, exact - around.undecidedGivenBack),
+    highest: Math.max(0, exact + undecided),
+    isDated: around.undecidedSold + around.undecidedGivenBack === 0,
   };
 }
 
 function rise(
   state: ListingState,
   reading: StockReading,
-  fresh: ListingState['base'],
+  fresh: ListingBase,
+  least: number,
   times: PublishTimes,
   nowMs: number,
-): ListingState {
+): Judged {
+  const { startedAtMs, value } = reading;
+  const asOfMs = startedAtMs - times.readLagMs;
+  const baseReadMs = (state.base?.asOfMs ?? 0) + times.readLagMs;
   const first = state.residue;
   if (first === undefined) {
-    const residue = { units: 1, reads: 1, readAtMs: reading.startedAtMs, pulled: false };
-    return { ...state, residue };
+    // Closer to the base's read than the lag, it may show the time before it.
+    if (asOfMs < baseReadMs)
+      return { next: { ...state, suspect: true, suspectAtMs: nowMs }, provisionUnits: 0, isTelling: false };
+    const residue = {
+      units: value - least,
+      reads: 1,
+      readAtMs: startedAtMs,
+      pulled: false,
+      takenThen: state.taken,
+    };
+    return { next: { ...state, residue }, provisionUnits: 0, isTelling: false };
   }
-  if (reading.startedAtMs < first.readAtMs + times.readLagMs) return state;
-  const isOurs = state.openWrites.some((write) => isShown(state, write, reading, times));
-  return {
+  if (startedAtMs < first.readAtMs + times.readLagMs)
+    return { next: state, provisionUnits: 0, isTelling: false };
+  // Confirmed, the first read counts too: what is missing since then was sold.
+  const provisionUnits = Math.max(0, least + first.units - value);
+  const agrees =
+    provisionUnits === 0 && state.openWrites.some((write) => isShown(state, write, reading, times));
+  const next: ListingState = {
     ...state,
     base: fresh,
+    provisional: state.provisional + provisionUnits,
     residue: undefined,
-    ...suspicionAfter(state, isOurs, reading.startedAtMs - times.readLagMs, nowMs),
+    ...suspicionAfter(state, agrees, asOfMs, nowMs),
   };
+  return {
+    next: provisionUnits === 0 ? next : { ...next, walkAwaitedMs: awaitedAfter(state, asOfMs, times) },
+    provisionUnits,
+    isTelling: true,
+  };
+}
+
+function awaitedAfter(state: ListingState, asOfMs: number, times: PublishTimes): number {
+  return Math.max(state.walkAwaitedMs ?? 0, asOfMs + times.skewMs);
 }
 
 /** An equal read clears suspicion when it is true for a later moment than what raised it. */
@@ -214,20 +300,18 @@ function suspicionAfter(
   return { suspect: false, suspectAtMs: undefined };
 }
 
-function stillOpen(
-  state: ListingState,
-  value: number,
-  asOfMs: number,
-  times: PublishTimes,
-): readonly OpenWrite[] {
+function stillOpen(judged: Judged, reading: StockReading, times: PublishTimes): readonly OpenWrite[] {
+  const state = judged.next;
   const lowest = Math.min(...state.openWrites.map((write) => write.to));
-  const reading = { value, startedAtMs: asOfMs + times.readLagMs };
+  // A number proves one write: an older one that would explain it too, by a later sale, may still be on its way.
+  const proven = judged.isTelling
+    ? state.openWrites.findLast((write) => isShown(state, write, reading, times))
+    : undefined;
   const open: OpenWrite[] = [];
   for (const write of state.openWrites) {
-    if (asOfMs >= sentMs(write) + times.longestApplyMs) continue;
-    // A rise that only one read has shown proves nothing yet.
-    if (state.residue === undefined && isShown(state, write, reading, times)) continue;
-    const isMissing = write.to === lowest && value > lowest + givenBackSince(state, write);
+    if (write === proven) continue;
+    if (reading.startedAtMs - times.readLagMs >= sentMs(write) + times.longestApplyMs) continue;
+    const isMissing = write.to === lowest && reading.value > lowest + givenBackSince(state, write);
     open.push(isMissing ? { ...write, outcome: 'unknown' } : write);
   }
   return open;

@@ -1,5 +1,11 @@
 import { baseFrom, beliefOf, ordersAround, settledBeliefOf } from './belief.ts';
-import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
+import {
+  type ListingState,
+  type OpenWrite,
+  type PublishTimes,
+  type Residue,
+  maxOpenWrites,
+} from './listing.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from './publish.ts';
 
 /**
@@ -63,7 +69,10 @@ export function settleDelta(
     case 'stale':
       // The platform's number contains something we have not seen. It says nothing about what: the base stays.
       return {
-        next: { ...without, residue: { units: 0, reads: 0, readAtMs: nowMs, pulled: false } },
+        next: {
+          ...without,
+          residue: { units: 0, reads: 0, readAtMs: nowMs, pulled: false, takenThen: without.taken },
+        },
         record: 'close',
         step: 'pull-orders',
       };
@@ -127,10 +136,11 @@ export function readDelta(state: ListingState, reading: StockReading, times: Pub
   const asOfMs = reading.startedAtMs - times.readLagMs;
   if (state.base === undefined || state.suspect) {
     const base = baseFrom(state, reading.value, asOfMs, times.skewMs, false);
-    return {
-      kind: 'new-base',
-      next: { ...state, base, suspect: false, suspectAtMs: undefined, residue: undefined },
-    };
+    const { undecidedSold, undecidedGivenBack } = ordersAround(state, asOfMs, times.skewMs);
+    // Good enough to lower from, but an order next to the read may be on the wrong side of it: read once more.
+    const suspect = undecidedSold + undecidedGivenBack > 0;
+    const suspectAtMs = suspect ? reading.startedAtMs : undefined;
+    return { kind: 'new-base', next: { ...state, base, suspect, suspectAtMs, residue: undefined } };
   }
   const around = ordersAround(state, asOfMs, times.skewMs);
   const expected = settledBeliefOf(state.base, state.taken) + around.after;
@@ -145,7 +155,8 @@ export function readDelta(state: ListingState, reading: StockReading, times: Pub
   // Two reads with no pull between them are one piece of evidence.
   if (isSame && !known.pulled) return { kind: 'differs', next: state };
   const reads = isSame ? known.reads + 1 : 1;
-  const residue = { units, reads, readAtMs: reading.startedAtMs, pulled: false };
+  const takenThen = state.taken - around.after;
+  const residue = { units, reads, readAtMs: reading.startedAtMs, pulled: false, takenThen };
   return { kind: 'differs', next: { ...state, residue } };
 }
 
@@ -162,7 +173,37 @@ export function pulledDelta(state: ListingState, pullBeganAtMs: number, times: P
   const residue = next.residue;
   if (residue !== undefined && !residue.pulled) {
     const speaksFor = residue.reads === 0 ? pullBeganAtMs : beyondIndexMs;
-    if (speaksFor > residue.readAtMs) next = { ...next, residue: { ...residue, pulled: true } };
+    if (speaksFor > residue.readAtMs) next = { ...next, residue: unexplained(next, residue, times) };
   }
   return next;
+}
+
+/**
+ * The moment after which a pull must begin to settle what the listing waits for; undefined when it waits for none.
+ * The counterpart of `pulledDelta`, so that a caller pulls once, late enough, instead of again and again.
+ */
+export function pullAwaitedDelta(state: ListingState, times: PublishTimes): number | undefined {
+  const { base, residue } = state;
+  const indexMs = times.orderIndexLagMs + times.skewMs;
+  let afterMs: number | undefined;
+  if (base !== undefined && !base.settled) afterMs = base.asOfMs + times.readLagMs + indexMs;
+  if (residue !== undefined && !residue.pulled) {
+    const residueMs = residue.reads === 0 ? residue.readAtMs : residue.readAtMs + indexMs;
+    afterMs = Math.max(afterMs ?? residueMs, residueMs);
+  }
+  return afterMs;
+}
+
+/**
+ * What is left of a residue now that the orders around its read are known. A listing that sells all the time shows a
+ * residue in every read, each time for another order: only what no order explains may be counted together.
+ */
+function unexplained(state: ListingState, residue: Residue, times: PublishTimes): Residue | undefined {
+  if (residue.reads === 0) return { ...residue, pulled: true };
+  const around = ordersAround(state, residue.readAtMs - times.readLagMs, times.skewMs);
+  const explained = state.taken - around.after - residue.takenThen;
+  if (explained === 0) return { ...residue, pulled: true };
+  const units = residue.units + explained;
+  if (units === 0) return undefined;
+  return { ...residue, units, reads: 1, pulled: true, takenThen: residue.takenThen + explained };
 }

@@ -16,7 +16,7 @@ export function packListingState(state: ListingState): readonly string[] {
     text(state.walkAwaitedMs),
     residue === undefined
       ? ''
-      : [residue.units, residue.reads, residue.readAtMs, residue.pulled ? 1 : 0].join(':'),
+      : [residue.units, residue.reads, residue.readAtMs, residue.pulled ? 1 : 0, residue.takenThen].join(':'),
     state.openWrites.map(packOpenWrite).join(RS),
   ];
 }
@@ -71,8 +71,14 @@ function readOpenWrite(packed: string): OpenWrite {
 
 function readResidue(packed: string | undefined): Residue | undefined {
   if (isEmpty(packed)) return undefined;
-  const [units, reads, readAt, pulled] = (packed ?? '').split(':');
-  return { units: number(units), reads: number(reads), readAtMs: number(readAt), pulled: pulled === '1' };
+  const [units, reads, readAt, pulled, takenThen] = (packed ?? '').split(':');
+  return {
+    units: number(units),
+    reads: number(reads),
+    readAtMs: number(readAt),
+    pulled: pulled === '1',
+    takenThen: number(takenThen),
+  };
 }
 
 function readRises(packed: string | undefined): readonly TakenRise[] {

@@ -77,7 +77,7 @@ local function absorbTaken(listing, units, at, earliest, isAbsolute, skew)
   end
   setListing(listing, 'pv', listing.pv - consumed)
   local isUndecidable = not isSurelyBefore and not isSurelyAfter
-  if consumed ~= units and (isUndecidable or (isAbsolute and isInBase)) then
+  if isUndecidable or (isAbsolute and isInBase and consumed ~= units) then
     suspectListing(listing)
   end
   return consumed
