@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Sku } from '../../src/domain/ids.ts';
 import { OrderCommands } from '../../src/ledger/order-commands.ts';
 import { ledgerParts } from '../support/ledger-parts.ts';
 import {
@@ -350,6 +351,25 @@ describe('keeps its own', () => {
     });
     await bench.audit();
     await other.close();
+  });
+
+  test('an unpaid order has no time to live: only a cancellation ends it', async () => {
+    await receive(bench, 's', 1);
+    await bench.orders.applyOrder(order('unpaid', [line('a', 's', { ordered: 1 })]), routing);
+    const lastUnit = {
+      holdId: 'h',
+      lines: [{ sku: 's' as Sku, units: 1, locations: [main] }],
+      ttlMs: 60_000,
+    };
+    for (let day = 0; day < 20; day++) {
+      await bench.stepClock(86_400_000);
+      await bench.caller.call('sweep', [100, 60_000, 60_000]);
+      await bench.credits.sweepOrders(100);
+    }
+    expect(await bench.holds.reserve({ ...lastUnit, actor: 'test' })).toMatchObject({ kind: 'denied' });
+    await bench.orders.applyOrder(order('unpaid', [line('a', 's', { ordered: 1, cancelled: 1 })]), routing);
+    expect(await bench.holds.reserve({ ...lastUnit, actor: 'test' })).toMatchObject({ kind: 'held' });
+    await bench.audit();
   });
 
   test('an empty order is no order', async () => {

@@ -385,6 +385,15 @@ describe('a settlement', () => {
     expect((await view(x)).state.version).toBe(0);
   });
 
+  test('that only drops a mark drops it again when it came back', async () => {
+    const drop = [await change({ settledSeq: 5 })];
+    for (let round = 0; round < 2; round++) {
+      await bench.publisher.markPending(shop, [{ listingId: x, seq: 5 }], { epoch: 1, seq: 9 });
+      await settle(drop);
+      expect(await bench.publisher.pending(shop, 9)).toEqual([]);
+    }
+  });
+
   test('of more than 1,000 changes is refused', async () => {
     const one = await change();
     await expect(settle(Array.from({ length: 1_001 }, () => one))).rejects.toMatchObject({

@@ -2,18 +2,17 @@ import { gunzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { ChannelId, ListingId, LocationId, Sku } from '../../src/domain/ids.ts';
-import { type Movement, type MovementKind, movementCodes } from '../../src/domain/movement.ts';
+import type { Movement } from '../../src/domain/movement.ts';
 import { type LineCounters, type LineSnapshot, noUnits, type OrderSnapshot } from '../../src/domain/order.ts';
 import { checkLedger } from '../../src/ledger/check-state.ts';
 import type { CountRequest, OrderRouting } from '../../src/ledger/contract.ts';
 import { CountCommands } from '../../src/ledger/count-commands.ts';
 import { CreditCommands } from '../../src/ledger/credit-commands.ts';
+import { parseEntry } from '../../src/ledger/entry.ts';
 import { LedgerFold } from '../../src/ledger/fold.ts';
 import { HoldCommands } from '../../src/ledger/hold-commands.ts';
-import { US } from '../../src/ledger/keys.ts';
 import { RedisMeshState } from '../../src/ledger/mesh-state.ts';
 import { OrderCommands } from '../../src/ledger/order-commands.ts';
-import { parsePosition } from '../../src/ledger/position.ts';
 import { PublisherCommands } from '../../src/ledger/publisher-commands.ts';
 import { dumpState } from '../../src/ledger/state-dump.ts';
 import { type LedgerParts, ledgerParts } from './ledger-parts.ts';
@@ -148,40 +147,6 @@ export async function levelOf(bench: OrderBench, sku: string, location: Location
 }
 
 export const listing = (id: string): ListingId => id as ListingId;
-
-function parseEntry(id: string, sku: string, packed: string): Movement {
-  const fields = packed.split(US);
-  const { epoch, seq } = parsePosition(id);
-  const number = (index: number): number => Number(fields[index] ?? 0);
-  return {
-    id,
-    epoch,
-    seq,
-    kind: kindOf(fields[0] ?? ''),
-    sku: sku as Sku,
-    location: (fields[1] ?? '') as LocationId,
-    units: number(2),
-    deltaOnHand: number(3),
-    deltaCommitted: number(4),
-    deltaReserved: number(5),
-    onHand: number(6),
-    committed: number(7),
-    reserved: number(8),
-    version: number(9),
-    channel: (fields[10] ?? '') as ChannelId,
-    reference: fields[11] ?? '',
-    line: fields[12] ?? '',
-    operationId: fields[13] ?? '',
-    actor: fields[14] ?? '',
-    atMs: number(15),
-    extra: fields[16] ?? '',
-  };
-}
-
-function kindOf(code: string): MovementKind {
-  for (const [kind, known] of Object.entries(movementCodes)) if (known === code) return kind as MovementKind;
-  throw new Error(`no movement has the code ${code}`);
-}
 
 export interface RealLine {
   readonly order: string;

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- claim-write: records a platform request before it is sent and points its listings to it.
 -- KEYS[1] ledger hash
 -- ARGV[1] highest sequence seen  ARGV[2] channel  ARGV[3] lease name  ARGV[4] lease token  ARGV[5] write id

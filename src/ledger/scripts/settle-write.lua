@@ -79,6 +79,7 @@ local function applyChange(settlement, change, current, stored)
     write(unpack(args))
     listing.isReplaced = true
   end
+  settlement.isReplacing = settlement.isReplacing or listing.isReplaced
   writeListing(listing)
   local pending = P .. 'pending:' .. settlement.channel
   if change[6] ~= '' then
@@ -126,6 +127,9 @@ return ledgerCall(function()
   for _, kept in ipairs(settlement.keep) do
     write('HSET', records, kept[1], kept[2])
   end
-  keepResult(field, hash, results)
+  -- Marks and records alone may be settled in the same words again, and must be: a mark can have come back.
+  if settlement.isReplacing then
+    keepResult(field, hash, results)
+  end
   return reply('settled', seq)
 end)
