@@ -92,6 +92,11 @@ interface Looked extends PlannedWrite {
   readonly urgency: Urgency;
 }
 
+interface Unneeded {
+  readonly pending: PendingListing;
+  readonly view: ListingView;
+}
+
 interface Repeat {
   readonly record: WriteRecord;
   readonly dueAtMs: number;
@@ -262,14 +267,14 @@ export class Publisher {
     if (taken.length === 0) return false;
     for (const { listingId } of taken) this.#occupy(listingId);
     const looked: Looked[] = [];
-    const unneeded: ListingView[] = [];
+    const unneeded: Unneeded[] = [];
     let position: Position | undefined;
     try {
       const view = await this.#read(taken);
       position = view.position;
       for (const { pending, row } of view.rows) {
         const decided = this.#decide(pending, row, position);
-        if (decided === 'unneeded') unneeded.push(row);
+        if (decided === 'unneeded') unneeded.push({ pending, view: row });
         else if (decided !== 'put-off') looked.push(decided);
       }
     } catch (error) {
@@ -278,7 +283,7 @@ export class Publisher {
     }
     const sending = new Set(this.#dispatch(term, looked, slots));
     for (const planned of looked) if (!sending.has(planned)) this.#release(planned.pending);
-    const dropped = new Set(unneeded.map(({ listingId }) => listingId));
+    const dropped = new Set(unneeded.map(({ pending }) => pending.listingId));
     const kept = new Set(looked.map(({ listingId }) => listingId));
     for (const { listingId } of taken) {
       if (!dropped.has(listingId) && !kept.has(listingId)) this.#busy.delete(listingId);
@@ -377,13 +382,7 @@ export class Publisher {
       for (const { listingId, sku, kind, from, to } of looked)
         ports.planned({ listingId, sku, kind, from, to });
       const seq = looked[0]?.position.seq ?? 0;
-      this.#track(
-        this.#dropMarks(
-          term,
-          looked.map(({ view }) => view),
-          seq,
-        ),
-      );
+      this.#track(this.#dropMarks(term, looked, seq));
       return looked;
     }
     const batches = this.#batches(looked).slice(0, slots);
@@ -597,24 +596,34 @@ export class Publisher {
     return this.#busy.has(listingId) || lane === 'sold-out' || lane === 'lowered';
   }
 
-  /** Marks not newer than what was looked at; a mark that could not be dropped only causes another look. */
-  async #dropMarks(term: LeaseTerm, views: readonly ListingView[], seq: number): Promise<void> {
+  /** Marks not newer than what was looked at. A listing that moved since is looked at again. */
+  async #dropMarks(term: LeaseTerm, looked: readonly Unneeded[], seq: number): Promise<void> {
     const { channel, ledger, metrics, log } = this.#options;
-    metrics.unneeded.inc({ channel }, views.length);
+    metrics.unneeded.inc({ channel }, looked.length);
+    let left = looked;
     try {
-      await ledger.settle(channel, term.token, {
-        changes: views.map(({ listingId, state }) => ({
-          listingId,
-          expectedVersion: state.version,
-          next: state,
-          settledSeq: seq,
-        })),
-        closeWrites: [],
-      });
+      while (left.length > 0) {
+        const result = await ledger.settle(channel, term.token, {
+          changes: left.map(({ view: { listingId, state } }) => ({
+            listingId,
+            expectedVersion: state.version,
+            next: state,
+            settledSeq: seq,
+          })),
+          closeWrites: [],
+        });
+        if (result.kind !== 'conflict') break;
+        const moved = new Set(result.listings);
+        for (const { pending } of left) if (moved.has(pending.listingId)) this.#lanes.add(pending);
+        if (moved.size === 0) break;
+        left = left.filter(({ pending }) => !moved.has(pending.listingId));
+      }
     } catch (error) {
-      log.debug({ channel, err: error }, 'marks were not dropped');
+      // The marks are still there: they are found again when the ledger answers.
+      log.warn({ channel, err: error }, 'marks were not dropped');
+      this.#needsReload = true;
     } finally {
-      for (const { listingId } of views) this.#busy.delete(listingId);
+      for (const { pending } of looked) this.#busy.delete(pending.listingId);
       this.#alarm.ring();
     }
   }

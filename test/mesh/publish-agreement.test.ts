@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { PublishingRig, type RigOptions } from './support/publishing-rig.ts';
+import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
 
 failOnLeakedConnections();
 
@@ -23,4 +23,123 @@ test('a sale on one channel lowers the other, and the channel that sold is not w
   expect(mesh.shows('X', 'shop-b')).toBe(7);
   expect(mesh.channel('shop-a').platform.requests).toEqual([]);
   expect(mesh.channel('shop-b').platform.applied.map(({ delta }) => delta)).toEqual([-3]);
+});
+
+test('nothing is written to a channel that already shows what it ought to', async () => {
+  const mesh = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 10, Y: 0 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  await mesh.move('X', 5);
+  await mesh.agrees();
+  const before = mesh.channel('shop-b').platform.requests.length;
+  await mesh.move('X', 1);
+  await mesh.move('X', -1);
+  await mesh.agrees();
+  const deltas = mesh.channel('shop-b').platform.applied.map(({ delta }) => delta);
+  expect(deltas.reduce((sum, delta) => sum + delta, 0)).toBe(5);
+  expect(mesh.channel('shop-b').platform.requests.length - before).toBeLessThanOrEqual(2);
+});
+
+test('a SKU that was never received is not set to zero, even when orders came in for it', async () => {
+  const mesh = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 9 }, isOpening: false });
+  await mesh.basesSettled();
+  await mesh.sell('X', 1, 'shop-a');
+  expect(await mesh.available('X')).toBe(-1);
+  await eventually(async () =>
+    expect(await mesh.publisher.pending(mesh.channel('shop-b').id, 5)).toEqual([]),
+  );
+  expect(mesh.shows('X', 'shop-b')).toBe(9);
+  await mesh.move('X', 6);
+  await mesh.agrees();
+  expect(mesh.shows('X', 'shop-b')).toBe(5);
+});
+
+test('changes that arrive while a request is under way go out as one', async () => {
+  const mesh = await start({ stock: { X: 100 } });
+  await mesh.basesSettled();
+  const { platform } = mesh.channel('shop-a');
+  platform.writeTakesMs = 60;
+  for (let n = 0; n < 20; n++) await mesh.move('X', -1);
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(80);
+  expect(platform.requests.length).toBeLessThan(8);
+});
+
+test('a hand-made zero goes out before the raises and the smaller lowerings of a backlog', async () => {
+  const stock = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`SKU-${n}`, 10]));
+  const mesh = await start({ stock, capabilities: { lowerBatchSize: 5, raiseBatchSize: 5 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const channel = mesh.channel('shop-a');
+  channel.mayPublish = false;
+  for (let n = 0; n < 30; n++) await mesh.move(`SKU-${n}`, 1);
+  for (let n = 30; n < 59; n++) await mesh.move(`SKU-${n}`, -1);
+  await mesh.move('SKU-59', -10);
+  await eventually(() => expect(channel.publishing.backlog).toBe(60));
+  const arrived = channel.platform.requests.length;
+  channel.mayPublish = true;
+  await mesh.agrees();
+  const first = channel.platform.requests[arrived];
+  expect(first?.kind).toBe('lower');
+  expect(first?.rows.map(({ ref }) => ref.key)).toContain('SKU-59@L1');
+  const kinds = channel.platform.requests.slice(arrived).map(({ kind }) => kind);
+  expect(kinds.lastIndexOf('lower')).toBeLessThan(kinds.indexOf('raise') + 4);
+});
+
+test('a thousand SKUs that change at once are out in a few large requests, within two seconds', async () => {
+  const stock = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`SKU-${n}`, 10]));
+  const mesh = await start({ stock });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { platform } = mesh.channel('shop-a');
+  const startedMs = performance.now();
+  await Promise.all(Object.keys(stock).map((sku) => mesh.move(sku, -3)));
+  await eventually(() => expect(platform.applied.length).toBe(1_000));
+  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  expect(platform.requests.length).toBeLessThanOrEqual(60);
+  expect(platform.maxInFlight).toBeLessThanOrEqual(4);
+  await mesh.agrees();
+});
+
+test('one change at a time is on the shelf within milliseconds', async () => {
+  const mesh = await start({ stock: { X: 1_000 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const tookMs: number[] = [];
+  for (let n = 1; n <= 40; n++) {
+    const startedMs = performance.now();
+    await mesh.move('X', -1);
+    await eventually(() => expect(mesh.shows('X')).toBe(1_000 - n), 2_000);
+    tookMs.push(performance.now() - startedMs);
+  }
+  const median = tookMs.toSorted((a, b) => a - b)[20] ?? Number.NaN;
+  expect(median).toBeLessThan(50);
+});
+
+test.each(['observe', 'dry-run'] as const)(
+  'in %s mode everything is decided and nothing is sent',
+  async (mode) => {
+    const mesh = await start({ stock: { X: 10 }, mode });
+    await mesh.basesSettled();
+    await mesh.move('X', -4);
+    const { publishing, platform } = mesh.channel('shop-a');
+    await eventually(() =>
+      expect(publishing.planned).toContainEqual({
+        listingId: 'X@L1',
+        sku: 'X',
+        kind: 'lower',
+        from: 10,
+        to: 6,
+      }),
+    );
+    expect(platform.requests).toEqual([]);
+  },
+);
+
+test('a share, a buffer and a cap decide what is shown', async () => {
+  const policy = { sharePercent: 50, bufferUnits: 1, capUnits: 30, oversellUnits: 0 };
+  const mesh = await start({ stock: { X: 100 }, policy });
+  await eventually(() => expect(mesh.shows('X')).toBe(30));
+  await mesh.move('X', -90);
+  await eventually(() => expect(mesh.shows('X')).toBe(4));
 });

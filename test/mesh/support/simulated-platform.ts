@@ -21,8 +21,7 @@ export type WriteFault =
   /** Applied, and nobody hears of it. */
   | { readonly kind: 'lost-answer' }
   | { readonly kind: 'throttled'; readonly forMs: number }
-  /** The whole request is refused and no row is named. */
-  | { readonly kind: 'refused-unnamed' }
+  | { readonly kind: 'denied' }
   | { readonly kind: 'key-spent' }
   | { readonly kind: 'throws' }
   /** Waits before it does anything until `release` settles. */
@@ -46,6 +45,8 @@ export class SimulatedPlatform implements Connector {
     readonly value: number;
   }[] = [];
   readonly poisoned = new Set<string>();
+  /** Rows that make the platform refuse the whole request without saying which it was. */
+  readonly refusesUnnamed = new Set<string>();
   readonly inactive = new Set<string>();
   readonly faults: WriteFault[] = [];
   reads = 0;
@@ -190,8 +191,13 @@ export class SimulatedPlatform implements Connector {
           return everyRow({ kind: 'unknown', reason: 'timeout' });
         case 'throttled':
           return { ...everyRow({ kind: 'not-applied' }), throttledForMs: fault.forMs };
-        case 'refused-unnamed':
-          return everyRow({ kind: 'rejected', reason: 'the batch was refused', isPermanent: true });
+        case 'denied':
+          throw new StockmeshError('CONNECTOR_ACCESS_DENIED', {
+            platform: this.platform,
+            operation: 'write',
+            reason: 'the token was revoked',
+            remedy: 'Install the app again.',
+          });
         case 'key-spent':
           return everyRow({ kind: 'key-spent', reason: 'previous attempt failed' });
         case undefined:
@@ -216,6 +222,10 @@ export class SimulatedPlatform implements Connector {
 
   /** All or nothing, as Shopify does it. */
   #run(batch: WriteBatch): WriteResult {
+    if (batch.rows.some((row) => this.refusesUnnamed.has(row.ref.key))) {
+      const refusal: RowOutcome = { kind: 'rejected', reason: 'the request was refused', isPermanent: true };
+      return { rows: batch.rows.map(() => refusal) };
+    }
     const refusals = batch.rows.map((row): RowOutcome | undefined => {
       if (this.poisoned.has(row.ref.key))
         return { kind: 'rejected', reason: 'the item cannot be changed', isPermanent: true };
@@ -235,6 +245,11 @@ export class SimulatedPlatform implements Connector {
   }
 
   #assertUp(): void {
-    if (this.isDown) throw new Error('connection refused');
+    if (!this.isDown) return;
+    throw new StockmeshError('CONNECTOR_UNREACHABLE', {
+      platform: this.platform,
+      operation: 'anything',
+      reason: 'connection refused',
+    });
   }
 }
