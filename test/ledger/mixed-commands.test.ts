@@ -1,0 +1,197 @@
+import * as fc from 'fast-check';
+import { test } from 'vitest';
+import type { LocationId, Sku } from '../../src/domain/ids.ts';
+import type { LineCounters } from '../../src/domain/order.ts';
+import { publisherLease } from '../../src/ledger/publisher-commands.ts';
+import {
+  back,
+  count,
+  line,
+  listing,
+  main,
+  order,
+  type OrderBench,
+  orderBench,
+  receive,
+  routing,
+  shop,
+} from '../support/order-bench.ts';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+
+failOnLeakedConnections();
+
+type Step = (bench: OrderBench, token: number) => Promise<unknown>;
+
+const places = fc.constantFrom<LocationId>(main, back);
+const skus = fc.constantFrom('s', 't') as fc.Arbitrary<Sku>;
+const units = fc.integer({ min: 0, max: 4 });
+const few = fc.integer({ min: 1, max: 4 });
+const ids = fc.integer({ min: 0, max: 3 });
+const counters: fc.Arbitrary<LineCounters> = fc.record({
+  ordered: units,
+  cancelled: units,
+  writtenOff: units,
+  shipped: units,
+  restocked: units,
+  takenOut: units,
+  givenBack: units,
+});
+/** `back` is a warehouse with a system of its own. */
+const mixed = {
+  ...routing,
+  locations: [
+    { location: main, wmsOwned: false },
+    { location: back, wmsOwned: true },
+  ],
+};
+
+let nonce = 0;
+
+const seeOrder: fc.Arbitrary<Step> = fc
+  .record({
+    id: ids,
+    sku: skus,
+    counters,
+    isFetch: fc.boolean(),
+    beganAtMs: fc.integer({ min: 1, max: 50 }),
+    changedAtMs: fc.integer({ min: 1, max: 50 }),
+    at: fc.option(places, { nil: undefined }),
+    isKnown: fc.boolean(),
+    adopt: fc.constantFrom(undefined, undefined, 'on-hand' as const, 'available' as const),
+  })
+  .map(({ id, sku, counters: wanted, isFetch, beganAtMs, changedAtMs, at, isKnown, adopt }) => (bench) => {
+    const committedAt = at === undefined ? undefined : [{ location: at, units: wanted.ordered }];
+    const one = line(sku, sku, wanted, { listingId: listing(sku), takenIsKnown: isKnown, committedAt });
+    const times = { placedAtMs: 1, beganAtMs, changedAtMs, source: isFetch ? 'fetch' : 'push' } as const;
+    return bench.orders.applyOrder(order(`o${id}`, [one], times), { ...mixed, adopt });
+  });
+
+const reserve: fc.Arbitrary<Step> = fc
+  .record({ id: ids, sku: skus, units: few, at: places, ttlMs: fc.constantFrom(1, 60_000) })
+  .map(
+    ({ id, sku, units: wanted, at, ttlMs }) =>
+      (bench) =>
+        bench.holds.reserve({
+          holdId: `h${id}`,
+          lines: [{ sku, units: wanted, locations: [at] }],
+          ttlMs,
+          actor: 'test',
+          pool: 'p',
+          agent: 'a',
+          settlesOn: shop,
+        }),
+  );
+
+const endHold: fc.Arbitrary<Step> = fc.record({ id: ids, orderId: ids, isCommit: fc.boolean() }).map(
+  ({ id, orderId, isCommit }) =>
+    (bench) =>
+      isCommit
+        ? bench.holds.commit({
+            holdId: `h${id}`,
+            actor: 'test',
+            order: { channel: shop, orderId: `o${orderId}` },
+          })
+        : bench.holds.release({ holdId: `h${id}`, actor: 'test' }),
+);
+
+const warehouse: fc.Arbitrary<Step> = fc
+  .record({
+    sku: skus,
+    at: places,
+    onHand: fc.integer({ min: 0, max: 20 }),
+    agoMs: fc.integer({ min: 0, max: 40 }),
+  })
+  .map(
+    ({ sku, at, onHand, agoMs }) =>
+      (bench) =>
+        bench.counts.applyCount(
+          count(bench, sku, onHand, { location: at, asOfMs: bench.clock.nowMs() - agoMs }),
+        ),
+  );
+
+const adjust: fc.Arbitrary<Step> = fc
+  .record({
+    sku: skus,
+    at: places,
+    units: few,
+    movement: fc.constantFrom('received', 'adjusted', 'shipped', 'returned'),
+  })
+  .map(
+    ({ sku, at, units: by, movement }) =>
+      (bench) =>
+        bench.counts.adjust({
+          operationId: `adjust-${++nonce}`,
+          movement,
+          sku,
+          location: at,
+          units: movement === 'shipped' || movement === 'adjusted' ? -by : by,
+          effectiveAtMs: bench.clock.nowMs() - (by % 3) * 20,
+          reference: 'd',
+          reason: '',
+          actor: 'test',
+        }),
+  );
+
+const provision: fc.Arbitrary<Step> = fc
+  .record({
+    sku: skus,
+    at: places,
+    units: fc.integer({ min: -4, max: 4 }),
+    asOfMs: fc.integer({ min: 1, max: 50 }),
+  })
+  .map(({ sku, at, units: by, asOfMs }) => async (bench, token) => {
+    const { rows } = await bench.publisher.readListings(shop, [{ listingId: listing(sku), sku }]);
+    const state = rows[0]?.state;
+    if (state === undefined) throw new Error('no row');
+    const base = { value: 5, takenAt: state.taken, asOfMs, settled: true };
+    const change = {
+      listingId: listing(sku),
+      expectedVersion: state.version,
+      next: { ...state, base },
+      provision: { units: by, sku, location: at, cause: 'drop' },
+    };
+    return bench.publisher.settle(shop, token, { changes: [change], closeWrites: [] });
+  });
+
+const resolve: fc.Arbitrary<Step> = fc.record({ id: ids, sku: skus }).map(
+  ({ id, sku }) =>
+    (bench) =>
+      bench.credits.resolveCredit({
+        operationId: `resolve-${++nonce}`,
+        channel: shop,
+        orderId: `o${id}`,
+        sku,
+        actor: 'test',
+      }),
+);
+
+const later: fc.Arbitrary<Step> = fc.constantFrom(5, 4_000).map((ms) => (bench) => bench.stepClock(ms));
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: seeOrder },
+  { weight: 3, arbitrary: reserve },
+  { weight: 3, arbitrary: endHold },
+  { weight: 2, arbitrary: warehouse },
+  { weight: 2, arbitrary: adjust },
+  { weight: 2, arbitrary: provision },
+  { weight: 1, arbitrary: resolve },
+  { weight: 1, arbitrary: later },
+);
+
+test('whatever commands come in whatever order, log and state hold together', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      const bench = orderBench();
+      try {
+        await receive(bench, 's', 8);
+        await receive(bench, 't', 2, back);
+        const lease = await bench.publisher.takeLease(publisherLease(shop), 'test', 3_600_000);
+        for (const one of steps) await one(bench, lease.kind === 'taken' ? lease.token : 0);
+        await bench.audit();
+      } finally {
+        await bench.close();
+      }
+    }),
+    { numRuns: 80 },
+  );
+});
