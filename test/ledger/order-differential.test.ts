@@ -146,14 +146,17 @@ test('a listing absorbs own orders exactly as domain/absorb.ts says', async () =
         });
         let model: ListingState = await stateOf(id);
         expect(model).toMatchObject({ base: start, provisional });
-        const seen = new Map<string, { takenOut: number; givenBack: number }>();
+        const seen = new Map<string, { takenOut: number; givenBack: number; changedAtMs: number }>();
         for (const { takenOut, givenBack, placedAtMs, laterMs, orderId } of sales) {
           const known = seen.get(orderId);
           const changedAtMs = placedAtMs + laterMs;
           const after = {
             takenOut: Math.max(known?.takenOut ?? 0, takenOut),
             givenBack: Math.max(known?.givenBack ?? 0, givenBack),
+            changedAtMs: known?.changedAtMs ?? changedAtMs,
           };
+          if (known === undefined || after.takenOut > known.takenOut || after.givenBack > known.givenBack)
+            after.changedAtMs = Math.max(after.changedAtMs, changedAtMs);
           const before = model;
           for (const change of [
             after.takenOut - (known?.takenOut ?? 0),
@@ -162,7 +165,7 @@ test('a listing absorbs own orders exactly as domain/absorb.ts says', async () =
             const absorbed = absorbTaken(model, {
               units: change,
               atMs: changedAtMs,
-              earliestAtMs: known === undefined ? placedAtMs : undefined,
+              earliestAtMs: Math.min(known?.changedAtMs ?? placedAtMs, changedAtMs),
               kind: listingKind,
               skewMs,
               seenAtMs: 1,

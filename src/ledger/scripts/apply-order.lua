@@ -78,7 +78,8 @@ local function absorbLine(order, line, row, takenOut, givenBack)
     order.listings[line.listing] = listing
   end
   setListing(listing, 'sku', listing.sku == '' and line.sku or listing.sku)
-  local earliest = order.isFirstSeen and math.min(order.placedAt, order.changedAt) or order.changedAt
+  -- When the order changed is not known, only between which two looks at it (any later touch moves its time).
+  local earliest = math.min(order.isFirstSeen and order.placedAt or order.knownAt, order.changedAt)
   local at, isAbsolute, skew = order.changedAt, order.isAbsolute, order.skew
   resolveProvision(order, listing, absorbTaken(listing, takenOut, at, earliest, isAbsolute, skew))
   resolveProvision(order, listing, absorbTaken(listing, -givenBack, at, earliest, isAbsolute, skew))
@@ -161,6 +162,7 @@ return ledgerCall(function()
   end
   local isUnknown = not stored[1]
   order.isFirstSeen = order.isFirstSeen or isUnknown
+  order.knownAt = changedAt or order.changedAt
 
   local before, refusals = entryCount, 0
   local lines, fields = {}, { 'HSET', order.key }
