@@ -1,3 +1,4 @@
+// Long on purpose: the whole contract of the ledger is read in one place.
 import type { ChannelId, ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { Level } from '../domain/movement.ts';
 import type { ListingState } from '../domain/listing.ts';
