@@ -75,8 +75,9 @@ export class PublishingRig {
   readonly opened: OpenedLevels;
   readonly #openings: OpeningFigures;
   readonly #options: RigOptions;
-  #reader: LogReader;
-  #fanOut: FanOut;
+  readonly #reader: LogReader;
+  readonly #fanOuts = new Set<FanOut>();
+  readonly #killAt = new Map<ChannelId, 'claimed' | 'answered'>();
   #holders = 0;
   #operations = 0;
 
@@ -87,7 +88,6 @@ export class PublishingRig {
     this.publisher = new PublisherCommands(parts.caller);
     this.mesh = new RedisMeshState(parts.caller);
     this.#reader = this.#newReader();
-    this.#fanOut = this.#newFanOut();
     this.channels = (options.channels ?? ['shop-a']).map((id) => {
       const settings: ChannelSettings = {
         id: id as ChannelId,
@@ -211,45 +211,71 @@ export class PublishingRig {
     });
   }
 
-  /** The process is gone without a goodbye: nothing it holds in memory survives, its calls under way may still land. */
-  async crash(id = 'shop-a'): Promise<void> {
-    const channel = this.channel(id);
-    const old = channel.publishing;
-    channel.publishing = this.#newPublishing(channel);
-    // Cut off from the ledger first, as a killed process is: it settles nothing and gives nothing up.
-    this.#severed.add(old);
-    void old.close();
-    await this.#fanOut.leave(channel.id);
-    // Its lease would end by itself; the test does not wait for that.
-    await this.parts.redis.hdel(`${this.parts.keys.prefix}leases`, publisherLease(channel.id));
+  /** The next time the publisher gets there its process is killed: nothing in its memory or on its way survives. */
+  killAt(step: 'claimed' | 'answered', id = 'shop-a'): void {
+    this.#killAt.set(id as ChannelId, step);
   }
 
-  restart(id = 'shop-a'): void {
-    this.channel(id).publishing.start();
+  /** Its process is killed now. */
+  kill(id = 'shop-a'): void {
+    this.#severed.add(this.channel(id).publishing);
+  }
+
+  isKilled(id = 'shop-a'): boolean {
+    return this.#severed.has(this.channel(id).publishing);
+  }
+
+  /** Another process for the channel. The lease of a killed one would end by itself; a test does not wait for that. */
+  async startAnother(id = 'shop-a', isWaitingForLease = false): Promise<void> {
+    const channel = this.channel(id);
+    this.#others.push(channel.publishing);
+    if (!isWaitingForLease) {
+      await this.parts.redis.hdel(`${this.parts.keys.prefix}leases`, publisherLease(channel.id));
+    }
+    channel.publishing = this.#newPublishing(channel);
+    channel.publishing.start();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.channels.map(({ publishing }) => publishing.close()));
-    await this.#fanOut.close();
+    const all = [...this.channels.map(({ publishing }) => publishing), ...this.#others];
+    await Promise.all(all.map((publishing) => publishing.close()));
+    await Promise.all([...this.#fanOuts].map((fanOut) => fanOut.close()));
     await this.#reader.stop();
     await this.opened.flush();
     await this.parts.close();
   }
 
   readonly #severed = new Set<ChannelPublishing>();
+  readonly #others: ChannelPublishing[] = [];
 
   #newPublishing(channel: RigChannel): ChannelPublishing {
     const { policy = showEverything, onEdited = 'report', tuning } = this.#options;
     const isSevered = (): boolean => this.#severed.has(publishing);
+    const killedAfter = (step: 'claimed' | 'answered'): void => {
+      if (this.#killAt.get(channel.id) !== step) return;
+      this.#killAt.delete(channel.id);
+      this.#severed.add(publishing);
+    };
+    const fanOut = new FanOut({
+      ledger: severable(this.publisher, isSevered),
+      mesh: severable(this.mesh, isSevered),
+      history: new LogHistory(this.parts.redis, this.parts.keys),
+      log: this.log,
+    });
+    this.#fanOuts.add(fanOut);
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: channel.map.settings,
       policy,
-      connector: channel.platform,
+      connector: severable(channel.platform, isSevered, (name) => {
+        if (name === 'write') killedAfter('answered');
+      }),
       map: channel.map,
-      ledger: severable(this.publisher, isSevered),
+      ledger: severable(this.publisher, isSevered, (name) => {
+        if (name === 'claimWrite') killedAfter('claimed');
+      }),
       mesh: severable(this.mesh, isSevered),
-      sink: this.ingest,
-      fanOut: this.#fanOut,
+      sink: severable(this.ingest, isSevered),
+      fanOut,
       metrics: this.metrics,
       log: this.log,
       nowMs: () => this.ledger.nowMs(),
@@ -276,34 +302,37 @@ export class PublishingRig {
     return new LogReader({ redis: connectTestRedis(), keys: this.parts.keys, blockMs: 200 });
   }
 
-  #newFanOut(): FanOut {
-    return new FanOut({
-      ledger: this.publisher,
-      mesh: this.mesh,
-      history: new LogHistory(this.parts.redis, this.parts.keys),
-      log: this.log,
-    });
-  }
-
   async #startReader(): Promise<void> {
     this.#reader.add({
       onEntries: (entries) => {
         this.opened.follow(entries);
-        this.#fanOut.onEntries(entries);
+        for (const fanOut of this.#fanOuts) fanOut.onEntries(entries);
       },
     });
     this.#reader.start(await new LogHistory(this.parts.redis, this.parts.keys).head());
   }
 }
 
-/** The same object, whose calls never come back once the process is "killed". */
-function severable<T extends object>(target: T, isSevered: () => boolean): T {
+/** The same object, whose calls neither leave nor come back once its process is "killed". */
+function severable<T extends object>(
+  target: T,
+  isSevered: () => boolean,
+  after: (name: string) => void = () => undefined,
+): T {
   return new Proxy(target, {
     get(object, name) {
-      const value = Reflect.get(object, name) as unknown;
+      const value = Reflect.get(object, name, object) as unknown;
       if (typeof value !== 'function') return value;
-      return (...args: unknown[]): unknown =>
-        isSevered() ? Promise.reject(new Error('killed')) : Reflect.apply(value, object, args);
+      return (...args: unknown[]): unknown => {
+        if (isSevered()) return Promise.reject(new Error('killed'));
+        const result = Reflect.apply(value, object, args) as unknown;
+        if (!(result instanceof Promise)) return result;
+        return result.then((answer: unknown) => {
+          after(String(name));
+          if (isSevered()) throw new Error('killed');
+          return answer;
+        });
+      };
     },
   });
 }

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
+
+failOnLeakedConnections();
+
+let rig: PublishingRig | undefined;
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+async function start(options: RigOptions): Promise<PublishingRig> {
+  rig = await PublishingRig.start(options);
+  return rig;
+}
+
+test('until a pull that began after the read is applied, the listing may be lowered and not raised', async () => {
+  const mesh = await start({ stock: { X: 10 }, isOpening: false, capabilities: { orderIndexLagMs: 400 } });
+  const { platform } = mesh.channel('shop-a');
+  await mesh.move('X', 8);
+  await eventually(() => expect(mesh.shows('X')).toBe(8));
+  expect((await mesh.state('X')).base?.settled).toBe(false);
+  await mesh.move('X', 12);
+  await delay(100);
+  expect(mesh.shows('X')).toBe(8);
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(20);
+  expect(platform.requests.map(({ kind }) => kind)).toEqual(['lower', 'raise']);
+});
+
+test('first connection beside an unseen sale: the sold unit is not put back on sale', async () => {
+  const mesh = await start({ stock: { X: 10 }, isOpening: false, capabilities: { orderIndexLagMs: 200 } });
+  const { platform } = mesh.channel('shop-a');
+  platform.sell('X@L1', 1);
+  await mesh.move('X', 10);
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(9);
+  for (const { value } of platform.applied) expect(value).toBeLessThanOrEqual(9);
+});
+
+test('two channels that open the same SKU at once open it once', async () => {
+  const mesh = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 10 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  expect(await mesh.available('X')).toBe(10);
+});
+
+test('a number changed by hand is reported after three reads; lowerings go on, nothing is written over it', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { platform, publishing } = mesh.channel('shop-a');
+  platform.stock.set('X@L1', 25);
+  publishing.doorbell(['X']);
+  await eventually(async () => {
+    const [parked] = await mesh.mesh.parked(5);
+    expect(parked?.reason).toBe('edited on the channel: it shows 25, it should show 10');
+  });
+  expect(platform.requests).toEqual([]);
+  expect(platform.reads).toBeGreaterThanOrEqual(3);
+  await mesh.move('X', -2);
+  await eventually(() => expect(mesh.shows('X')).toBe(23));
+});
+
+test('with the policy to repair, a number changed by hand is set back by compare-and-set', async () => {
+  const mesh = await start({ stock: { X: 10 }, onEdited: 'repair' });
+  await mesh.basesSettled();
+  const { platform, publishing } = mesh.channel('shop-a');
+  platform.stock.set('X@L1', 25);
+  publishing.doorbell(['X']);
+  await mesh.agrees();
+  expect(platform.requests.map(({ kind, rows }) => [kind, rows[0]?.from, rows[0]?.to])).toEqual([
+    ['repair', 25, 10],
+  ]);
+});
+
+test('a doorbell for a sale that was not told yet finds the order and writes nothing', async () => {
+  const mesh = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 10 } });
+  await mesh.basesSettled();
+  const { platform, publishing } = mesh.channel('shop-a');
+  platform.sell('X@L1', 3);
+  publishing.doorbell(['X']);
+  await mesh.agrees();
+  expect(mesh.shows('X', 'shop-b')).toBe(7);
+  expect(platform.requests).toEqual([]);
+});
+
+test('a doorbell that rings while our own write is under way provisions and writes nothing', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  await mesh.basesSettled();
+  const { platform, publishing } = mesh.channel('shop-a');
+  platform.writeTakesMs = 80;
+  await mesh.move('X', -1);
+  await eventually(() => expect(platform.requests.length).toBe(1));
+  publishing.doorbell(['X']);
+  await mesh.agrees();
+  await delay(100);
+  expect(await mesh.available('X')).toBe(9);
+  expect(platform.requests.length).toBe(1);
+});
+
+test('a listing the platform does not sell from is parked, not written', async () => {
+  const mesh = await start({ stock: { X: 10 }, isOpening: false });
+  mesh.channel('shop-a').platform.inactive.add('X@L1');
+  await mesh.move('X', 4);
+  await eventually(async () => {
+    const [parked] = await mesh.mesh.parked(5);
+    expect(parked).toMatchObject({ reference: 'X@L1', reason: 'it is not active' });
+  });
+  expect(mesh.channel('shop-a').platform.requests).toEqual([]);
+});

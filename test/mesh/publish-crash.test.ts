@@ -1,0 +1,126 @@
+import { afterEach, expect, test } from 'vitest';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
+
+failOnLeakedConnections();
+
+let rig: PublishingRig | undefined;
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+async function start(options: RigOptions): Promise<PublishingRig> {
+  rig = await PublishingRig.start(options);
+  await rig.basesSettled();
+  await rig.agrees();
+  return rig;
+}
+
+test('killed after the record was stored, before the request left: the next one sends it with the same key, once', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const { platform, id } = mesh.channel('shop-a');
+  mesh.killAt('claimed');
+  await mesh.move('X', -4);
+  await eventually(() => expect(mesh.isKilled()).toBe(true));
+  expect(platform.requests).toEqual([]);
+  const [record] = await mesh.publisher.openWrites(id);
+  await mesh.startAnother();
+  await mesh.agrees();
+  expect(platform.requests.map(({ key }) => key)).toEqual([record?.writeId]);
+  expect(platform.applied.map(({ delta }) => delta)).toEqual([-4]);
+});
+
+test('killed after the platform applied it, before it was settled: the repeat is answered, not applied again', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const { platform } = mesh.channel('shop-a');
+  mesh.killAt('answered');
+  await mesh.move('X', -4);
+  await eventually(() => expect(platform.applied.length).toBe(1));
+  await eventually(() => expect(mesh.isKilled()).toBe(true));
+  await mesh.move('X', -1);
+  await mesh.startAnother();
+  await mesh.agrees();
+  expect(platform.applied.map(({ delta }) => delta)).toEqual([-4, -1]);
+  expect(mesh.shows('X')).toBe(5);
+});
+
+test('killed with a raise on its way while the stock went: the shelf never ends above the truth', async () => {
+  const mesh = await start({ stock: { X: 5 } });
+  const { platform } = mesh.channel('shop-a');
+  mesh.killAt('claimed');
+  await mesh.move('X', 5);
+  await eventually(() => expect(mesh.isKilled()).toBe(true));
+  await mesh.move('X', -7);
+  await mesh.startAnother();
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(3);
+  for (const { value } of platform.applied) expect(value).toBeLessThanOrEqual(5);
+});
+
+test('killed before the mark: the next one finds the change in the log behind its cursor', async () => {
+  const mesh = await start({ stock: { X: 10, Y: 10 } });
+  mesh.kill();
+  await mesh.move('X', -4);
+  await mesh.move('Y', 2);
+  await mesh.startAnother();
+  await mesh.agrees();
+  expect([mesh.shows('X'), mesh.shows('Y')]).toEqual([6, 12]);
+});
+
+test('a cursor older than the log leads to a full resync, not to silence', async () => {
+  const mesh = await start({ stock: { X: 10, Y: 10 } });
+  mesh.kill();
+  await mesh.move('X', -4);
+  await mesh.move('Y', -1);
+  await mesh.parts.redis.xtrim(mesh.parts.keys.log, 'MAXLEN', 0);
+  await mesh.startAnother();
+  await mesh.agrees();
+  expect([mesh.shows('X'), mesh.shows('Y')]).toEqual([6, 9]);
+  expect(await mesh.mesh.cursor('full:shop-a')).toBe('');
+});
+
+test('a paused holder that comes back late neither sends under its old lease nor settles what it sent', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const { platform } = mesh.channel('shop-a');
+  let release = (): void => undefined;
+  platform.faults.push({ kind: 'held', release: new Promise((resolve) => (release = resolve)) });
+  await mesh.move('X', -4);
+  await eventually(() => expect(platform.requests.length).toBe(1));
+  const [first] = platform.requests;
+  // Its lease ends while it cannot know; another process takes over and resolves the record by its key.
+  await mesh.startAnother();
+  await eventually(() => expect(platform.requests.length).toBe(2));
+  expect(platform.requests[1]?.key).toBe(first?.key);
+  await mesh.move('X', -3);
+  await eventually(() => expect(mesh.shows('X')).toBe(3));
+  release();
+  await mesh.agrees();
+  expect(platform.applied.map(({ delta }) => delta)).toEqual([-4, -3]);
+});
+
+test('a second process waits for the lease and takes over when the first one closes', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const first = mesh.channel('shop-a').publishing;
+  await mesh.startAnother('shop-a', true);
+  const second = mesh.channel('shop-a').publishing;
+  await mesh.move('X', -1);
+  await eventually(() => expect(mesh.shows('X')).toBe(9));
+  expect([first.isPublishing, second.isPublishing]).toEqual([true, false]);
+  await first.close();
+  await mesh.move('X', -1);
+  await mesh.agrees();
+  expect(second.isPublishing).toBe(true);
+});
+
+test('closing lets the request under way end and settles it', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const { platform, publishing, id } = mesh.channel('shop-a');
+  platform.writeTakesMs = 100;
+  await mesh.move('X', -4);
+  await eventually(() => expect(platform.requests.length).toBe(1));
+  await publishing.close();
+  expect(mesh.shows('X')).toBe(6);
+  expect(await mesh.publisher.openWrites(id)).toEqual([]);
+  expect(await mesh.publisher.pending(id, 10)).toEqual([]);
+});
