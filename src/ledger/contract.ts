@@ -310,6 +310,8 @@ export interface WriteRecord {
   }[];
   /** Hash of the request's variables: a repeat must send the same. */
   readonly variablesHash: string;
+  /** `<epoch>-<seq>` as it was sent: part of the variables, so a repeat after a restart needs it unchanged. */
+  readonly reference: string;
   readonly seq: number;
   readonly token: number;
   readonly sentAtMs: number;

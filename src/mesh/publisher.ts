@@ -571,10 +571,9 @@ export class Publisher {
   }
 
   async #repeat(term: LeaseTerm, record: WriteRecord): Promise<void> {
-    const { channel, ledger, sender, metrics, log } = this.#options;
+    const { channel, sender, metrics, log } = this.#options;
     try {
-      const { position } = await ledger.readListings(channel, []);
-      const sent = await sender.repeat(term, record, position.epoch);
+      const sent = await sender.repeat(term, record);
       metrics.requests.inc({ channel, kind: record.kind });
       if (sent.kind === 'settled') this.#judge(sent.rows, record.rows.length, new Map(), record.kind);
       else if (sent.kind === 'open') {

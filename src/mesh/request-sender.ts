@@ -108,9 +108,9 @@ export class RequestSender {
   }
 
   /** Resolves a recorded request: by its key within the key's window, else by giving its listings a new base. */
-  async repeat(term: LeaseTerm, record: WriteRecord, epoch: number): Promise<Sent> {
+  async repeat(term: LeaseTerm, record: WriteRecord): Promise<Sent> {
     const { rules, breaker, nowMs } = this.#options;
-    const batch = repeatedBatch(record, epoch, (listingId) => this.#options.listing(listingId)?.ref);
+    const batch = repeatedBatch(record, (listingId) => this.#options.listing(listingId)?.ref);
     const isInWindow = rules.mayRepeat(record.sentAtMs, nowMs());
     if (batch === undefined || !isInWindow) {
       this.#options.log.warn(

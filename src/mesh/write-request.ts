@@ -32,6 +32,7 @@ export function newRequest(request: NewRequest): { record: WriteRecord; batch: W
     kind: request.kind,
     rows: request.rows.map(({ listingId, from, to, takenAt }) => ({ listingId, from, to, takenAt })),
     variablesHash: hashVariables(batch),
+    reference: batch.reference,
     seq: request.position.seq,
     token: request.token,
     sentAtMs: request.nowMs,
@@ -41,13 +42,12 @@ export function newRequest(request: NewRequest): { record: WriteRecord; batch: W
 }
 
 /**
- * The same request once more, from its record. Undefined when it cannot be rebuilt byte for byte (a listing is gone
- * from the map, or the ledger began another epoch): the same key with other variables is refused by the platform at
- * best, and at worst answered with the old result.
+ * The same request once more, from its record. Undefined when it cannot be rebuilt as it was (a listing is gone from the
+ * map, or has other ids): the same key with other variables is refused by the platform at best, and at worst answered
+ * with the old result.
  */
 export function repeatedBatch(
   record: WriteRecord,
-  epoch: number,
   refOf: (listingId: ListingId) => ListingRef | undefined,
 ): WriteBatch | undefined {
   const rows: WriteRow[] = [];
@@ -56,8 +56,8 @@ export function repeatedBatch(
     if (ref === undefined) return undefined;
     rows.push({ ref, from, to });
   }
-  const reference = formatPosition({ epoch, seq: record.seq });
-  const batch: WriteBatch = { key: record.writeId, kind: record.kind, reference, rows };
+  const { writeId: key, kind, reference } = record;
+  const batch: WriteBatch = { key, kind, reference, rows };
   return hashVariables(batch) === record.variablesHash ? batch : undefined;
 }
 

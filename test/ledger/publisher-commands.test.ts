@@ -78,6 +78,7 @@ function record(writeId: string, rows: WriteRecord['rows'], more: Partial<WriteR
     kind: 'lower',
     rows,
     variablesHash: 'hash',
+    reference: '1-1',
     seq: 1,
     token,
     sentAtMs: 1_000,
