@@ -173,7 +173,8 @@ function judge(
       isTelling: false,
     };
 
-  const { exact, lowest, highest, isDated } = expectation(state, state.base, asOfMs, times);
+  const expected = expectation(state, state.base, asOfMs, times);
+  const { exact, lowest, highest, isDated } = expected;
   // A write of ours explains a lower number down to its value less the own orders known to have come after it.
   const ours = lowestShownBy(state, asOfMs + times.skewMs);
   const floor = Math.max(0, Math.min(lowest, ...ours));
@@ -184,7 +185,7 @@ function judge(
       provisionUnits: 0,
       isTelling: false,
     };
-  if (value > highest) return rise(state, reading, fresh, lowest, times, nowMs);
+  if (value > highest) return rise(state, reading, fresh, expected, times, nowMs);
   if (value < floor) {
     const provisionUnits = floor - value;
     const provisional = state.provisional + provisionUnits;
@@ -242,7 +243,7 @@ function rise(
   state: ListingState,
   reading: StockReading,
   fresh: ListingBase,
-  least: number,
+  { lowest, isDated }: Expectation,
   times: PublishTimes,
   nowMs: number,
 ): Judged {
@@ -255,7 +256,7 @@ function rise(
     if (asOfMs < baseReadMs)
       return { next: { ...state, suspect: true, suspectAtMs: nowMs }, provisionUnits: 0, isTelling: false };
     const residue = {
-      units: value - least,
+      units: value - lowest,
       reads: 1,
       readAtMs: startedAtMs,
       pulled: false,
@@ -266,9 +267,11 @@ function rise(
   if (startedAtMs < first.readAtMs + times.readLagMs)
     return { next: state, provisionUnits: 0, isTelling: false };
   // Confirmed, the first read counts too: what is missing since then was sold.
-  const provisionUnits = Math.max(0, least + first.units - value);
+  const provisionUnits = Math.max(0, lowest + first.units - value);
   const agrees =
-    provisionUnits === 0 && state.openWrites.some((write) => isShown(state, write, reading, times));
+    provisionUnits === 0 &&
+    isDated &&
+    state.openWrites.some((write) => isShown(state, write, reading, times));
   const next: ListingState = {
     ...state,
     base: fresh,
