@@ -62,6 +62,9 @@ export function configSchema(sources: SecretSources) {
       .optional()
       .describe('Relative to this file; .stockmesh/<merchant> when absent'),
     allowLooseSecretFiles: z.boolean().default(false).describe('Accept secret files that others may read'),
+    masterKey: secretReference(sources)
+      .optional()
+      .describe('Seals platform tokens, at least 32 characters; made and kept in dataDir when absent'),
     redis: redisSchema(sources),
     http: z
       .strictObject({

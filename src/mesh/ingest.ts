@@ -127,14 +127,15 @@ export class Ingest implements OrderSink {
    */
   async replayParked(
     channel: ChannelId,
-    concerns: (waiting: { readonly sku: string; readonly item: string }) => boolean,
+    concerns: (waiting: { readonly id: string; readonly sku: string; readonly item: string }) => boolean,
     signal: AbortSignal,
   ): Promise<{ readonly tried: number; readonly released: number }> {
     const waiting = new Map<string, string[]>();
     for await (const entry of allParked(this.#options.mesh)) {
       if (entry.channel !== channel) continue;
       const order = parkedOrderOf(entry);
-      if (order === undefined || !concerns({ sku: order.sku ?? '', item: order.item ?? '' })) continue;
+      if (order === undefined) continue;
+      if (!concerns({ id: entry.id, sku: order.sku ?? '', item: order.item ?? '' })) continue;
       waiting.set(order.order, [...(waiting.get(order.order) ?? []), entry.id]);
     }
     let released = 0;

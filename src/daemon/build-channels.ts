@@ -1,0 +1,146 @@
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Config } from '../config/configuration.ts';
+import type { Connector } from '../connectors/connector.ts';
+import { Secret } from '../domain/secret.ts';
+import { ChannelPublishing } from '../mesh/channel-publishing.ts';
+import type { ChannelStates } from '../mesh/channel-state.ts';
+import type { ChannelSettings } from '../mesh/channel.ts';
+import type { FanOut } from '../mesh/fan-out.ts';
+import type { Ingest } from '../mesh/ingest.ts';
+import type { MeshKeys } from '../mesh/mesh-keys.ts';
+import type { OpenedLevels } from '../mesh/opened-levels.ts';
+import { OpeningFigures } from '../mesh/opening-figures.ts';
+import { PublishMetrics } from '../mesh/publish-metrics.ts';
+import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
+import { SkuMap } from '../mesh/sku-map.ts';
+import { SkuMapStore } from '../mesh/sku-map-store.ts';
+import { TokenSeal } from '../mesh/token-seal.ts';
+import { RedisTokenStore } from '../mesh/token-store.ts';
+import type { Redactor } from '../telemetry/redactor.ts';
+import { ChannelPart } from './channel-part.ts';
+import { channelPolicy, ownLocations } from './channel-settings.ts';
+import { createConnector } from './connectors.ts';
+import type { LedgerPart } from './ledger-part.ts';
+import type { RedisPart } from './redis-part.ts';
+
+export interface BuildChannelsOptions {
+  readonly config: Config;
+  readonly settings: readonly ChannelSettings[];
+  readonly redis: RedisPart;
+  readonly ledger: LedgerPart;
+  readonly keys: MeshKeys;
+  readonly opened: OpenedLevels;
+  readonly states: ChannelStates;
+  readonly fanOut: FanOut;
+  readonly ingest: Ingest;
+  readonly holder: string;
+  readonly masterKey: Secret;
+  readonly registry: Registry;
+  readonly redactor: Redactor;
+  readonly log: Logger;
+}
+
+export interface BuiltChannels {
+  readonly channels: readonly {
+    readonly part: ChannelPart;
+    readonly connector: Connector;
+    readonly map: SkuMap;
+  }[];
+  /** Every listing of every channel is looked at again. */
+  resyncAll(): Promise<void>;
+}
+
+/** What a request under way may take of the daemon's ten seconds to stop. */
+const drainMs = 2_500;
+
+/** Every configured channel with its own limiter, token store, connector, map and publishing. */
+export async function buildChannels(options: BuildChannelsOptions): Promise<BuiltChannels> {
+  const { config, redis, ledger, keys, opened, states, redactor, log } = options;
+  const maps = options.settings.map((settings) => new SkuMap(settings));
+  const opening = new OpeningFigures({
+    ledger: {
+      adjust: (request) => ledger.ledger.adjust(request),
+      readListings: (channel, rows) => ledger.publisher.readListings(channel, rows),
+    },
+    opened,
+    maps,
+    ownLocations: ownLocations(config),
+    log,
+  });
+  const seal = new TokenSeal(options.masterKey.reveal(), config.merchant);
+  const metrics = new PublishMetrics(options.registry);
+  const channels: BuiltChannels['channels'][number][] = [];
+  for (const [index, channel] of config.channels.entries()) {
+    const map = maps[index];
+    if (map === undefined) continue;
+    const channelLog = log.child({ channel: channel.id });
+    const connector = createConnector(channel, {
+      limiter: new SharedRateLimiter(ledger.scripts, channel.id, (error) =>
+        channelLog.debug({ err: error }, 'the rate limit could not be noted'),
+      ),
+      tokens: new RedisTokenStore({
+        redis: redis.commands,
+        keys,
+        channel: channel.id,
+        ledger: ledger.publisher,
+        seal,
+        onSecret: (secret) => redactor.add(new Secret(secret)),
+      }),
+      clock: { nowMs: () => Date.now() },
+      log: channelLog,
+    });
+    const publishing: ChannelPublishing = new ChannelPublishing({
+      settings: map.settings,
+      policy: channelPolicy(channel),
+      connector,
+      map,
+      ledger: ledger.publisher,
+      mesh: ledger.mesh,
+      sink: options.ingest,
+      fanOut: options.fanOut,
+      metrics,
+      log,
+      nowMs: () => ledger.ledger.nowMs(),
+      holder: options.holder,
+      onEdited: 'report',
+      mayPublish: () => states.mayPublish(channel.id) && redis.health().kind !== 'wrong',
+      onAccessLost: (reason) => states.needsAttention(channel.id, reason),
+      hasFigure: (sku, location) => opened.has(sku, location),
+      settling: async (listing, next) => {
+        await opening.settling(channel.id, listing, next);
+        part.noteSettled(listing.listingId);
+      },
+      onWalk: () => states.pollSeen(channel.id, Date.now()),
+      tuning: {
+        poll: { intervalMs: channel.poll.intervalMs, overlapMs: channel.poll.overlapMs },
+        publisher: { drainMs },
+      },
+    });
+    const part: ChannelPart = new ChannelPart({
+      config: channel,
+      settings: map.settings,
+      connector,
+      map,
+      store: new SkuMapStore(redis.commands, keys.listingMap(channel.id)),
+      publishing,
+      ledger,
+      ingest: options.ingest,
+      states,
+      log,
+      publicUrl: config.http.publicUrl,
+    });
+    await part.restore();
+    channels.push({ part, connector, map });
+  }
+  return {
+    channels,
+    async resyncAll() {
+      for (const { part } of channels) {
+        await part.publishing.resync().catch((error: unknown) => {
+          log.error({ channel: part.id, err: error }, 'the channel could not be marked for a full resync');
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,260 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Config } from '../config/configuration.ts';
+import type { StockmeshError } from '../domain/errors.ts';
+import type { ChannelId } from '../domain/ids.ts';
+import { HttpMetrics } from '../http/http-metrics.ts';
+import { closeListener, defaultListenerLimits, listenOn } from '../http/listener.ts';
+import { createPrivateServer } from '../http/private-server.ts';
+import { createPublicServer } from '../http/public-server.ts';
+import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
+import { ChannelStates } from '../mesh/channel-state.ts';
+import { FanOut } from '../mesh/fan-out.ts';
+import { Inbox } from '../mesh/inbox.ts';
+import { InboxMetrics } from '../mesh/inbox-metrics.ts';
+import { Ingest, type IngestChannel } from '../mesh/ingest.ts';
+import { meshKeys } from '../mesh/mesh-keys.ts';
+import { OpenedLevels } from '../mesh/opened-levels.ts';
+import { Schedules } from '../mesh/schedules.ts';
+import { RedisMetrics } from '../telemetry/metrics.ts';
+import type { Redactor } from '../telemetry/redactor.ts';
+import { buildChannels, type BuiltChannels } from './build-channels.ts';
+import type { ChannelPart } from './channel-part.ts';
+import { channelSettings } from './channel-settings.ts';
+import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
+import { masterKey } from './master-key.ts';
+import { privatePorts } from './private-ports.ts';
+import { QueueWatchdog } from './queue-watchdog.ts';
+import { openRedis, type RedisPart } from './redis-part.ts';
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly redactor: Redactor;
+  readonly version: string;
+  /** It cannot go on: the process has to end with the error's exit code. */
+  readonly onFatal: (error: StockmeshError) => void;
+}
+
+export interface ListeningAt {
+  readonly public: string;
+  readonly private: string;
+}
+
+/** Long enough for the requests under way, short enough that all of it fits the ten seconds of a stop. */
+const grace = { httpMs: 1_500, inboxMs: 2_500 } as const;
+
+/**
+ * The whole daemon, put together and taken apart.
+ *
+ *   new --start--> lock, Redis, ledger, channels, inbox, listeners (last: nothing is accepted before it can be kept)
+ *   started --stop--> listeners, schedules, inbox, channels, ledger, Redis (last: everything before still writes to it)
+ *   starting --any step fails--> what was started is stopped again, the error is thrown
+ */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  /** What `stop` has to undo, in the order in which it was started. */
+  readonly #undo: { readonly what: string; readonly stop: () => Promise<unknown> }[] = [];
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<ListeningAt> {
+    try {
+      return await this.#start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Repeated calls wait for the first. Never throws. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(): Promise<ListeningAt> {
+    const { config, log, registry } = this.#options;
+    const lock = await lockDataDir(config.dataDir);
+    this.#willStop('lock of the data directory', () => release(lock));
+    const redis = await openRedis(config, log, new RedisMetrics(registry), this.#options.onFatal);
+    this.#willStop('Redis', () => redis.close());
+    const holder = createHash('sha256')
+      .update(`${hostname()}\u001f${config.dataDir}`)
+      .digest('hex')
+      .slice(0, 16);
+    const channelIds = config.channels.map(({ id }) => id);
+    let built: BuiltChannels | undefined;
+    const ledger = await openLedgerPart({
+      merchant: config.merchant,
+      dataDir: config.dataDir,
+      channels: channelIds,
+      sweepMs: config.schedules.sweepMs,
+      actor: holder,
+      redis,
+      log,
+      onLost: () => void built?.resyncAll(),
+    });
+    this.#willStop('ledger', () => ledger.close());
+
+    const keys = meshKeys(ledger.keys);
+    const opened = new OpenedLevels(redis.commands, keys.openedLevels);
+    await opened.load();
+    ledger.reader.add({ onEntries: (entries) => opened.follow(entries) });
+    const settings = config.channels.map((channel) => channelSettings(config, channel));
+    const states = new ChannelStates(redis.commands, keys.channelStates, settings, log);
+    await states.load();
+    this.#willStop('notes', () => Promise.all([states.flush(), opened.flush()]));
+    const fanOut = new FanOut({ ledger: ledger.publisher, mesh: ledger.mesh, history: ledger.history, log });
+    ledger.reader.add({ onEntries: fanOut.onEntries });
+    this.#willStop('fan-out', () => fanOut.close());
+
+    const inboxMetrics = new InboxMetrics(registry);
+    const parts = new Map<ChannelId, ChannelPart>();
+    const ingestChannels = new Map<ChannelId, IngestChannel>();
+    const ingest = new Ingest({
+      ledger: ledger.ledger,
+      mesh: ledger.mesh,
+      channels: ingestChannels,
+      log,
+      signals: {
+        levelsChanged: (channel, items) => parts.get(channel)?.publishing.doorbell(items),
+        listingsChanged: (channel) => parts.get(channel)?.rediscover(),
+        accessLost: (channel, reason) => states.needsAttention(channel, reason),
+        parked: (channel, row) => inboxMetrics.parkedRows.inc({ channel, what: row.what }),
+      },
+    });
+    built = await buildChannels({
+      ...this.#options,
+      settings,
+      redis,
+      ledger,
+      keys,
+      opened,
+      states,
+      fanOut,
+      ingest,
+      holder,
+      masterKey: await masterKey(config.dataDir, config.masterKey),
+    });
+    for (const { part, connector, map } of built.channels) {
+      parts.set(part.id, part);
+      ingestChannels.set(part.id, { connector, map });
+    }
+    this.#willStop('channels', () => Promise.all([...parts.values()].map((part) => part.close())));
+
+    const inbox = new Inbox({
+      redis: redis.queues,
+      queuePrefix: keys.queuePrefix,
+      seenKey: keys.seenDeliveries,
+      mesh: ledger.mesh,
+      log,
+      handle: (delivery, signal) => ingest.handleDelivery(delivery, signal),
+      observe: (event) => inboxMetrics.observe(event),
+      settings: { maxJobs: config.limits.maxInboxJobs, concurrency: config.limits.inboxConcurrency },
+    });
+    ledger.start();
+    await inbox.start();
+    const watchdog = new QueueWatchdog(
+      inbox,
+      () => redis.health().kind === 'right',
+      this.#options.onFatal,
+      log,
+    );
+    this.#willStop('inbox', async () => {
+      watchdog.stop();
+      await inbox.close(grace.inboxMs);
+    });
+    const schedules = this.#schedules(redis, ledger, keys.queuePrefix, [...parts.values()]);
+    this.#willStop('schedules', () => schedules.close());
+    for (const part of parts.values()) part.start();
+    return this.#listen({ redis, ledger, inbox, states, channels: [...parts.values()] }, ingestChannels);
+  }
+
+  #schedules(
+    redis: RedisPart,
+    ledger: LedgerPart,
+    queuePrefix: string,
+    parts: readonly ChannelPart[],
+  ): Schedules {
+    const { config, log } = this.#options;
+    const { accessCheckMs, subscriptionCheckMs, fullReadMs } = config.schedules;
+    const every = { accessMs: accessCheckMs, subscriptionsMs: subscriptionCheckMs, listingsMs: fullReadMs };
+    const schedules = new Schedules({
+      redis: redis.queues,
+      queuePrefix,
+      mesh: ledger.mesh,
+      tasks: parts.flatMap((part) => part.tasks(every)),
+      log,
+    });
+    schedules.start();
+    return schedules;
+  }
+
+  async #listen(
+    parts: Parameters<typeof privatePorts>[0],
+    channels: ReadonlyMap<ChannelId, IngestChannel>,
+  ): Promise<ListeningAt> {
+    const { config, log, registry, version } = this.#options;
+    const privateApp = createPrivateServer({
+      limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxApiBodyBytes, maxConnections: 200 },
+      host: config.http.private.host,
+      ports: privatePorts(parts),
+      registry,
+      log,
+      version,
+    });
+    const publicApp = createPublicServer({
+      limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxBodyBytes },
+      find: (platform, channelId) => {
+        const channel = channels.get(channelId as ChannelId);
+        if (channel === undefined || channel.map.settings.platform !== platform) return undefined;
+        if (channel.map.settings.mode === 'off') return undefined;
+        return { channel: channelId as ChannelId, connector: channel.connector };
+      },
+      accept: (delivery) => parts.inbox.accept(delivery),
+      onGenuine: (channel) => {
+        parts.states.webhookSeen(channel, Date.now());
+        parts.channels.find(({ id }) => id === channel)?.publishing.pushSeen();
+      },
+      nowMs: () => parts.ledger.ledger.nowMs(),
+      metrics: new HttpMetrics(registry),
+      log,
+    });
+    return {
+      private: await this.#listenOn('private listener', privateApp, config.http.private),
+      public: await this.#listenOn('public listener', publicApp, config.http.public),
+    };
+  }
+
+  async #listenOn(what: string, app: FastifyInstance, at: { host: string; port: number }): Promise<string> {
+    this.#willStop(what, () => closeListener(app, grace.httpMs));
+    const { host, port } = await listenOn(app, at);
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  }
+
+  #willStop(what: string, stop: () => Promise<unknown>): void {
+    this.#undo.push({ what, stop });
+  }
+
+  async #stop(): Promise<void> {
+    for (const { what, stop } of this.#undo.splice(0).toReversed()) {
+      try {
+        await stop();
+      } catch (error) {
+        this.#options.log.warn({ err: error, what }, 'could not be stopped cleanly');
+      }
+    }
+  }
+}
+
+async function release(lock: DataDirLock): Promise<void> {
+  lock.release();
+}

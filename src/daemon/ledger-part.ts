@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { ChannelId, MerchantId } from '../domain/ids.ts';
+import { StockmeshError } from '../domain/errors.ts';
+import { ledgerKeys, type LedgerKeys } from '../ledger/keys.ts';
+import { LogHistory } from '../ledger/log-history.ts';
+import { LogMirror } from '../ledger/log-mirror.ts';
+import { LogReader } from '../ledger/log-reader.ts';
+import { RedisMeshState } from '../ledger/mesh-state.ts';
+import type { OpenResult } from '../ledger/opening.ts';
+import { SeenPosition } from '../ledger/position.ts';
+import { LedgerProjection } from '../ledger/projection.ts';
+import { RedisProjectionSource } from '../ledger/projection-snapshot.ts';
+import { PublisherCommands } from '../ledger/publisher-commands.ts';
+import { RedisLedger } from '../ledger/redis-ledger.ts';
+import { ScriptCaller } from '../ledger/script-caller.ts';
+import { readScripts } from '../ledger/script-loader.ts';
+import { ServerClock } from '../ledger/server-clock.ts';
+import { Sweeper } from '../ledger/sweeper.ts';
+import type { RedisPart } from './redis-part.ts';
+
+export interface LedgerPart {
+  readonly keys: LedgerKeys;
+  readonly scripts: ScriptCaller;
+  readonly ledger: RedisLedger;
+  readonly publisher: PublisherCommands;
+  readonly mesh: RedisMeshState;
+  readonly history: LogHistory;
+  readonly reader: LogReader;
+  readonly projection: LedgerProjection;
+  /** Why the ledger takes no commands; undefined while it does. */
+  halted(): string | undefined;
+  /** After every consumer has joined the reader. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+export interface LedgerPartOptions {
+  readonly merchant: MerchantId;
+  readonly dataDir: string;
+  readonly channels: readonly ChannelId[];
+  readonly sweepMs: number;
+  readonly actor: string;
+  readonly redis: RedisPart;
+  readonly log: Logger;
+  /** Entries of a lost range are gone for good: whatever was built on them has to be looked at again. */
+  readonly onLost: () => void;
+}
+
+/**
+ * The ledger as one daemon uses it. A ledger that halted at its opening does not end the daemon: deliveries go on into
+ * the inbox, and an operator can see why nothing else moves.
+ */
+export async function openLedgerPart(options: LedgerPartOptions): Promise<LedgerPart> {
+  const { redis, log } = options;
+  const keys = ledgerKeys(options.merchant);
+  const clock = new ServerClock();
+  const mirror = await LogMirror.open(join(options.dataDir, 'mirror'), {
+    onError: (error) => log.error({ err: error }, 'the mirror of the log could not be written'),
+  });
+  // What this daemon has seen survives it: a ledger that holds less than that was rolled back.
+  const seen = new SeenPosition(mirror.last);
+  const scripts = new ScriptCaller({
+    redis: redis.commands,
+    keys,
+    source: readScripts(),
+    seen,
+    clock,
+    actor: options.actor,
+  });
+  let halted: string | undefined;
+  scripts.onOpened((result) => {
+    halted = result.kind === 'halted' ? result.reason : undefined;
+    tellOpened(result, log);
+    if (result.kind === 'open' && result.lost !== undefined) options.onLost();
+  });
+  await scripts.open().catch((error: unknown) => {
+    if (!(error instanceof StockmeshError && error.code === 'LEDGER_HALTED')) throw error;
+  });
+  const ledger = new RedisLedger(scripts, clock);
+  const history = new LogHistory(redis.commands, keys);
+  await mirror.catchUp(history);
+  const reader = new LogReader({
+    redis: redis.blocking,
+    keys,
+    seen,
+    onError: (error) => log.warn({ err: error }, 'log reader'),
+  });
+  const projection = new LedgerProjection(new RedisProjectionSource(redis.commands, keys, options.channels));
+  await projection.start(reader);
+  reader.add(mirror);
+  const sweeper = new Sweeper({
+    ledger,
+    everyMs: options.sweepMs,
+    onError: (error) => log.debug({ err: error }, 'sweep'),
+  });
+  return {
+    keys,
+    scripts,
+    ledger,
+    publisher: new PublisherCommands(scripts),
+    mesh: new RedisMeshState(scripts),
+    history,
+    reader,
+    projection,
+    halted: () => halted,
+    start() {
+      reader.start(projection.position);
+      sweeper.start();
+    },
+    async close() {
+      await sweeper.stop();
+      await reader.stop();
+      await mirror.close();
+    },
+  };
+}
+
+function tellOpened(result: OpenResult, log: Logger): void {
+  if (result.kind === 'halted')
+    log.error({ reason: result.reason, lost: result.lost }, 'the ledger is halted');
+  else if (result.lost !== undefined) log.error({ lost: result.lost }, 'entries of the ledger are lost');
+  else log.info({ position: result.position, isNewEpoch: result.isNewEpoch }, 'the ledger is open');
+}
