@@ -115,13 +115,12 @@ export class LogEntry implements Movement {
 export type StreamEntry = readonly [id: string, fields: readonly string[]];
 
 export function readStreamEntry([id, fields]: StreamEntry): LogEntry {
+  return readEntry(id, fields[1] ?? '', fields[3] ?? '');
+}
+
+export function readEntry(id: string, sku: string, packed: string): LogEntry {
   const dash = id.indexOf('-');
-  return new LogEntry(
-    Number(id.slice(0, dash)),
-    Number(id.slice(dash + 1)),
-    fields[1] ?? '',
-    fields[3] ?? '',
-  );
+  return new LogEntry(Number(id.slice(0, dash)), Number(id.slice(dash + 1)), sku, packed);
 }
 
 /** What a reader that stood at `last` must know before it reads `next`. */

@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Position } from './contract.ts';
 import type { LedgerKeys } from './keys.ts';
-import { gapBetween, type LogEntry, type LogGap, readStreamEntry, type StreamEntry } from './log-entry.ts';
+import {
+  gapBetween,
+  type LogEntry,
+  type LogGap,
+  readEntry,
+  readStreamEntry,
+  type StreamEntry,
+} from './log-entry.ts';
 import { formatPosition, type SeenPosition } from './position.ts';
 
 /** A follower of the log. What it returns is awaited before the next read: that is the back-pressure. */
@@ -26,6 +33,20 @@ export interface LogReaderOptions {
 const maxRetryMs = 1_000;
 
 /**
+ * A page of the log as one flat array (id, sku, packed entry, ...) instead of arrays of arrays with field names: a third
+ * of what the client has to decode. Read only, so it needs no fence and may go by EVAL.
+ */
+const readPage = `#!lua flags=no-writes
+local rows = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+local flat, n = {}, 0
+for i = 1, #rows do
+  local fields = rows[i][2]
+  flat[n + 1], flat[n + 2], flat[n + 3] = rows[i][1], fields[2], fields[4]
+  n = n + 3
+end
+return flat`;
+
+/**
  * The one reader of the log in a daemon; everything else that follows the log is told by it, in memory.
  *
  *   stopped --start(from)--> reading --entries--> telling --all consumers done--> reading
@@ -42,6 +63,9 @@ export class LogReader {
   readonly #stop = new AbortController();
   #last: Position = { epoch: 0, seq: 0 };
   #loop: Promise<void> | undefined;
+  /** The last read was full: there is more, so the next one need not wait for it. */
+  #isBehind = true;
+  #ahead: Promise<readonly LogEntry[]> | undefined;
   #currentAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
 
@@ -88,13 +112,17 @@ export class LogReader {
     let retryMs = 20;
     while (!this.#stop.signal.aborted) {
       try {
-        const entries = await this.#read();
+        const entries = await (this.#ahead ?? this.#read(this.#last));
+        this.#ahead = undefined;
         this.#failure = undefined;
         retryMs = 20;
+        this.#isBehind = entries.length >= this.#batchEntries;
+        if (this.#isBehind) this.#readAhead(entries);
         if (entries.length > 0) await this.#tell(entries);
-        if (entries.length < this.#batchEntries) this.#currentAt = performance.now();
+        if (!this.#isBehind) this.#currentAt = performance.now();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        this.#ahead = undefined;
         this.#failure = error;
         this.#options.onError?.(error);
         await delay(retryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
@@ -103,20 +131,36 @@ export class LogReader {
     }
   }
 
-  async #read(): Promise<readonly LogEntry[]> {
+  #read(after: Position): Promise<readonly LogEntry[]> {
+    return this.#unlessSilent(this.#isBehind ? this.#readPage(after) : this.#readNext(after));
+  }
+
+  /** While consumers work on one page the server prepares the next; never more than one. */
+  #readAhead(entries: readonly LogEntry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    this.#ahead = this.#read(last);
+    // Its failure is met where it is awaited.
+    this.#ahead.catch(() => undefined);
+  }
+
+  async #readPage(position: Position): Promise<readonly LogEntry[]> {
     const { redis, keys } = this.#options;
-    const read = redis.xread(
-      'COUNT',
-      this.#batchEntries,
-      'BLOCK',
-      this.#blockMs,
-      'STREAMS',
-      keys.log,
-      formatPosition(this.#last),
-    );
-    const reply = await this.#unlessSilent(read);
-    const rows = (reply?.[0]?.[1] ?? []) as readonly StreamEntry[];
-    return rows.map(readStreamEntry);
+    const after = `(${formatPosition(position)}`;
+    const flat = (await redis.eval(readPage, 1, keys.log, after, this.#batchEntries)) as string[];
+    const entries: LogEntry[] = [];
+    for (let i = 0; i + 2 < flat.length; i += 3) {
+      entries.push(readEntry(flat[i] ?? '', flat[i + 1] ?? '', flat[i + 2] ?? ''));
+    }
+    return entries;
+  }
+
+  async #readNext(position: Position): Promise<readonly LogEntry[]> {
+    const { redis, keys } = this.#options;
+    const after = formatPosition(position);
+    const count = this.#batchEntries;
+    const reply = await redis.xread('COUNT', count, 'BLOCK', this.#blockMs, 'STREAMS', keys.log, after);
+    return ((reply?.[0]?.[1] ?? []) as readonly StreamEntry[]).map(readStreamEntry);
   }
 
   /** A half-open connection never answers; the server would have, when the block time was over. */

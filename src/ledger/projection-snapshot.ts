@@ -5,8 +5,10 @@ import type { Position } from './contract.ts';
 import { type LedgerKeys, US } from './keys.ts';
 
 export interface SkuRow {
-  version: number;
+  /** Version of the hash that was loaded; 0 once an entry beyond it was applied. */
+  loadedVersion: number;
   seq: number;
+  /** Also log entries, whose figures are read when somebody asks for them. */
   readonly levels: Map<LocationId, Level>;
   /** Reserved units per `channel US location`; absent when none. */
   settling: Map<string, number> | undefined;
@@ -69,7 +71,12 @@ export class RedisProjectionSource {
 }
 
 export function readSkuRow(fields: Readonly<Record<string, string>>): SkuRow {
-  const row: SkuRow = { version: Number(fields['v'] ?? 0), seq: 0, levels: new Map(), settling: undefined };
+  const row: SkuRow = {
+    loadedVersion: Number(fields['v'] ?? 0),
+    seq: 0,
+    levels: new Map(),
+    settling: undefined,
+  };
   for (const [name, text] of Object.entries(fields)) {
     const value = Number(text);
     const rest = name.slice(2);

@@ -2,7 +2,7 @@ import type { ChannelId, ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { Level } from '../domain/movement.ts';
 import type { Position } from './contract.ts';
 import { US } from './keys.ts';
-import type { LogEntry, LogGap } from './log-entry.ts';
+import { LogEntry, type LogGap } from './log-entry.ts';
 import type { LogConsumer, LogReader } from './log-reader.ts';
 import type { ProjectionSnapshot, SkuRow } from './projection-snapshot.ts';
 
@@ -61,7 +61,14 @@ export class LedgerProjection implements LogConsumer {
 
   /** Nothing: the ledger has never heard of the SKU. */
   levelsOf(sku: Sku): ReadonlyMap<LocationId, Level> | undefined {
-    return this.#skus.get(sku)?.levels;
+    const levels = this.#skus.get(sku)?.levels;
+    if (levels === undefined) return undefined;
+    for (const [location, level] of levels) {
+      if (!(level instanceof LogEntry)) continue;
+      const { onHand, committed, reserved } = level;
+      levels.set(location, { onHand, committed, reserved });
+    }
+    return levels;
   }
 
   /** Reserved units at the location that will be bought on the channel: its own number does not hide them. */
@@ -108,27 +115,36 @@ export class LedgerProjection implements LogConsumer {
     this.#position = snapshot.position;
   }
 
+  /** Runs for every entry of the ledger in every daemon: it reads no more of the text than it must. */
   #apply(entry: LogEntry): boolean {
-    const scan = scanEntry(entry.packed);
+    const { packed } = entry;
+    const code = packed.charCodeAt(0);
+    if (orderCodes.has(code)) this.#addTaken(entry);
     let row = this.#skus.get(entry.sku);
     if (row === undefined) {
-      row = { version: 0, seq: 0, levels: new Map(), settling: undefined };
+      row = { loadedVersion: 0, seq: 0, levels: new Map(), settling: undefined };
       this.#skus.set(entry.sku, row);
     }
-    if (scan.listing !== undefined) this.#addTaken(entry, scan.listing);
-    if (scan.version <= row.version) return false;
-    row.version = scan.version;
+    if (row.loadedVersion > 0) {
+      if (entry.version <= row.loadedVersion) return false;
+      // Versions only grow along the log: what follows is newer as well.
+      row.loadedVersion = 0;
+    }
     row.seq = entry.seq;
-    row.levels.set(scan.location as LocationId, {
-      onHand: scan.onHand,
-      committed: scan.committed,
-      reserved: scan.reserved,
-    });
-    if (scan.settlesOn !== '') addSettling(row, `${scan.settlesOn}${US}${scan.location}`, scan.settling);
+    const location = packed.slice(2, packed.indexOf(US, 2)) as LocationId;
+    row.levels.set(location, entry);
+    if (holdCodes.has(code)) {
+      const settlesOn = settlesOnIn(packed);
+      if (settlesOn !== '') {
+        addSettling(row, `${settlesOn}${US}${location}`, code === heldCode ? entry.units : -entry.units);
+      }
+    }
     return true;
   }
 
-  #addTaken(entry: LogEntry, listing: { readonly key: string; readonly taken: number }): void {
+  #addTaken(entry: LogEntry): void {
+    const listing = takenIn(entry);
+    if (listing === undefined) return;
     const known = this.#taken.get(listing.key);
     if (known === undefined) this.#taken.set(listing.key, { taken: listing.taken, seq: entry.seq });
     else if (entry.seq > known.seq) {
@@ -148,66 +164,26 @@ function addSettling(row: SkuRow, key: string, units: number): void {
   else row.settling.delete(key);
 }
 
-interface ScannedEntry {
-  readonly location: string;
-  readonly onHand: number;
-  readonly committed: number;
-  readonly reserved: number;
-  readonly version: number;
-  readonly settlesOn: string;
-  /** Change of the units that settle on that channel. */
-  readonly settling: number;
-  readonly listing: { readonly key: string; readonly taken: number } | undefined;
-}
-
-const orderCodes = new Set(['o', 'x', 's', 'u', 'w', 'b'].map((code) => code.charCodeAt(0)));
+const codes = (...letters: readonly string[]): ReadonlySet<number> =>
+  new Set(letters.map((letter) => letter.charCodeAt(0)));
+const orderCodes = codes('o', 'x', 's', 'u', 'w', 'b');
+const holdCodes = codes('h', 'l', 'y', 'c');
 const heldCode = 'h'.charCodeAt(0);
-const holdEndCodes = new Set(['l', 'y', 'c'].map((code) => code.charCodeAt(0)));
 
-/** One pass over the packed text: this runs for every entry of the ledger in every daemon. */
-function scanEntry(packed: string): ScannedEntry {
-  const at = (from: number): number => packed.indexOf(US, from);
-  const locationEnd = at(2);
-  const unitsEnd = at(locationEnd + 1);
-  const deltaOnHandEnd = at(unitsEnd + 1);
-  const deltaCommittedEnd = at(deltaOnHandEnd + 1);
-  const deltaReservedEnd = at(deltaCommittedEnd + 1);
-  const onHandEnd = at(deltaReservedEnd + 1);
-  const committedEnd = at(onHandEnd + 1);
-  const reservedEnd = at(committedEnd + 1);
-  const versionEnd = at(reservedEnd + 1);
-  const code = packed.charCodeAt(0);
-  const isHeld = code === heldCode;
-  let settlesOn = '';
-  let settling = 0;
-  let listing: ScannedEntry['listing'];
-  if (isHeld || holdEndCodes.has(code)) {
-    const lineAt = at(at(versionEnd + 1) + 1) + 1;
-    settlesOn = packed.slice(lineAt, at(lineAt));
-    if (settlesOn !== '') settling = (isHeld ? 1 : -1) * Number(packed.slice(locationEnd + 1, unitsEnd));
-  } else if (orderCodes.has(code)) {
-    listing = takenIn(packed, versionEnd);
-  }
-  return {
-    location: packed.slice(2, locationEnd),
-    onHand: Number(packed.slice(deltaReservedEnd + 1, onHandEnd)),
-    committed: Number(packed.slice(onHandEnd + 1, committedEnd)),
-    reserved: Number(packed.slice(committedEnd + 1, reservedEnd)),
-    version: Number(packed.slice(reservedEnd + 1, versionEnd)),
-    settlesOn,
-    settling,
-    listing,
-  };
+/** `line` of a hold's entry, found from the end: operation, actor, ms and extra follow it. */
+function settlesOnIn(packed: string): string {
+  let end = packed.lastIndexOf(US);
+  for (let i = 0; i < 3; i++) end = packed.lastIndexOf(US, end - 1);
+  return packed.slice(packed.lastIndexOf(US, end - 1) + 1, end);
 }
 
 /** `extra` of an order entry: `listing id;dTaken;platform time`. The listing id may hold a semicolon. */
-function takenIn(packed: string, versionEnd: number): ScannedEntry['listing'] {
-  const channelEnd = packed.indexOf(US, versionEnd + 1);
-  const extra = packed.slice(packed.lastIndexOf(US) + 1);
+function takenIn(entry: LogEntry): { readonly key: string; readonly taken: number } | undefined {
+  const { extra } = entry;
   const timeAt = extra.lastIndexOf(';');
   const takenAt = extra.lastIndexOf(';', timeAt - 1);
   if (takenAt <= 0) return undefined;
   const taken = Number(extra.slice(takenAt + 1, timeAt));
   if (taken === 0) return undefined;
-  return { key: `${packed.slice(versionEnd + 1, channelEnd)}${US}${extra.slice(0, takenAt)}`, taken };
+  return { key: `${entry.channel}${US}${extra.slice(0, takenAt)}`, taken };
 }

@@ -149,9 +149,9 @@ async function reserveAgain(
   if (hold === undefined) return 'not mirrored';
   const first = hold.lines[0];
   if (first?.sku !== entry.sku || first.locations[0] !== entry.location) return 'held';
-  const [deadline, pool] = entry.extra.split(';');
+  const [lasts, pool] = entry.extra.split(';');
   // A hold that was committed was paid for: it must not fail because its time is over by now.
-  const ttlMs = Math.max(Number(deadline) - ledger.nowMs(), hold.order === undefined ? 0 : 60_000);
+  const ttlMs = Math.max(entry.atMs + Number(lasts) - ledger.nowMs(), hold.order === undefined ? 0 : 60_000);
   if (ttlMs <= 0) return 'expired meanwhile';
   const settlesOn = entry.line === '' ? undefined : (entry.line as ChannelId);
   const lines = hold.lines;
