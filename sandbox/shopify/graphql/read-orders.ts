@@ -16,6 +16,10 @@ import { requireScope, topLevelError } from './failures.ts';
 import { search } from './search.ts';
 import type { SearchSpec } from './search.ts';
 
+interface FulfilledLine {
+  readonly lineItem: OrderLine;
+}
+
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : isoSeconds(ms));
 const lineOrder = { key: (line: OrderLine) => line.number, id: (line: OrderLine) => line.number };
 
@@ -226,6 +230,19 @@ export const ORDER_TYPES: Readonly<Record<string, TypeResolvers>> = {
     status: (() => 'SUCCESS') satisfies Resolver,
     totalQuantity: ((fulfillment) =>
       fulfillment.lines.reduce((sum, row) => sum + row.quantity, 0)) satisfies Resolver<Fulfillment>,
+    fulfillmentLineItems: ((fulfillment, args, context, info) => {
+      const rows = fulfillment.lines.map((row) => ({
+        typename: 'FulfillmentLineItem',
+        id: `gid://shopify/FulfillmentLineItem/${fulfillment.number}${row.line.number}`,
+        lineItem: row.line,
+        quantity: row.quantity,
+      }));
+      const byLine = {
+        key: (row: FulfilledLine) => row.lineItem.number,
+        id: (row: FulfilledLine) => row.lineItem.number,
+      };
+      return paginate(rows, args, byLine, context, info);
+    }) satisfies Resolver<Fulfillment, PageArguments>,
   },
   FulfillmentOrder: {
     requestStatus: (() => 'UNSUBMITTED') satisfies Resolver,

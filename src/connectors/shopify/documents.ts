@@ -39,7 +39,7 @@ fragment OrderFields on Order {
   id createdAt updatedAt cancelledAt confirmed sourceName
   lineItems(first: 50) { nodes { ...LineFields } pageInfo { hasNextPage endCursor } }
   refunds(first: ${orderListPage}) { ...RefundFields }
-  fulfillments(first: ${orderListPage}) { ...FulfillmentFields }
+  fulfillments(first: ${orderListPage}) @include(if: $withFulfillments) { ...FulfillmentFields }
 }${orderLineFields}${refundFields}${fulfillmentFields}`;
 
 const levelFields = `
@@ -53,7 +53,7 @@ export const documents = {
   ordersUpdatedSince: {
     name: 'OrdersUpdatedSince',
     cost: 400,
-    document: `query OrdersUpdatedSince($query: String!, $first: Int!, $after: String) {
+    document: `query OrdersUpdatedSince($query: String!, $first: Int!, $after: String, $withFulfillments: Boolean!) {
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
     nodes { ...OrderFields }
     pageInfo { hasNextPage endCursor }
@@ -63,7 +63,7 @@ export const documents = {
   ordersById: {
     name: 'OrdersById',
     cost: 60,
-    document: `query OrdersById($ids: [ID!]!) {
+    document: `query OrdersById($ids: [ID!]!, $withFulfillments: Boolean!) {
   nodes(ids: $ids) { ...OrderFields }
 }${orderFields}`,
   },
@@ -91,12 +91,15 @@ export const documents = {
   order(id: $id) { id updatedAt fulfillments(first: ${wholeListPage}) { ...FulfillmentFields } }
 }${fulfillmentFields}`,
   },
+  // One refund's rows are paged by asking all of the order's refunds for what comes after that cursor: the order is the
+  // only parent whose change can be noticed in between.
   refundRows: {
     name: 'RefundRows',
-    cost: 40,
-    document: `query RefundRows($id: ID!, $after: String) {
-  node(id: $id) {
-    ... on Refund {
+    cost: 50,
+    document: `query RefundRows($id: ID!, $count: Int!, $after: String) {
+  order(id: $id) {
+    id updatedAt
+    refunds(first: $count) {
       id
       refundLineItems(first: 250, after: $after) { nodes { ...RefundRowFields } pageInfo { hasNextPage endCursor } }
     }
@@ -105,10 +108,11 @@ export const documents = {
   },
   fulfillmentRows: {
     name: 'FulfillmentRows',
-    cost: 40,
-    document: `query FulfillmentRows($id: ID!, $after: String) {
-  node(id: $id) {
-    ... on Fulfillment {
+    cost: 50,
+    document: `query FulfillmentRows($id: ID!, $count: Int!, $after: String) {
+  order(id: $id) {
+    id updatedAt
+    fulfillments(first: $count) {
       id
       fulfillmentLineItems(first: 250, after: $after) {
         nodes { ...FulfillmentRowFields }

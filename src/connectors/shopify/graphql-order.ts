@@ -17,7 +17,10 @@ export interface WholeOrder {
   readonly order: JsonRecord;
   readonly lines: readonly unknown[];
   readonly refunds: readonly { readonly rows: readonly unknown[] }[];
-  readonly fulfillments: readonly { readonly fulfillment: JsonRecord; readonly rows: readonly unknown[] }[];
+  /** Undefined: they were not asked for. */
+  readonly fulfillments:
+    | readonly { readonly fulfillment: JsonRecord; readonly rows: readonly unknown[] }[]
+    | undefined;
   readonly isPartial: boolean;
 }
 
@@ -55,7 +58,7 @@ export function readGraphqlOrder(whole: WholeOrder): GraphqlReading {
     }
   });
   const refunds = readRefunds(whole.refunds);
-  const shipments = readFulfillments(whole.fulfillments);
+  const shipments = whole.fulfillments === undefined ? 'derived' : readFulfillments(whole.fulfillments);
   if (refunds === undefined || shipments === undefined) {
     // A fetched order may lower counters: without its refunds it would take back cancellations that are known.
     const what = refunds === undefined ? 'refund' : 'fulfilment';
@@ -111,7 +114,9 @@ function readRefunds(refunds: WholeOrder['refunds']): readonly RefundRow[] | und
   return found;
 }
 
-function readFulfillments(fulfillments: WholeOrder['fulfillments']): readonly PlacedUnits[] | undefined {
+function readFulfillments(
+  fulfillments: NonNullable<WholeOrder['fulfillments']>,
+): readonly PlacedUnits[] | undefined {
   const found: PlacedUnits[] = [];
   for (const { fulfillment, rows } of fulfillments) {
     if (!hasLeft(fulfillment['status'])) continue;

@@ -16,9 +16,14 @@ export type GraphqlOutcome =
   | { readonly kind: 'denied'; readonly reason: string; readonly remedy: string }
   | { readonly kind: 'too-costly' }
   /** Malformed in Shopify's eyes: it would be refused again. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string; readonly paths?: readonly string[] | undefined }
   | { readonly kind: 'not-sent'; readonly reason: string }
-  | { readonly kind: 'unknown'; readonly reason: string };
+  | {
+      readonly kind: 'unknown';
+      readonly reason: string;
+      /** Fields that GraphQL errors name (`orders.nodes.0.fulfillments`). */
+      readonly paths?: readonly string[] | undefined;
+    };
 
 /** Executed or not, nobody knows. Every code that is not listed anywhere counts as one of these. */
 const refusedCodes = new Set([
@@ -60,11 +65,13 @@ export function outcomeOfStatus(status: number, retryAfter: string | null): Grap
 /** Top-level GraphQL errors. `hasData`: the answer has a `data` member, so execution had begun. */
 export function outcomeOfErrors(errors: unknown, hasData: boolean, extensions: unknown): GraphqlOutcome {
   const codes: string[] = [];
+  const paths: string[] = [];
   let first = '';
   for (const error of listOf(errors) ?? []) {
     if (!isRecord(error)) continue;
     const details = isRecord(error['extensions']) ? error['extensions'] : {};
     codes.push(textOf(details['code']) ?? '');
+    paths.push((listOf(error['path']) ?? []).join('.'));
     first ||= shortMessage(textOf(error['message']));
   }
   if (codes.includes('THROTTLED')) return { kind: 'throttled', waitMs: throttleWait(extensions) };
@@ -81,8 +88,8 @@ export function outcomeOfErrors(errors: unknown, hasData: boolean, extensions: u
   }
   const isRefused = codes.length > 0 && codes.every((code) => refusedCodes.has(code));
   if (isRefused || (!hasData && codes.every((code) => refusedCodes.has(code) || code === '')))
-    return { kind: 'refused', reason: first || 'GraphQL errors without a message' };
-  return { kind: 'unknown', reason: first || 'GraphQL errors without a message' };
+    return { kind: 'refused', reason: first || 'GraphQL errors without a message', paths };
+  return { kind: 'unknown', reason: first || 'GraphQL errors without a message', paths };
 }
 
 export function budgetOf(extensions: unknown): { requested: number | undefined; budget: LearnedBudget } {

@@ -21,7 +21,9 @@ export interface LineRows {
     readonly restock: 'cancel' | 'return' | 'none' | 'legacy';
     readonly locationId: string | undefined;
   }[];
-  readonly shipments: readonly { readonly units: number; readonly locationId: string | undefined }[];
+  readonly shipments:
+    | readonly { readonly units: number; readonly locationId: string | undefined }[]
+    | 'derived';
   readonly areRefundsKnown: boolean;
 }
 
@@ -43,13 +45,17 @@ export type CountedLine =
 export function countersOf(line: LineFacts, rows: LineRows, order: OrderFlags): CountedLine {
   const refunded = { cancel: 0, return: 0, none: 0, legacy: 0 };
   for (const row of rows.refunds) refunded[row.restock] += row.units;
-  const shipped = rows.shipments.reduce((sum, row) => sum + row.units, 0);
   const ordered = line.quantity;
 
   // An order edit takes units off a line; where it wrote no refund for them, nothing says whether they were restocked.
   const explained = refunded.cancel + refunded.return + refunded.none + refunded.legacy;
   const isEditVisible = rows.areRefundsKnown && !order.isCancelled && line.currentQuantity !== undefined;
   const edited = isEditVisible ? Math.max(0, ordered - (line.currentQuantity ?? ordered) - explained) : 0;
+
+  const shipped =
+    rows.shipments === 'derived'
+      ? shippedOf(line, order, { ...refunded, edited })
+      : rows.shipments.reduce((sum, row) => sum + row.units, 0);
 
   // LEGACY_RESTOCK tells neither a cancellation nor a return: units that have not shipped cannot have returned.
   const unshipped = Math.max(0, ordered - shipped - refunded.cancel - edited);
@@ -84,6 +90,21 @@ export function countersOf(line: LineFacts, rows: LineRows, order: OrderFlags): 
 }
 
 /**
+ * Without fulfilments: what is neither open nor given up has left. A cancelled order shows nothing open before its refunds
+ * are written, so of its units only the returned ones are known to have left.
+ */
+function shippedOf(
+  line: LineFacts,
+  order: OrderFlags,
+  refunded: { cancel: number; return: number; none: number; legacy: number; edited: number },
+): number {
+  if (line.openQuantity === undefined || order.isCancelled) return refunded.return;
+  const gone = line.quantity - line.openQuantity - refunded.cancel - refunded.edited - refunded.legacy;
+  // Paid back without restock before shipping, unless more units were returned or left than that leaves room for.
+  return Math.max(refunded.return, gone - refunded.none, 0);
+}
+
+/**
  * NO_RESTOCK is written for units that will never ship (lost: on-hand falls with committed) and for units that shipped
  * long ago and are only paid back (no effect). The sums leave little room; inside it, Shopify's figure of units
  * still to ship decides.
@@ -103,6 +124,7 @@ function writtenOffOf(
 
 /** A return may be put on another shelf than the one it left: the listing it was taken from did not get it back. */
 function isRestockedElsewhere(rows: LineRows): boolean {
+  if (rows.shipments === 'derived') return false;
   const left = new Set(rows.shipments.map((row) => row.locationId));
   if (left.size === 0 || left.has(undefined)) return false;
   return rows.refunds.some(

@@ -36,7 +36,9 @@ export class OrderCompletion {
     const lines = await this.#lines(order, id, check, signal);
     if (lines === null) return { kind: 'gone' };
     const refunds = await this.#lists(order, 'refunds', id, check, signal);
-    const fulfillments = await this.#lists(order, 'fulfillments', id, check, signal);
+    // Left out on purpose when they cannot be read (order-query.ts).
+    const areAsked = order['fulfillments'] !== undefined;
+    const fulfillments = areAsked ? await this.#lists(order, 'fulfillments', id, check, signal) : undefined;
     if (hasChanged) return { kind: 'changed' };
     if (typeof refunds === 'string') return { kind: 'unreadable', reason: refunds };
     if (typeof fulfillments === 'string') return { kind: 'unreadable', reason: fulfillments };
@@ -46,7 +48,7 @@ export class OrderCompletion {
         order,
         lines: lines.rows,
         refunds,
-        fulfillments: fulfillments.map(({ holder, rows }) => ({ fulfillment: holder, rows })),
+        fulfillments: fulfillments?.map(({ holder, rows }) => ({ fulfillment: holder, rows })),
         isPartial: lines.isPartial,
       },
     };
@@ -102,7 +104,7 @@ export class OrderCompletion {
       if (!isRecord(holder) || holderId === undefined) return `one of the order's ${name} has no id`;
       if (seen.has(holderId)) continue;
       seen.add(holderId);
-      const rows = await this.#rows(holder, name, signal);
+      const rows = await this.#rows({ order: id, holder, holderId, name, count: list.length }, check, signal);
       if (rows === undefined) return `rows of the order's ${name} are missing`;
       found.push({ holder, rows });
     }
@@ -110,20 +112,33 @@ export class OrderCompletion {
   }
 
   async #rows(
-    holder: JsonRecord,
-    name: 'refunds' | 'fulfillments',
+    list: {
+      readonly order: string;
+      readonly holder: JsonRecord;
+      readonly holderId: string;
+      readonly name: 'refunds' | 'fulfillments';
+      readonly count: number;
+    },
+    check: (holder: JsonRecord) => void,
     signal: AbortSignal,
   ): Promise<readonly unknown[] | undefined> {
+    const { name } = list;
     const connection = name === 'refunds' ? 'refundLineItems' : 'fulfillmentLineItems';
-    const first = connectionOf(holder, connection);
+    const first = connectionOf(list.holder, connection);
     if (!first.isReadable) return undefined;
     if (first.next === undefined) return first.nodes;
-    const operation = name === 'refunds' ? documents.refundRows : documents.fulfillmentRows;
     const pages = {
       graphql: this.#graphql,
-      operation,
-      variables: { id: holder['id'] },
-      holder: (data: Readonly<Record<string, unknown>>) => (isRecord(data['node']) ? data['node'] : null),
+      operation: name === 'refunds' ? documents.refundRows : documents.fulfillmentRows,
+      variables: { id: list.order, count: list.count },
+      holder: (data: Readonly<Record<string, unknown>>) => {
+        const order = orderHolder(data);
+        if (order !== null) check(order);
+        const same = listOf(order?.[name])?.find(
+          (entry) => isRecord(entry) && idOf(entry['id']) === list.holderId,
+        );
+        return isRecord(same) ? same : null;
+      },
       connection,
       signal,
     };

@@ -33,7 +33,8 @@ export interface OrderFacts {
   readonly lines: readonly OrderLineFacts[];
   /** Undefined: the form did not carry them, so what is missing from a line is not explained. */
   readonly refunds: readonly RefundRow[] | undefined;
-  readonly shipments: readonly PlacedUnits[] | undefined;
+  /** `derived`: not asked for; what left follows from what is still open. */
+  readonly shipments: readonly PlacedUnits[] | 'derived' | undefined;
   readonly commitments?: readonly PlacedUnits[] | undefined;
   readonly isPartial: boolean;
   /** Lines that could not be read: refunds of them are no sign of a cut list. */
@@ -47,7 +48,7 @@ export interface OrderReading {
 
 export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<string>): OrderReading {
   const refunds = byLine(facts.refunds ?? []);
-  const shipments = byLine(facts.shipments ?? []);
+  const shipments = byLine(facts.shipments === 'derived' ? [] : (facts.shipments ?? []));
   const commitments = facts.commitments === undefined ? undefined : byLine(facts.commitments);
   const lines: PlatformLine[] = [];
   const parked: ParkedRow[] = [];
@@ -58,7 +59,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
     if (line.isGiftCard && !line.isTracked) continue;
     const rows: LineRows = {
       refunds: refunds.get(line.lineId) ?? [],
-      shipments: shipments.get(line.lineId) ?? [],
+      shipments: facts.shipments === 'derived' ? 'derived' : (shipments.get(line.lineId) ?? []),
       areRefundsKnown: facts.refunds !== undefined,
     };
     const counted = countersOf(line, rows, {

@@ -3,8 +3,8 @@ import type { PlatformClock } from '../platform-clock.ts';
 import type { ConnectorLog } from '../ports.ts';
 import { isRecord, momentOf, textOf } from '../raw-json.ts';
 import { documents } from './documents.ts';
-import type { ShopifyGraphql } from './graphql.ts';
 import { connectionOf } from './graphql-order.ts';
+import type { OrderQuery } from './order-query.ts';
 import type { OrderReader } from './order-reader.ts';
 import { PageSize, part, stuck, unreadable } from './pages.ts';
 
@@ -30,7 +30,7 @@ interface Page {
  * The upper bound is the moment of the first question minus the index lag: a change up to then was in the index.
  */
 export class OrderWalk {
-  readonly #graphql: ShopifyGraphql;
+  readonly #query: OrderQuery;
   readonly #reader: OrderReader;
   readonly #platformClock: PlatformClock;
   readonly #indexLagMs: number;
@@ -38,13 +38,13 @@ export class OrderWalk {
   readonly #pageSize = new PageSize(firstPageSize);
 
   constructor(parts: {
-    readonly graphql: ShopifyGraphql;
+    readonly query: OrderQuery;
     readonly reader: OrderReader;
     readonly platformClock: PlatformClock;
     readonly indexLagMs: number;
     readonly log: ConnectorLog;
   }) {
-    this.#graphql = parts.graphql;
+    this.#query = parts.query;
     this.#reader = parts.reader;
     this.#platformClock = parts.platformClock;
     this.#indexLagMs = parts.indexLagMs;
@@ -112,7 +112,7 @@ export class OrderWalk {
     const operation = documents.ordersUpdatedSince;
     const query = `updated_at:>='${new Date(fromMs).toISOString().replace('.000Z', 'Z')}'`;
     const variablesFor = (first: number) => ({ query, first, after: after ?? null });
-    const answer = await this.#pageSize.read(this.#graphql, operation, variablesFor, signal);
+    const answer = await this.#query.read(operation, this.#pageSize, variablesFor, signal);
     const connection = connectionOf({ orders: part(answer.data, 'orders', operation.name) }, 'orders');
     if (!connection.isReadable) throw unreadable(operation.name, 'orders is not a connection');
     const askedAtMs = this.#platformClock.at(answer.sentAtMs);

@@ -8,6 +8,7 @@ import { gidOf, idOf } from './ids.ts';
 import { OrderCompletion } from './order-completion.ts';
 import { type OrderFacts, platformOrderOf } from './order-facts.ts';
 import { parkedOrder } from './order-fields.ts';
+import type { OrderQuery } from './order-query.ts';
 import { PageSize, unreadable } from './pages.ts';
 
 const maxReadsOfOneOrder = 4;
@@ -15,14 +16,19 @@ export const fetchOrdersBatchSize = 50;
 
 /** Turns order nodes into snapshots: completes them, reads where their open units are, counts their lines. */
 export class OrderReader {
-  readonly #graphql: ShopifyGraphql;
+  readonly #query: OrderQuery;
   readonly #completion: OrderCompletion;
   readonly #commitLocations: CommitLocations;
   readonly #bypassSources: ReadonlySet<string>;
   readonly #batch = new PageSize(fetchOrdersBatchSize);
 
-  constructor(graphql: ShopifyGraphql, commitLocations: CommitLocations, bypassSources: ReadonlySet<string>) {
-    this.#graphql = graphql;
+  constructor(
+    graphql: ShopifyGraphql,
+    query: OrderQuery,
+    commitLocations: CommitLocations,
+    bypassSources: ReadonlySet<string>,
+  ) {
+    this.#query = query;
     this.#completion = new OrderCompletion(graphql);
     this.#commitLocations = commitLocations;
     this.#bypassSources = bypassSources;
@@ -44,7 +50,7 @@ export class OrderReader {
         taken = Math.min(size, ids.length - start);
         return { ids: ids.slice(start, start + taken).map((id) => gidOf('Order', id)) };
       };
-      const answer = await this.#batch.read(this.#graphql, documents.ordersById, variablesFor, signal);
+      const answer = await this.#query.read(documents.ordersById, this.#batch, variablesFor, signal);
       start += taken;
       const nodes = listOf(answer.data['nodes']);
       if (nodes === undefined) throw unreadable(documents.ordersById.name, 'nodes is no list');
@@ -106,7 +112,9 @@ export class OrderReader {
           ? reading
           : (reading.parked[0] ?? parkedOrder(reference, 'unreadable'));
       }
-      const answer = await this.#graphql.read(documents.ordersById, { ids: [node['id']] }, signal);
+      const one = new PageSize(1);
+      const variablesFor = () => ({ ids: [node['id']] });
+      const answer = await this.#query.read(documents.ordersById, one, variablesFor, signal);
       const again = (listOf(answer.data['nodes']) ?? [])[0];
       if (!isRecord(again) || again['id'] === undefined) return undefined;
       current = again;

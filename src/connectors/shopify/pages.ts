@@ -3,6 +3,7 @@ import { type JsonRecord, isRecord } from '../raw-json.ts';
 import type { GraphqlOperation } from './documents.ts';
 import { type GraphqlAnswer, type ShopifyGraphql, type Variables, failureOf } from './graphql.ts';
 import { connectionOf } from './graphql-order.ts';
+import type { GraphqlOutcome } from './graphql-outcome.ts';
 import { platform } from './options.ts';
 
 const maxPagesPerConnection = 200;
@@ -80,11 +81,21 @@ export class PageSize {
     variablesFor: (size: number) => Variables,
     signal: AbortSignal,
   ): Promise<GraphqlAnswer> {
+    const outcome = await this.tryRead(graphql, operation, variablesFor, signal);
+    if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
+    return outcome;
+  }
+
+  async tryRead(
+    graphql: ShopifyGraphql,
+    operation: GraphqlOperation,
+    variablesFor: (size: number) => Variables,
+    signal: AbortSignal,
+  ): Promise<GraphqlOutcome> {
     for (;;) {
       const size = this.#size;
       const outcome = await graphql.tryRead(operation, variablesFor(size), signal);
-      if (outcome.kind === 'answer') return outcome;
-      if (outcome.kind !== 'too-costly' || size <= 1) throw failureOf(operation.name, outcome);
+      if (outcome.kind !== 'too-costly' || size <= 1) return outcome;
       this.#size = Math.min(this.#size, Math.floor(size / 2));
     }
   }

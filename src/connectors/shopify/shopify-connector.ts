@@ -18,6 +18,7 @@ import {
   settingsOf,
 } from './options.ts';
 import { OrderWalk } from './order-poll.ts';
+import { OrderQuery } from './order-query.ts';
 import { OrderReader, fetchOrdersBatchSize } from './order-reader.ts';
 import { StockReader } from './stock.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -54,8 +55,9 @@ export function createShopifyConnector(options: ShopifyConnectorOptions): Connec
   const locations = new ShopLocations(graphql, clock);
   const isWanted = settings.readCommitLocations;
   const commitLocations = new CommitLocations({ graphql, locations, clock, log, isWanted });
-  const reader = new OrderReader(graphql, commitLocations, settings.bypassSources);
-  const walk = new OrderWalk({ graphql, reader, platformClock, indexLagMs: settings.orderIndexLagMs, log });
+  const query = new OrderQuery(graphql, clock, log);
+  const reader = new OrderReader(graphql, query, commitLocations, settings.bypassSources);
+  const walk = new OrderWalk({ query, reader, platformClock, indexLagMs: settings.orderIndexLagMs, log });
   const bulk = new BulkCatalogue(graphql, http, settings, clock);
   const catalogue = new Catalogue({ graphql, settings, locations, platformClock, inactive, bulk });
   const stock = new StockReader(graphql, platformClock, inactive);
