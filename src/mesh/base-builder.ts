@@ -34,7 +34,7 @@ export interface BaseBuilderPorts {
   ready(listingId: ListingId, seq: number): void;
   /** Nothing changed: only what was put off for an answer goes on. */
   resume(listingId: ListingId): void;
-  /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. */
+  /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. May throw. */
   settling(listing: MappedListing, next: ListingState): Promise<void>;
   /** The platform does not know the listing, or shows it where nothing is sold. */
   unreadable(listing: MappedListing, reason: string): void;
@@ -54,6 +54,8 @@ export interface BaseBuilderOptions {
   readonly ports: BaseBuilderPorts;
   readonly settings?: Partial<BaseBuilderSettings> | undefined;
 }
+
+const settlingAtOnce = 32;
 
 interface WaitingRead {
   /** Ledger clock. */
@@ -296,7 +298,7 @@ export class BaseBuilder {
 
   /** The orders of a walk are applied: what they vouch for is stored. */
   async #pulled(term: LeaseTerm, walk: CompletedWalk): Promise<void> {
-    const { listing, rules, ports } = this.#options;
+    const { listing } = this.#options;
     const answered: MappedListing[] = [];
     for (const [listingId, afterMs] of this.#pulls) {
       if (afterMs >= walk.beganAtMs) continue;
@@ -307,36 +309,57 @@ export class BaseBuilder {
     this.#askPull();
     const batchSize = this.#options.connector.capabilities.readStockBatchSize;
     for (let start = 0; start < answered.length; start += batchSize) {
-      const batch = answered.slice(start, start + batchSize);
-      const views = await this.#views(batch);
-      const changes: ListingChange[] = [];
-      for (const mapped of batch) {
-        const view = views.get(mapped.listingId);
-        if (view === undefined) continue;
-        const { state } = view;
-        const { next, editedUnits } = rules.pulled(state, walk);
-        const awaitedMs = rules.pullAwaitedMs(next);
-        if (awaitedMs !== undefined) this.needsPull(mapped.listingId, awaitedMs);
-        if (isSameKnowledge(next, state)) {
-          ports.resume(mapped.listingId);
-          continue;
-        }
-        if (next.base?.settled === true && state.base?.settled !== true) await ports.settling(mapped, next);
-        const location = mapped.locations[0];
-        changes.push({
-          listingId: mapped.listingId,
-          expectedVersion: state.version,
-          expectedTaken: state.taken,
-          next,
-          provision:
-            editedUnits > 0 && location !== undefined
-              ? { units: -editedUnits, sku: mapped.sku, location, cause: 'edited' }
-              : undefined,
-          markPending: true,
-        });
+      try {
+        await this.#vouch(term, walk, answered.slice(start, start + batchSize));
+      } catch (error) {
+        for (const { listingId } of answered.slice(start)) this.needsPull(listingId, walk.beganAtMs - 1);
+        throw error;
+      }
+    }
+  }
+
+  async #vouch(term: LeaseTerm, walk: CompletedWalk, listings: readonly MappedListing[]): Promise<void> {
+    const { rules, ports } = this.#options;
+    const views = await this.#views(listings);
+    let changes: ListingChange[] = [];
+    let settling: { readonly mapped: MappedListing; readonly next: ListingState }[] = [];
+    const flush = async (): Promise<void> => {
+      for (let start = 0; start < settling.length; start += settlingAtOnce) {
+        const some = settling.slice(start, start + settlingAtOnce);
+        await Promise.all(some.map(({ mapped, next }) => ports.settling(mapped, next)));
       }
       await this.#store(term, changes);
+      settling = [];
+      changes = [];
+    };
+    for (const mapped of listings) {
+      const view = views.get(mapped.listingId);
+      if (view === undefined) continue;
+      const { state } = view;
+      const { next, editedUnits } = rules.pulled(state, walk);
+      const awaitedMs = rules.pullAwaitedMs(next);
+      if (awaitedMs !== undefined) this.needsPull(mapped.listingId, awaitedMs);
+      if (isSameKnowledge(next, state)) {
+        ports.resume(mapped.listingId);
+        continue;
+      }
+      if (next.base?.settled === true && state.base?.settled !== true) {
+        // The opening figure of a SKU at several places is their sum: the place before must be stored as settled.
+        if (settling.some((other) => other.mapped.sku === mapped.sku)) await flush();
+        settling.push({ mapped, next });
+      }
+      const location = mapped.locations[0];
+      const isEdited = editedUnits > 0 && location !== undefined;
+      changes.push({
+        listingId: mapped.listingId,
+        expectedVersion: state.version,
+        expectedTaken: state.taken,
+        next,
+        provision: isEdited ? { units: -editedUnits, sku: mapped.sku, location, cause: 'edited' } : undefined,
+        markPending: true,
+      });
     }
+    await flush();
   }
 
   /** Rows that moved meanwhile are judged anew: the publisher looks at them and asks for what is still missing. */

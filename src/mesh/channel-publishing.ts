@@ -18,7 +18,7 @@ import type { PublishMetrics } from './publish-metrics.ts';
 import { type PublishTimesSettings, defaultPublishTimes, publishRules } from './publish-rules.ts';
 import { type PlannedWrite, Publisher, type PublisherPorts, type PublisherSettings } from './publisher.ts';
 import { RequestSender } from './request-sender.ts';
-import type { MappedListing, SkuMap } from './sku-map.ts';
+import { type MappedListing, type SkuMap, isWritable } from './sku-map.ts';
 
 export interface ChannelPublishingOptions {
   readonly settings: ChannelSettings;
@@ -274,10 +274,14 @@ export class ChannelPublishing {
     return {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
-      targetOf: (listing, view) =>
-        listing.locations.some((location) => hasFigure(listing.sku, location))
-          ? channelTarget(policy, listing, view).units
-          : undefined,
+      siblingsOf: (listing) => siblingsOf(this.#options.map, listing),
+      targetOf: (listing, view) => {
+        if (listing.locations.some((location) => hasFigure(listing.sku, location)))
+          return channelTarget(policy, listing, view).units;
+        // Normally done when the base settled; a crash may have come in between.
+        if (view.state.base?.settled === true) this.#open(listing, view.state);
+        return undefined;
+      },
       edited: (listing, shows, target) => {
         const isRepaired = onEdited === 'repair' && settings.mode === 'live';
         log.warn(
@@ -296,6 +300,13 @@ export class ChannelPublishing {
         if (this.#planned.length > maxPlanned) this.#planned.shift();
       },
     };
+  }
+
+  #open(listing: MappedListing, state: ListingState): void {
+    const { settling, log, settings } = this.#options;
+    settling(listing, state).catch((error: unknown) => {
+      log.warn({ channel: settings.id, sku: listing.sku, err: error }, 'a level could not be opened');
+    });
   }
 
   #park(listing: MappedListing, reason: string): void {
@@ -334,6 +345,18 @@ export class ChannelPublishing {
     }
     await mesh.moveCursor(name, settings.mode, 'opaque');
   }
+}
+
+/** Listings of a SKU at several places of the platform that are one location (or one set of them) of ours. */
+function siblingsOf(map: SkuMap, listing: MappedListing): readonly MappedListing[] {
+  const ofSku = map.ofSku(listing.sku);
+  if (ofSku.length <= 1) return ofSku;
+  const ours = listing.locations.join();
+  const places = map.settings.locations.map((place) => place.platformLocationId);
+  const rank = ({ ref }: MappedListing): number => places.indexOf(ref.locationId) >>> 0;
+  return ofSku
+    .filter((other) => isWritable(other) && other.locations.join() === ours)
+    .toSorted((a, b) => rank(a) - rank(b) || (a.listingId < b.listingId ? -1 : 1));
 }
 
 function* idsOf(map: SkuMap): Iterable<ListingId> {

@@ -78,6 +78,13 @@ export class PendingLanes {
     return taken;
   }
 
+  /** Takes this one, wherever it waits. */
+  pull(listingId: ListingId): PendingListing | undefined {
+    const found = this.#find(listingId);
+    if (found !== undefined) this.#remove(found);
+    return found;
+  }
+
   #find(listingId: ListingId): PendingListing | undefined {
     for (const lane of lanes) {
       const found = this.#lane(lane).get(listingId);

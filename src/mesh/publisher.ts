@@ -3,6 +3,7 @@ import type { Connector, RowOutcome } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import { beliefOf } from '../domain/belief.ts';
 import type { ListingState } from '../domain/listing.ts';
+import { shareOut } from '../domain/share-out.ts';
 import { type Urgency, compareUrgency } from '../domain/urgency.ts';
 import type { ListingView, Position, PublisherLedger, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
@@ -47,7 +48,9 @@ export interface PublisherPorts {
   needsRead(listingId: ListingId, notBeforeMs: number): void;
   /** Orders must be pulled by a walk that begins after that moment (ledger clock). */
   needsPull(listingId: ListingId, afterMs: number): void;
-  /** What the channel ought to show; undefined: nothing may be said (a SKU that was never received). */
+  /** All listings of the channel that stand for the same stock of ours, in the merchant's order, this one included. */
+  siblingsOf(listing: MappedListing): readonly MappedListing[];
+  /** What they ought to show together; undefined: nothing may be said (a SKU that was never received). */
   targetOf(listing: MappedListing, view: ListingView): number | undefined;
   /** Somebody changed the number on the channel: whether policy lets us write over it. */
   edited(listing: MappedListing, shows: number, target: number): 'repair' | 'report';
@@ -263,8 +266,10 @@ export class Publisher {
     const slots = this.#settings.requestsInFlight - this.#requestsInFlight;
     if (slots <= 0 || nowMs < this.#pausedUntilMs || !this.#options.mayPublish()) return false;
     const limit = Math.min(this.#settings.listingsPerLook, slots * connector.capabilities.lowerBatchSize);
-    const taken = this.#lanes.take(limit, (listingId) => nowMs < (this.#busy.get(listingId) ?? 0));
-    if (taken.length === 0) return false;
+    const isBusy = (listingId: ListingId): boolean => nowMs < (this.#busy.get(listingId) ?? 0);
+    const urgent = this.#lanes.take(limit, isBusy);
+    if (urgent.length === 0) return false;
+    const taken = this.#withSiblings(urgent, isBusy);
     for (const { listingId } of taken) this.#occupy(listingId);
     const looked: Looked[] = [];
     const unneeded: Unneeded[] = [];
@@ -272,13 +277,15 @@ export class Publisher {
     try {
       const view = await this.#read(taken);
       position = view.position;
-      for (const { pending, row } of view.rows) {
-        const decided = this.#decide(pending, row, position);
-        if (decided === 'unneeded') unneeded.push({ pending, view: row });
+      for (const one of taken) {
+        const row = view.rows.get(one.listingId);
+        if (row === undefined) continue;
+        const decided = this.#decide(one, row, view.rows, position);
+        if (decided === 'unneeded') unneeded.push({ pending: one, view: row });
         else if (decided !== 'put-off') looked.push(decided);
       }
     } catch (error) {
-      for (const pending of taken) this.#release(pending);
+      for (const one of taken) this.#release(one);
       throw error;
     }
     const sending = new Set(this.#dispatch(term, looked, slots));
@@ -292,31 +299,56 @@ export class Publisher {
     return true;
   }
 
-  async #read(taken: readonly PendingListing[]) {
-    const { channel, ledger, listing } = this.#options;
-    const known = taken.flatMap((pending) => {
-      const mapped = listing(pending.listingId);
-      return mapped === undefined ? [] : [{ pending, mapped }];
-    });
-    const view = await ledger.readListings(
-      channel,
-      known.map(({ mapped }) => ({ listingId: mapped.listingId, sku: mapped.sku })),
-    );
-    const byId = new Map(view.rows.map((row) => [row.listingId, row]));
-    const rows = known.flatMap(({ pending }) => {
-      const row = byId.get(pending.listingId);
-      return row === undefined ? [] : [{ pending, row }];
-    });
-    return { position: view.position, rows };
+  /** What one of them ought to show depends on the others: they are decided from one view. */
+  #withSiblings(
+    pending: readonly PendingListing[],
+    isBusy: (listingId: ListingId) => boolean,
+  ): readonly PendingListing[] {
+    const { listing, ports } = this.#options;
+    const all = new Map(pending.map((one) => [one.listingId, one]));
+    for (const one of pending) {
+      const mapped = listing(one.listingId);
+      if (mapped === undefined) continue;
+      for (const { listingId } of ports.siblingsOf(mapped)) {
+        if (all.has(listingId) || isBusy(listingId)) continue;
+        all.set(listingId, this.#lanes.pull(listingId) ?? { ...one, listingId, causedAtMs: undefined });
+      }
+    }
+    return [...all.values()];
   }
 
-  #decide(pending: PendingListing, view: ListingView, position: Position): Looked | 'unneeded' | 'put-off' {
+  /** The listings and, for what they show, also those siblings whose requests are under way. */
+  async #read(
+    taken: readonly PendingListing[],
+  ): Promise<{ position: Position; rows: ReadonlyMap<ListingId, ListingView> }> {
+    const { channel, ledger, listing, ports } = this.#options;
+    const skus = new Map<ListingId, MappedListing['sku']>();
+    for (const { listingId } of taken) {
+      const mapped = listing(listingId);
+      if (mapped === undefined) continue;
+      for (const sibling of ports.siblingsOf(mapped)) skus.set(sibling.listingId, sibling.sku);
+      skus.set(listingId, mapped.sku);
+    }
+    const view = await ledger.readListings(
+      channel,
+      [...skus].map(([listingId, sku]) => ({ listingId, sku })),
+    );
+    return { position: view.position, rows: new Map(view.rows.map((row) => [row.listingId, row])) };
+  }
+
+  #decide(
+    pending: PendingListing,
+    view: ListingView,
+    views: ReadonlyMap<ListingId, ListingView>,
+    position: Position,
+  ): Looked | 'unneeded' | 'put-off' {
     const { connector, rules, ports, listing } = this.#options;
     const { listingId, state } = view;
     const mapped = listing(listingId);
     if (mapped === undefined || !isWritable(mapped)) return 'unneeded';
-    const target = ports.targetOf(mapped, view);
-    if (target === undefined) return this.#learn(pending, state);
+    const units = ports.targetOf(mapped, view);
+    if (units === undefined) return this.#learn(pending, state);
+    const target = this.#ownPart(mapped, units, views);
     const decision = rules.decide(state, target, this.#options.nowMs());
     switch (decision.kind) {
       case 'none':
@@ -360,6 +392,24 @@ export class Publisher {
         seq: pending.seq,
       },
     };
+  }
+
+  /** Its part of what it and its siblings show together. While one of them is unknown, none may be raised. */
+  #ownPart(mapped: MappedListing, units: number, views: ReadonlyMap<ListingId, ListingView>): number {
+    const siblings = this.#options.ports.siblingsOf(mapped);
+    if (siblings.length <= 1) return units;
+    const shown: number[] = [];
+    let own = 0;
+    for (const { listingId } of siblings) {
+      const state = views.get(listingId)?.state;
+      const belief = state === undefined ? undefined : beliefOf(state);
+      if (listingId === mapped.listingId) own = shown.length;
+      if (belief === undefined) this.#options.ports.needsRead(listingId, 0);
+      shown.push(belief ?? Number.NaN);
+    }
+    if (!shown.some(Number.isNaN)) return shareOut(units, shown)[own] ?? 0;
+    const ownShown = shown[own];
+    return ownShown === undefined || Number.isNaN(ownShown) ? 0 : Math.min(units, Math.max(0, ownShown));
   }
 
   /** Nothing may be said yet, but what the listing shows is learnt: its settled base can be the opening figure. */

@@ -143,3 +143,18 @@ test('a share, a buffer and a cap decide what is shown', async () => {
   await mesh.move('X', -90);
   await eventually(() => expect(mesh.shows('X')).toBe(4));
 });
+
+test('several places of a shop that are one location of ours show its stock once, not once each', async () => {
+  const mesh = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 6 }, otherPlaces: ['L2'] });
+  const { platform } = mesh.channel('shop-b');
+  const total = (): number => (platform.stock.get('X@L1') ?? 0) + (platform.stock.get('X@L2') ?? 0);
+  await eventually(async () => expect(await mesh.available('X')).toBe(12));
+  expect(total()).toBe(12);
+  await mesh.move('X', 4);
+  await eventually(() => expect(total()).toBe(16));
+  await mesh.move('X', -13);
+  await eventually(() => expect(total()).toBe(3));
+  await mesh.sell('X', 2, 'shop-a');
+  await eventually(() => expect(total()).toBe(1));
+  for (const { value } of platform.applied) expect(value).toBeLessThanOrEqual(10);
+});

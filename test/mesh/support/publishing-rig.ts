@@ -59,6 +59,8 @@ export interface RigOptions {
   readonly onEdited?: 'report' | 'repair';
   /** SKU -> what every channel shows at the start; the first channel opens the ledger with it. */
   readonly stock?: Readonly<Record<string, number>>;
+  /** Further places of the shop with the same stock of ours: what they show at the start. */
+  readonly otherPlaces?: readonly string[];
   readonly isOpening?: boolean;
 }
 
@@ -93,13 +95,19 @@ export class PublishingRig {
         id: id as ChannelId,
         platform: 'simulated',
         mode: options.mode ?? 'live',
-        locations: [{ location: main, platformLocationId: 'L1', wmsOwned: false }],
+        locations: ['L1', ...(options.otherPlaces ?? [])].map((platformLocationId) => ({
+          location: main,
+          platformLocationId,
+          wmsOwned: false,
+        })),
         sourceRules: new Map(),
         openingFigure: 'available',
         aliases: new Map(),
       };
       const platform = new SimulatedPlatform(options.capabilities);
-      for (const [sku, units] of Object.entries(options.stock ?? {})) platform.stock.set(`${sku}@L1`, units);
+      for (const [sku, units] of Object.entries(options.stock ?? {}))
+        for (const place of ['L1', ...(options.otherPlaces ?? [])])
+          platform.stock.set(`${sku}@${place}`, units);
       const map = new SkuMap(settings);
       return { id: settings.id, platform, map, mayPublish: true, accessLost: [] } as unknown as RigChannel;
     });
