@@ -227,3 +227,26 @@ test('a page that costs too much is asked for in smaller ones, and the size is k
   expect(new Set(ids).size).toBe(20);
   expect(calls.slice(0, 5).map((call) => call.variables['first'])).toEqual([50, 25, 12, 6, 6]);
 });
+
+test('fulfilments that cannot be read do not hide the orders: they are left out for a while', async () => {
+  const orders = [settled('1', Date.now() - 60_000)];
+  const error = {
+    message: 'Access denied for fulfillments field.',
+    path: ['orders', 'nodes', 0, 'fulfillments'],
+    extensions: { code: 'INTERNAL_SERVER_ERROR' },
+  };
+  await using shop = new ScriptedShop(({ variables }) =>
+    variables['withFulfillments'] === true
+      ? { data: null, errors: [error] }
+      : (JSON.parse(JSON.stringify(searchPage(orders, variables, 10)), (key, value: unknown) =>
+          key === 'fulfillments' ? undefined : value,
+        ) as Record<string, unknown>),
+  );
+  const rig = rigFor({ baseUrl: await shop.listen() });
+  for (let walk = 0; walk < 2; walk++) {
+    const pages = await everything(rig.connector.pollOrders(request(null, 0)));
+    expect(pages[0]?.orders).toMatchObject([{ orderId: '1', isPartial: false }]);
+  }
+  expect(shop.calls.map((call) => call.variables['withFulfillments'])).toEqual([true, false, false]);
+  expect(rig.log.lines).toHaveLength(1);
+});
