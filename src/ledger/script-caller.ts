@@ -60,7 +60,7 @@ export class ScriptCaller {
   constructor(options: ScriptCallerOptions) {
     this.#options = options;
     this.#deadlineMs = options.deadlineMs ?? 2000;
-    this.#attemptMs = options.attemptMs ?? 700;
+    this.#attemptMs = options.attemptMs ?? 900;
     this.#maxInFlight = options.maxInFlight ?? 2000;
   }
 

@@ -231,6 +231,25 @@ describe('caps', () => {
     ).toMatchObject({ reason: 'pool-cap', available: 2 });
   });
 
+  test('a counter at the end of its range denies one request and not the batch it is in', async () => {
+    const most = 2 ** 53 - 1;
+    await receive(parts, 'big', most, 'east');
+    await receive(parts, 'big', most, 'west');
+    await receive(parts, 'a', 1);
+    const big = (id: string, at: string) =>
+      holds.reserve(request(id, [line('big', most, { locations: [location(at)] })], { pool: 'p' }));
+    const answers = await Promise.all([
+      big('h1', 'east'),
+      big('h2', 'west'),
+      holds.reserve(request('h3', [line('a', 1)])),
+    ]);
+    expect(answers).toMatchObject([
+      { kind: 'held' },
+      { kind: 'denied', reason: 'pool-cap', available: 0 },
+      { kind: 'held' },
+    ]);
+  });
+
   test('of an agent count what it bought until the hold is purged', async () => {
     await receive(parts, 'a', 10);
     const ask = (id: string, units: number) =>

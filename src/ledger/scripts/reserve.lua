@@ -38,8 +38,9 @@ local function freeAt(level)
   return level.o - level.c - level.r - (level.taken or 0)
 end
 
+-- Without a cap the counter's own range is the limit: one request must not refuse the others of its batch by overflow.
 local function leftUnder(cap, hash, field)
-  return math.min(tonumber(cap), MAX_UNITS) - counterOf(hash, field) - (tentativeCounts[hash .. US .. field] or 0)
+  return math.min(tonumber(cap) or MAX_UNITS, MAX_UNITS) - counterOf(hash, field) - (tentativeCounts[hash .. US .. field] or 0)
 end
 
 -- Nothing when the line can be had, else the reason and the units that could have been.
@@ -51,13 +52,13 @@ local function shortage(s, units, keep, poolCap, agentCap, locations)
   if units > free then
     return 'out-of-stock', math.max(free, 0)
   end
-  if poolCap ~= '' and pool ~= '' then
+  if pool ~= '' then
     local left = leftUnder(poolCap, 'pools', pool .. US .. s.sku)
     if units > left then
       return 'pool-cap', math.max(left, 0)
     end
   end
-  if agentCap ~= '' and agent ~= '' then
+  if agent ~= '' then
     local left = leftUnder(agentCap, 'agents', agent .. US .. s.sku)
     if units > left then
       return 'agent-cap', math.max(left, 0)
