@@ -47,8 +47,8 @@ export interface BuiltChannels {
     readonly connector: Connector;
     readonly map: SkuMap;
   }[];
-  /** Every listing of every channel is looked at again. */
-  resyncAll(): Promise<void>;
+  /** The ledger lost entries: every listing of every channel is read and looked at again. */
+  distrustAll(): Promise<void>;
 }
 
 /** What a request under way may take of the daemon's ten seconds to stop. */
@@ -135,9 +135,9 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
   }
   return {
     channels,
-    async resyncAll() {
+    async distrustAll() {
       for (const { part } of channels) {
-        await part.publishing.resync().catch((error: unknown) => {
+        await part.publishing.distrust().catch((error: unknown) => {
           log.error({ channel: part.id, err: error }, 'the channel could not be marked for a full resync');
         });
       }

@@ -100,7 +100,7 @@ export class Daemon {
       actor: holder,
       redis,
       log,
-      onLost: () => void built?.resyncAll(),
+      onLost: () => void built?.distrustAll(),
     });
     this.#willStop('ledger', () => ledger.close());
 

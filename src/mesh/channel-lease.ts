@@ -34,6 +34,7 @@ export class ChannelLease {
   readonly #log: Logger;
   readonly #alarm = new Alarm();
   #isClosed = false;
+  #mustEndTerm = false;
   #loop: Promise<void> | undefined;
 
   constructor(
@@ -53,6 +54,12 @@ export class ChannelLease {
   /** `onTerm` runs once per time the lease is taken, and is awaited when the term ends before the next one begins. */
   start(onTerm: (term: LeaseTerm) => Promise<void>): void {
     this.#loop ??= this.#run(onTerm);
+  }
+
+  /** Ends the term as if the lease were lost; another one is taken at once. */
+  endTerm(): void {
+    this.#mustEndTerm = true;
+    this.#alarm.ring();
   }
 
   async close(): Promise<void> {
@@ -77,9 +84,10 @@ export class ChannelLease {
     let endsAtMs = untilMs;
     const outlives = (ms: number): boolean => !ended.signal.aborted && performance.now() + ms < endsAtMs;
     const working = onTerm({ token, ended: ended.signal, outlives });
+    this.#mustEndTerm = false;
     while (!this.#isClosed && !ended.signal.aborted) {
       await this.#alarm.sleep(this.#settings.renewEveryMs);
-      if (this.#isClosed) break;
+      if (this.#isClosed || this.#mustEndTerm) break;
       const renewed = await this.#take();
       // Another token means that the lease ended and was taken anew: whatever was read under the old one is void.
       if (renewed !== undefined && renewed.token === token) endsAtMs = renewed.untilMs;

@@ -10,6 +10,7 @@ import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSetting
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { channelTarget } from './channel-target.ts';
 import type { ChannelSettings } from './channel.ts';
+import { forgetBases } from './forget-bases.ts';
 import type { FanOut } from './fan-out.ts';
 import { type CompletedWalk, OrderPoll, type OrderPollSettings } from './order-poll.ts';
 import type { OrderSink } from './order-sink.ts';
@@ -168,13 +169,21 @@ export class ChannelPublishing {
     fanOut.resync(settings.id);
   }
 
+  /** The ledger lost entries: nothing it says about this channel's listings is believed any more. */
+  async distrust(): Promise<void> {
+    const { settings, mesh, nowMs } = this.#options;
+    await mesh.moveCursor(`distrust:${settings.id}`, String(nowMs()), 'opaque');
+    await this.resync();
+    this.#lease.endTerm();
+  }
+
   async #run(term: LeaseTerm): Promise<void> {
     const { settings, connector, map, fanOut, log } = this.#options;
     const channel = settings.id;
     log.info({ channel, token: term.token, mode: settings.mode }, 'publishing lease taken');
     let parts: TermParts;
     try {
-      parts = await this.#build();
+      parts = await this.#build(term);
     } catch (error) {
       log.warn({ channel, err: error }, 'the channel could not be started');
       await new Promise((resolve) => setTimeout(resolve, 1_000));
@@ -201,10 +210,11 @@ export class ChannelPublishing {
     }
   }
 
-  async #build(): Promise<TermParts> {
+  async #build(term: LeaseTerm): Promise<TermParts> {
     const { settings, connector, map, ledger, mesh, sink, metrics, log, nowMs, tuning } = this.#options;
     const channel = settings.id;
     await this.#resyncAfterModeChange();
+    await this.#forgetAfterLoss(term);
     const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
@@ -332,6 +342,16 @@ export class ChannelPublishing {
       .catch((error: unknown) =>
         log.warn({ channel: settings.id, listingId, err: error }, 'unparking failed'),
       );
+  }
+
+  async #forgetAfterLoss(term: LeaseTerm): Promise<void> {
+    const { settings, mesh, ledger, map, log } = this.#options;
+    const name = `distrust:${settings.id}`;
+    const since = await mesh.cursor(name);
+    if (since === null || since === '') return;
+    await forgetBases(ledger, settings.id, term.token, [...map.listings()]);
+    await mesh.moveCursor(name, '', 'opaque', since);
+    log.warn({ channel: settings.id }, 'the ledger lost entries: every listing of the channel is read anew');
   }
 
   /** What was only watched dropped its marks: when a channel goes live every listing is looked at. */

@@ -1,4 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
+import type { ListingId } from '../../src/domain/ids.ts';
+import type { WriteRecord } from '../../src/ledger/contract.ts';
+import { newRequest, repeatedBatch } from '../../src/mesh/write-request.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
 import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
 
@@ -123,4 +126,32 @@ test('closing lets the request under way end and settles it', async () => {
   expect(mesh.shows('X')).toBe(6);
   expect(await mesh.publisher.openWrites(id)).toEqual([]);
   expect(await mesh.publisher.pending(id, 10)).toEqual([]);
+});
+
+test('after a confirmed loss no base is believed: every listing is read anew', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  const { platform, publishing, id } = mesh.channel('shop-a');
+  platform.stock.set('X@L1', 4);
+  await mesh.move('X', 1);
+  await publishing.distrust();
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(11);
+  expect(await mesh.mesh.cursor(`distrust:${id}`)).toBe('');
+  expect(await mesh.mesh.parkedCount()).toBe(0);
+});
+
+test('a record whose rows can be rebuilt is repeated unchanged, any other one never', () => {
+  const ref = { key: 'X@L1', itemId: 'X', locationId: 'L1' };
+  const { record, batch } = newRequest({
+    kind: 'lower',
+    rows: [{ listingId: 'X@L1' as ListingId, ref, from: 5, to: 3, takenAt: 0 }],
+    position: { epoch: 7, seq: 42 },
+    token: 1,
+    nowMs: 1,
+  });
+  const stored = JSON.parse(JSON.stringify(record)) as WriteRecord;
+  expect(repeatedBatch(stored, () => ref)).toEqual(batch);
+  expect(batch.reference).toBe('7-42');
+  expect(repeatedBatch(stored, () => undefined)).toBeUndefined();
+  expect(repeatedBatch(stored, () => ({ ...ref, itemId: 'other' }))).toBeUndefined();
 });
