@@ -203,6 +203,15 @@ describe('an order bought through a hold is committed once', () => {
     expect(await storedLevel(parts, 'a')).toEqual({ onHand: 7, committed: 0, reserved: 0 });
   });
 
+  test('each ordered unit is netted once, whichever commit comes', async () => {
+    for (const id of ['h1', 'h2', 'h3']) await hold(id, 1);
+    await orderSeen(2);
+    for (const id of ['h1', 'h2', 'h3']) await commit(id, { order: order7 });
+    expect(await storedLevel(parts, 'a')).toEqual({ onHand: 10, committed: 3, reserved: 0 });
+    await orderSeen(3);
+    expect(await storedLevel(parts, 'a')).toMatchObject({ committed: 3 });
+  });
+
   test('a commit of more than was ordered leaves the rest open', async () => {
     await hold('h', 3);
     await orderSeen(2);

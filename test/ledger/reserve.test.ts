@@ -87,6 +87,16 @@ describe('refuses', () => {
     expect(await holds.reserve(request('h', [line('a', 5)]))).toMatchObject({ kind: 'held' });
   });
 
+  test('one request of a batch without a trace on the others', async () => {
+    await receive(parts, 'a', 5);
+    const answers = await Promise.all([
+      holds.reserve(request('first', [line('a', 1)])),
+      holds.reserve(request('denied', [line('a', 4, { agentCapUnits: 4 }), line('b', 1)], { agent: 'x' })),
+      holds.reserve(request('rest', [line('a', 4, { agentCapUnits: 4 })], { agent: 'x' })),
+    ]);
+    expect(answers).toMatchObject([{ kind: 'held' }, { kind: 'denied', sku: 'b' }, { kind: 'held' }]);
+  });
+
   test('the same id with other content, whatever happened to the first', async () => {
     await receive(parts, 'a', 5);
     await holds.reserve(request('h', [line('a', 1)]));
