@@ -90,9 +90,9 @@ function shopifyChannel(sources: SecretSources) {
         z.array(locationId).min(1).max(20),
       )
       .transform((places) => {
-        // The platform says global ids everywhere; a bare number is what a merchant sees in the admin's address bar.
+        // A merchant sees the bare number in the admin's address bar, an API user the global id; connectors use digits.
         const entries = Object.entries(places).map(([place, ours]) => {
-          return [/^\d+$/.test(place) ? `gid://shopify/Location/${place}` : place, ours] as const;
+          return [place.replace('gid://shopify/Location/', ''), ours] as const;
         });
         return Object.fromEntries(entries);
       })

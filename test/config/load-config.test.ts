@@ -85,7 +85,7 @@ describe('refused, with the path of the key and no value', () => {
     [
       'an unknown mapped location',
       `${smallest}    locations: { '1': [nowhere] }\n`,
-      'channels[0].locations["gid://shopify/Location/1"] names nowhere',
+      'channels[0].locations["1"] names nowhere',
     ],
     [
       'a platform location that is none',
@@ -207,11 +207,11 @@ test('secrets are resolved from the environment and from files, without their la
   expect(shop?.webhookSecrets.map((secret) => secret.reveal())).toEqual([`${canary}-hook`]);
 });
 
-test('plain http is accepted for this machine, and a bare location number becomes a global id', () => {
+test('plain http is accepted for this machine, and the global id of a location means its number', () => {
   for (const baseUrl of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
-    const config = load(`${smallest}    baseUrl: ${baseUrl}/\n    locations: { '7': [main] }\n`);
+    const config = load(`${smallest}    baseUrl: ${baseUrl}/\n    locations: { 'gid://shopify/Location/7': [main] }\n`);
     expect(config.channels[0]?.baseUrl).toBe(baseUrl);
-    expect(config.channels[0]?.locations).toEqual({ 'gid://shopify/Location/7': ['main'] });
+    expect(config.channels[0]?.locations).toEqual({ '7': ['main'] });
   }
 });
 
