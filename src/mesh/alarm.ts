@@ -30,3 +30,18 @@ export class Alarm {
 export function jittered(ms: number): number {
   return ms * (0.5 + Math.random() / 2);
 }
+
+/** The work's end or the signal's, whichever is first. Leaves nothing behind on a signal that lives long. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(new DOMException('The operation was aborted', 'AbortError'));
+  });
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

@@ -3,7 +3,7 @@ import type { Connector, OrderPage } from '../connectors/connector.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
-import { Alarm, jittered } from './alarm.ts';
+import { Alarm, jittered, orAborted } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
 import type { OrderSink } from './order-sink.ts';
 
@@ -221,7 +221,8 @@ export class OrderPoll {
       }
       return 'unfinished';
     } finally {
-      await pages.return?.();
+      // Not awaited: a generator that hangs in a request ends when the request does.
+      pages.return?.()?.catch(() => undefined);
     }
   }
 
@@ -253,7 +254,8 @@ export class OrderPoll {
     const admission = this.#options.breaker.admit();
     if (admission.kind === 'refused') return 'refused';
     try {
-      const result = await call();
+      // A connector that forgets the signal must not hold up the daemon's end.
+      const result = await orAborted(call(), this.#closing.signal);
       admission.done('ok');
       return result;
     } catch (error) {
