@@ -79,7 +79,6 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
   });
   const ledger = new RedisLedger(scripts, clock);
   const history = new LogHistory(redis.commands, keys);
-  await mirror.catchUp(history);
   const reader = new LogReader({
     redis: redis.blocking,
     keys,
@@ -88,6 +87,8 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
   });
   const projection = new LedgerProjection(new RedisProjectionSource(redis.commands, keys, options.channels));
   await projection.start(reader);
+  // After the projection: the reader begins where that was loaded, and the mirror must not miss what lies before.
+  await mirror.catchUp(history);
   reader.add(mirror);
   const sweeper = new Sweeper({
     ledger,

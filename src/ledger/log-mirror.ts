@@ -4,7 +4,7 @@ import type { Movement } from '../domain/movement.ts';
 import type { RawEntry } from './archive.ts';
 import type { Position } from './contract.ts';
 import { parseEntry } from './entry.ts';
-import type { LogEntry } from './log-entry.ts';
+import type { LogEntry, LogGap } from './log-entry.ts';
 import type { LogHistory } from './log-history.ts';
 import type { LogConsumer } from './log-reader.ts';
 import type { LostRange } from './opening.ts';
@@ -19,6 +19,8 @@ export interface MirrorLimits {
 
 const defaultLimits: MirrorLimits = { segmentBytes: 8 * 2 ** 20, maxSegments: 64, maxQueued: 20_000 };
 const catchUpPage = 1_000;
+/** A new daemon on an old ledger copies its end, not its history: that is what the archive is for. */
+const maxCatchUp = 100_000;
 
 interface Segment {
   readonly path: string;
@@ -86,7 +88,11 @@ export class LogMirror implements LogConsumer {
   }
 
   /** Copies what other daemons wrote while this one was away. Call it before the log reader starts. */
-  async catchUp(history: Pick<LogHistory, 'after'>): Promise<void> {
+  async catchUp(history: Pick<LogHistory, 'after' | 'head'>): Promise<void> {
+    const head = await history.head();
+    if (head.seq - this.#last.seq > maxCatchUp) {
+      this.#last = { epoch: head.epoch, seq: head.seq - maxCatchUp };
+    }
     for (;;) {
       const slice = await history.after(this.#last, catchUpPage);
       if (slice.kind === 'trimmed') {
@@ -108,6 +114,11 @@ export class LogMirror implements LogConsumer {
     }
     if (this.#queue.length > 0) this.#writing ??= this.#write();
     return this.#queue.length > this.#limits.maxQueued ? this.#writing : undefined;
+  }
+
+  /** Lost entries are put aside before anything else happens to the segments that hold them. */
+  async onGap(gap: LogGap): Promise<void> {
+    if (gap.kind === 'forked') await this.lost(gap.lost);
   }
 
   async flush(): Promise<void> {
