@@ -12,6 +12,11 @@ export interface SeenCounters {
   readonly source: 'fetch' | 'push';
   /** Ledger clock: when the question was sent (`fetch`) or the delivery received (`push`). */
   readonly beganAtMs: number;
+  /**
+   * By the platform's own time of change (and beyond the skew of those times) this is an older state of the order than
+   * the one applied: a search index or a replica may answer a late question with an early state.
+   */
+  readonly isOlder?: boolean | undefined;
 }
 
 export interface CounterDifference {
@@ -33,18 +38,20 @@ export const nothingApplied: AppliedLine = { counters: noUnits, setAtMs: noUnits
  * a snapshot does not name is simply never passed: absence says nothing.
  *
  * Rises are taken whatever arrives first, because the counters only grow on the platform. A lower value is an older
- * delivery unless the platform was asked after the value had been set: only then is it a correction.
+ * delivery unless the platform was asked after the value had been set and answered with no older state of the order: only
+ * then is it a correction.
  */
 export function mergeLine(applied: AppliedLine, seen: SeenCounters): MergedLine {
   const counters: Record<CounterName, number> = { ...applied.counters };
   const setAtMs: Record<CounterName, number> = { ...applied.setAtMs };
   const differences: CounterDifference[] = [];
   let refusedFalls = 0;
+  const isCurrentFetch = seen.source === 'fetch' && seen.isOlder !== true;
 
   for (const counter of counterNames) {
     const before = counters[counter];
     const after = seen.counters[counter];
-    const isLaterFetch = seen.source === 'fetch' && seen.beganAtMs > setAtMs[counter];
+    const isLaterFetch = isCurrentFetch && seen.beganAtMs > setAtMs[counter];
     if (after === before) {
       // A later fetch that confirms the value keeps an earlier, slower one from lowering it.
       if (isLaterFetch) setAtMs[counter] = seen.beganAtMs;

@@ -96,6 +96,19 @@ describe('merging order lines', () => {
     expect(later.differences).toEqual([{ counter: 'ordered', units: -1 }]);
   });
 
+  it('does not believe a late fetch that was answered with an early state of the order', () => {
+    const cancelled = applyAll([
+      { counters: { ...ordered(2), cancelled: 2, givenBack: 2 }, source: 'push', beganAtMs: 100 },
+    ]);
+    const behind = mergeLine(cancelled, {
+      counters: ordered(2),
+      source: 'fetch',
+      beganAtMs: 500,
+      isOlder: true,
+    });
+    expect(behind).toMatchObject({ differences: [], refusedFalls: 2 });
+  });
+
   it('does not let a slow fetch undo what a later one has confirmed', () => {
     const confirmed = applyAll([
       { counters: ordered(2), source: 'push', beganAtMs: 100 },

@@ -42,6 +42,7 @@ const counters: fc.Arbitrary<LineCounters> = fc.record({
   takenOut: units,
   givenBack: units,
 });
+const mergeSkewMs = 2;
 const places = fc.option(
   fc.array(fc.record({ location: fc.constantFrom(main, back), units }), { maxLength: 2 }),
   { nil: undefined },
@@ -66,10 +67,12 @@ test('counters merge exactly as domain/merge.ts says, and every sum stays whole'
       const model = new Map<string, AppliedLine>();
       for (const seen of snapshots) {
         const { lineId, counters: wanted, source, beganAtMs, changedAtMs, committedAt, shippedFrom } = seen;
+        const meta = await bench.redis.hget(bench.keys.order(shop, orderId), 'm');
         const merged = mergeLine(model.get(lineId) ?? nothingApplied, {
           counters: wanted,
           source,
           beganAtMs,
+          isOlder: meta !== null && changedAtMs + mergeSkewMs < Number(meta.split(US)[2]),
         });
         model.set(lineId, merged.line);
         const lines = [line(lineId, 's', wanted, { committedAt, shippedFrom })];
@@ -77,6 +80,7 @@ test('counters merge exactly as domain/merge.ts says, and every sum stays whole'
           order(orderId, lines, { source, beganAtMs, changedAtMs }),
           {
             ...routing,
+            skewMs: mergeSkewMs,
             locations: [
               { location: main, wmsOwned: seen.wmsOwned },
               { location: back, wmsOwned: false },

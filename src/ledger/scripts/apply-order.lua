@@ -21,7 +21,7 @@ local function mergeLine(order, line, seen)
   local merged, refused, differs, isTouched = {}, 0, false, false
   for i = 1, COUNTERS do
     local before, after = line.counters[i], seen[i]
-    local isLaterFetch = order.isFetch and order.beganAt > line.setAt[i]
+    local isLaterFetch = order.isFetch and not order.isOlder and order.beganAt > line.setAt[i]
     if after == before then
       -- A later fetch that confirms the value keeps an earlier, slower one from lowering it.
       isTouched = isTouched or isLaterFetch
@@ -97,8 +97,7 @@ local function applyLine(order, line, row, isNew)
     -- What it took before its listing was known was counted nowhere.
     line.listing = row.listing
     takenOut, givenBack = merged[TAKEN_OUT], merged[GIVEN_BACK]
-    differs = differs or takenOut ~= 0 or givenBack ~= 0
-    isTouched = true
+    differs, isTouched = true, true
   end
   if line.isKnown ~= row.isKnown then
     line.isKnown, isTouched = row.isKnown, true
@@ -109,7 +108,7 @@ local function applyLine(order, line, row, isNew)
     -- together say what the listing showed before the orders that the ledger counts.
     takenOut, givenBack = 0, 0
   end
-  line.dTaken = takenOut - givenBack
+  line.dTaken, line.dGivenBack = takenOut - givenBack, givenBack
   if differs then
     local first = row.committedAt and row.committedAt[1]
     local s = loadSku(line.sku, first and first.location or order.locations[1])
@@ -163,6 +162,7 @@ return ledgerCall(function()
   local isUnknown = not stored[1]
   order.isFirstSeen = order.isFirstSeen or isUnknown
   order.knownAt = changedAt or order.changedAt
+  order.isOlder = order.changedAt + order.skew < order.knownAt
 
   local before, refusals = entryCount, 0
   local lines, fields = {}, { 'HSET', order.key }
