@@ -48,6 +48,7 @@ export class ChannelPart {
   #connecting: Promise<void> | undefined;
   #replaying: Promise<void> = Promise.resolve();
   readonly #settled = new Set<ListingId>();
+  #readAtMs = performance.now();
   #isPublishing = false;
 
   constructor(options: ChannelPartOptions) {
@@ -62,6 +63,7 @@ export class ChannelPart {
       log,
       onLearned: (learned) => this.#learned(learned),
       onComplete: (listings) => {
+        this.#readAtMs = performance.now();
         states.connected(settings.id, listings);
         this.#publish();
       },
@@ -132,7 +134,14 @@ export class ChannelPart {
         everyMs: every.subscriptionsMs,
         run: (signal) => this.#subscribe(signal),
       },
-      { name: `listings:${this.id}`, everyMs: every.listingsMs, run: async () => this.rediscover() },
+      {
+        name: `listings:${this.id}`,
+        everyMs: every.listingsMs,
+        run: async () => {
+          // The first period begins with the daemon, which has just read them.
+          if (performance.now() - this.#readAtMs > every.listingsMs / 2) this.rediscover();
+        },
+      },
     ];
   }
 

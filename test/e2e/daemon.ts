@@ -150,6 +150,12 @@ export class DaemonUnderTest {
     return skus[0]?.available;
   }
 
+  /** The value of a metric without labels. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.privateUrl}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  }
+
   async parked(): Promise<
     readonly { readonly id: string; readonly reason: string; readonly what: string }[]
   > {
