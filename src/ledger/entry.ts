@@ -39,7 +39,7 @@ export function parseEntry(id: string, sku: string, packed: string): Movement {
     line: text(12),
     operationId: text(13),
     actor: text(14),
-    atMs: units(15),
+    atMs: epoch * 1_000 + units(15),
     extra: text(16),
   };
 }

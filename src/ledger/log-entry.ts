@@ -96,7 +96,7 @@ export class LogEntry implements Movement {
     return this.#text(field.actor);
   }
   get atMs(): number {
-    return Number(this.#text(field.ms));
+    return this.epoch * 1_000 + Number(this.#text(field.ms));
   }
   get extra(): string {
     let at = 0;

@@ -1,6 +1,7 @@
 import type { ChannelId, Sku } from '../domain/ids.ts';
 import type { Movement } from '../domain/movement.ts';
 import type { Ledger, ReserveLine } from './contract.ts';
+import { readAdjust, readCommit, readCount, readDeadline } from './entry-extra.ts';
 
 export type ReappliedEntry = {
   readonly entry: Movement;
@@ -55,11 +56,8 @@ function holdsOf(lost: readonly Movement[]): ReadonlyMap<string, LostHold> {
     const kept = hold.committed.find((part) => part.sku === entry.sku);
     if (kept === undefined) hold.committed.push({ sku: entry.sku, units: entry.units });
     else kept.units += entry.units;
-    const channelEnd = entry.extra.indexOf(';');
-    hold.order = {
-      channel: entry.extra.slice(0, channelEnd) as ChannelId,
-      orderId: entry.extra.slice(channelEnd + 1, entry.extra.lastIndexOf(';')),
-    };
+    const { channel, orderId } = readCommit(entry);
+    hold.order = { channel, orderId };
   }
   return holds;
 }
@@ -86,22 +84,22 @@ async function reapplyOne(
           sku,
           location,
           units,
-          effectiveAtMs: entry.atMs,
+          effectiveAtMs: readAdjust(entry).effectiveAtMs ?? entry.atMs,
           reference,
-          reason: entry.extra,
+          reason: readAdjust(entry).reason,
           actor,
         }),
       );
     case 'counted': {
-      const [asOf, count] = entry.extra.split(';').map(Number);
+      const { asOfMs, count, skewMs } = readCount(entry);
       const result = await ledger.applyCount({
         operationId,
         sku,
         location,
-        onHand: count ?? entry.onHand,
-        asOfMs: asOf ?? entry.atMs,
+        onHand: count,
+        asOfMs,
         pickLagMs: 0,
-        skewMs: 0,
+        skewMs,
         source: reference,
         actor,
       });
@@ -149,13 +147,15 @@ async function reserveAgain(
   if (hold === undefined) return 'not mirrored';
   const first = hold.lines[0];
   if (first?.sku !== entry.sku || first.locations[0] !== entry.location) return 'held';
-  const [lasts, pool] = entry.extra.split(';');
+  const { ttlMs: lastsMs, agent, pool } = readDeadline(entry);
   // A hold that was committed was paid for: it must not fail because its time is over by now.
-  const ttlMs = Math.max(entry.atMs + Number(lasts) - ledger.nowMs(), hold.order === undefined ? 0 : 60_000);
+  const ttlMs = Math.max(entry.atMs + lastsMs - ledger.nowMs(), hold.order === undefined ? 0 : 60_000);
   if (ttlMs <= 0) return 'expired meanwhile';
   const settlesOn = entry.line === '' ? undefined : (entry.line as ChannelId);
   const lines = hold.lines;
-  return kindOf(await ledger.reserve({ holdId: entry.reference, lines, ttlMs, actor, pool, settlesOn }));
+  return kindOf(
+    await ledger.reserve({ holdId: entry.reference, lines, ttlMs, actor, agent, pool, settlesOn }),
+  );
 }
 
 function kindOf(result: { readonly kind: string }): string {

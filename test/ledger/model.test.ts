@@ -43,7 +43,7 @@ describe('every command, duplicated, reordered, with clock steps and kill -9 of 
       for await (const movements of readLog(parts.redis, parts.keys))
         for (const movement of movements) fold.add(movement);
       expect(checkLedger(fold, await dumpState(parts.redis, parts.keys))).toEqual([]);
-      expect(fold.entries).toBeGreaterThan(steps / 2);
+      expect(fold.entries).toBeGreaterThan(steps / 4);
     } catch (error) {
       console.error(`LEDGER_SEED=${seed}, last steps:\n${done.slice(-15).join('\n')}`);
       throw error;

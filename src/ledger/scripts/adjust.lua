@@ -43,6 +43,6 @@ return ledgerCall(function()
     closed = closeMarks(s, location, -units, 'oldest')
   end
   noteOnHand(s, location, at, onHand)
-  append(code, s, location, units, onHand, -closed, 0, '', ARGV[9], '', id, ARGV[11], ARGV[10])
+  append(code, s, location, units, onHand, -closed, 0, '', ARGV[9], '', id, ARGV[11], ARGV[8] .. ';' .. ARGV[10])
   return finishOperation(id, fingerprint, 'adjusted')
 end)

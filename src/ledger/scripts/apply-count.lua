@@ -53,7 +53,7 @@ return ledgerCall(function()
   end
   append(
     'N', s, location, difference, difference, -closed, 0, '', ARGV[10], '', id, ARGV[11],
-    num(asOf) .. ';' .. num(counted)
+    num(asOf) .. ';' .. num(counted) .. (skew > 0 and ';' .. num(skew) or '')
   )
   if not isKnown then
     s.levels[location].oChanged = true

@@ -29,7 +29,7 @@ return ledgerCall(function()
   end
   h.deadline = math.max(h.deadline, nowMs + tonumber(ARGV[3]))
   h.extensions = num(extensions + 1)
-  local extra = num(h.deadline - nowMs) .. (h.pool ~= '' and ';' .. h.pool or '')
+  local extra = deadlineExtra(h.deadline - nowMs, '', '')
   for sku, location, units in holdLines(h.lines) do
     append('e', loadSku(sku, location), location, tonumber(units), 0, 0, 0, '', id, h.settlesOn, ARGV[4], ARGV[6], extra)
   end

@@ -37,7 +37,7 @@ local function beginEpoch(lostTo)
   local extra = num(previous) .. ';' .. num(fork) .. ';' .. (lostTo > 0 and num(lostTo) or '') .. ';' .. runId
   redis.call(
     'XADD', P .. 'log', num(epoch) .. '-' .. num(seq), 's', '',
-    'e', 'E' .. string.rep(US, 14) .. ARGV[4] .. US .. num(wall) .. US .. extra
+    'e', 'E' .. string.rep(US, 14) .. ARGV[4] .. US .. num(wall - epoch * 1000) .. US .. extra
   )
   redis.call('HSET', P .. 'epochs', num(previous), num(epoch) .. US .. num(fork) .. US .. num(lostTo))
   redis.call('HSET', KEYS[1], 'epoch', num(epoch), 'seq', num(seq), 'runId', runId, 'halted', '', 'schema', SCHEMA)

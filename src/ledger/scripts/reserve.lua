@@ -161,9 +161,7 @@ end
 -- Plans the hold of the parts.
 local function hold(fingerprint, ttlMs)
   local deadline = num(nowMs + ttlMs)
-  -- Relative to the entry's own time: six bytes less in the commonest entry of the log.
-  local lasts = num(ttlMs)
-  local extra = pool == '' and lasts or lasts .. ';' .. pool
+  local extra = deadlineExtra(ttlMs, agent ~= '' and '1' or '', pool)
   local by = agent ~= '' and agent or actor
   local lines
   for i = 1, partCount do
@@ -190,7 +188,8 @@ local function hold(fingerprint, ttlMs)
 end
 
 local function repeated(h, fingerprint)
-  if h.fingerprint ~= fingerprint then
+  -- A hold that was rebuilt from the log has no fingerprint: its id alone is believed.
+  if h.fingerprint ~= fingerprint and h.fingerprint ~= '' then
     return 'fingerprint-mismatch'
   end
   local state = holdStateNow(id, h)

@@ -55,6 +55,22 @@ local function packHoldLine(sku, location, units)
   return sku .. GS .. location .. GS .. num(units)
 end
 
+-- `extra` of the entries that set a deadline: `ttl;lag;by agent;pool`, empty fields at its end left out. The lag of the
+-- logical clock behind the entry's time dates the deadline for a reader who has only the log.
+local function deadlineExtra(ttlMs, byAgent, pool)
+  local lag = wallMs - nowMs
+  local text = num(ttlMs)
+  if lag == 0 and byAgent == '' and pool == '' then
+    return text
+  end
+  text = text .. ';' .. delta(lag)
+  if byAgent == '' and pool == '' then
+    return text
+  end
+  text = text .. ';' .. byAgent
+  return pool == '' and text or text .. ';' .. pool
+end
+
 -- Iterates sku, location, units (text) of a hold's lines.
 local function holdLines(lines)
   return string.gmatch(lines, '([^\29\30]*)\29([^\29\30]*)\29([^\29\30]*)')

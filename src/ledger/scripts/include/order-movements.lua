@@ -8,7 +8,12 @@
 
 local function emit(order, line, s, code, location, units, dOnHand, dCommitted, operation)
   local extra = line.listing .. ';' .. num(line.dTaken) .. ';' .. num(order.changedAt)
-  line.dTaken = 0
+  -- Both counters moved, or one fell: the difference alone would not say which.
+  local isPlain = line.dGivenBack == math.max(-line.dTaken, 0)
+  if not isPlain then
+    extra = extra .. ',' .. num(line.dGivenBack)
+  end
+  line.dTaken, line.dGivenBack = 0, 0
   line.hasEntry = true
   noteOnHand(s, location, math.min(order.changedAt, wallMs), dOnHand)
   append(
@@ -155,7 +160,10 @@ local function comeBack(order, line, row, s, code, counter, units)
       local opens = count(line, counter, -(unmarked + returned))
       place.open = place.open + opens
       local closed = unmarked > 0 and closeMarks(s, place.location, unmarked, 'newest') or 0
-      emit(order, line, s, code, place.location, sign * (unmarked + returned), returned, opens - closed, '')
+      local operation = closed > 0 and 'closed:' .. num(closed) or ''
+      emit(
+        order, line, s, code, place.location, sign * (unmarked + returned), returned, opens - closed, operation
+      )
     end
   end
   if left > 0 then

@@ -3,7 +3,8 @@
 --- @include "include/numbers.lua"
 --- @include "include/clock.lua"
 local EPOCH_TEXT = num(EPOCH)
--- Set by openSession: logical ms, wall ms, last stored wall ms, sequence of the newest entry (planned ones included).
+-- Set by openSession: logical ms, wall ms (and as entries hold it: from the beginning of the epoch, half the digits),
+-- last stored wall ms, sequence of the newest entry (planned ones included).
 local nowMs, wallMs, wallText, storedRawMs, seq
 
 -- Returns nothing when the call may go on, else the reply that refuses it. The stamp (EPOCH) catches another life of
@@ -19,7 +20,7 @@ local function openSession()
     return { 'halted', seq, 0, ledger[5] }
   end
   wallMs = serverTimeMs()
-  wallText = num(wallMs)
+  wallText = num(wallMs - EPOCH * 1000)
   storedRawMs = toNumber(ledger[4])
   nowMs = advanceClock(toNumber(ledger[3]), storedRawMs, wallMs)
   return nil
