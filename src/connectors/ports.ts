@@ -6,10 +6,21 @@ export interface RateLimiter {
   acquire(
     operation: string,
     cost: number,
-    options: { readonly maxWaitMs: number; readonly signal: AbortSignal },
+    options: {
+      readonly maxWaitMs: number;
+      readonly signal: AbortSignal;
+      /** Published budget: describes a bucket that nobody has described yet, which then starts full. */
+      readonly budget?: PublishedBudget | undefined;
+    },
   ): Promise<void>;
   /** What the platform's answer said about the budget. */
   learn(operation: string, budget: LearnedBudget): void;
+}
+
+/** What a platform documents about an operation, for platforms whose answers do not tell it. */
+export interface PublishedBudget {
+  readonly capacity: number;
+  readonly refillPerS: number;
 }
 
 export interface LearnedBudget {

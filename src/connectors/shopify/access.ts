@@ -14,6 +14,7 @@ export async function checkAccess(
   signal: AbortSignal,
 ): Promise<AccessReport> {
   const { shopProbe } = documents;
+  // A refusal is what this question is about; only a shop that cannot be asked is an error.
   let data;
   try {
     ({ data } = await graphql.read(shopProbe, {}, signal));

@@ -84,6 +84,7 @@ export class BulkCatalogue {
     for await (const line of this.#lines(result, signal)) {
       const parsed = parseJsonText(line);
       const row = parsed.kind === 'ok' && isRecord(parsed.value) ? parsed.value : undefined;
+      // One lost line could be a level: a smaller catalogue must not pass for the whole one.
       if (row === undefined) throw failed('a line of the result is not a JSON object');
       const parentId = textOf(row['__parentId']);
       if (parentId === undefined) {
@@ -106,6 +107,7 @@ export class BulkCatalogue {
           }
         }
       } else {
+        // Rows of an item may stand anywhere behind it, between those of others.
         const parent = open.get(parentId);
         if (parent === undefined) throw failed('the rows of an item are too far apart');
         if (row['__typename'] === 'ProductVariant') parent.variants.push(row);

@@ -25,6 +25,7 @@ export function listingsOf(
   entry: CatalogueItem,
   context: ListingContext,
 ): { readonly listings: readonly PlatformListing[]; readonly parked: readonly ParkedRow[] } {
+  // The item's SKU is the variant's; after a variant was deleted only the item still has it.
   const itemId = idOf(entry.item['id']);
   if (itemId === undefined)
     return { listings: [], parked: [parkedListing('', 'the inventory item has no id')] };

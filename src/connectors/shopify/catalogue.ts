@@ -4,7 +4,7 @@ import { type JsonRecord, isRecord } from '../raw-json.ts';
 import type { BulkCatalogue } from './bulk-catalogue.ts';
 import { type CatalogueItem, type ListingContext, listingsOf } from './catalogue-item.ts';
 import { documents } from './documents.ts';
-import type { ShopifyGraphql } from './graphql.ts';
+import { type ShopifyGraphql, failureOf } from './graphql.ts';
 import { connectionOf } from './graphql-order.ts';
 import type { InactiveLevels } from './levels.ts';
 import type { ShopLocations } from './locations.ts';
@@ -47,6 +47,7 @@ export class Catalogue {
   }
 
   async *pages(cursor: string | null, signal: AbortSignal): AsyncGenerator<ListingPage> {
+    // A discovery is the moment when a location that was opened or closed meanwhile has to show.
     this.#locations.forget();
     const locations = await this.#locations.all(signal);
     const context = { wanted: this.#settings.locations, locations, inactive: this.#inactive };
@@ -60,8 +61,12 @@ export class Catalogue {
   }
 
   async #isLarge(signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#graphql.read(documents.variantsCount, {}, signal);
-    const counted = answer.data['productVariantsCount'];
+    const { variantsCount } = documents;
+    const outcome = await this.#graphql.tryRead(variantsCount, {}, signal);
+    // The count only chooses the cheaper way: pages work without it.
+    if (outcome.kind === 'refused' || outcome.kind === 'unknown') return false;
+    if (outcome.kind !== 'answer') throw failureOf(variantsCount.name, outcome);
+    const counted = outcome.data['productVariantsCount'];
     const count = isRecord(counted) && typeof counted['count'] === 'number' ? counted['count'] : 0;
     const isAtLeast = isRecord(counted) && counted['precision'] === 'AT_LEAST';
     return count > Math.min(this.#settings.bulkFromVariants, maxPagedVariants) || isAtLeast;
@@ -126,6 +131,7 @@ export class Catalogue {
     signal: AbortSignal,
   ): AsyncGenerator<ListingPage> {
     const result = await this.#bulk.result(operationId, signal);
+    // The same for all pages: a result is a file, and reading it again from its beginning costs no points.
     const cursor = `${bulkPrefix}${result.operationId}`;
     for await (const batch of this.#bulk.items(result, signal)) {
       const listings: PlatformListing[] = [];

@@ -85,6 +85,7 @@ function placesIn(order: Readonly<Record<string, unknown>>): readonly PlacedUnit
     if (!isRecord(fulfillmentOrder) || !isWhole(fulfillmentOrder, 'lineItems')) return undefined;
     const status = textOf(fulfillmentOrder['status']);
     if (status !== undefined && ended.has(status)) continue;
+    // Null once the location was deleted; the units then have no place that we could name.
     const location = member(fulfillmentOrder, 'assignedLocation');
     const locationId = idOf((location === undefined ? undefined : member(location, 'location'))?.['id']);
     for (const row of connectionOf(fulfillmentOrder, 'lineItems').nodes) {

@@ -107,6 +107,7 @@ function readRefunds(refunds: WholeOrder['refunds']): readonly RefundRow[] | und
       const lineId = idOf(member(row, 'lineItem')?.['id']);
       const units = optionalUnits(row['quantity']);
       const restock = restockOf(row['restockType']);
+      // One row left out would make the rest look like an order edit.
       if (lineId === undefined || units === undefined || restock === undefined) return undefined;
       found.push({ lineId, units, restock, locationId: idOf(member(row, 'location')?.['id']) });
     }
@@ -133,6 +134,7 @@ function readFulfillments(
   return found;
 }
 
+/** A page of a connection. One that says "more follows" without saying where is not readable: it would pass for the last. */
 export function connectionOf(
   parent: JsonRecord,
   name: string,

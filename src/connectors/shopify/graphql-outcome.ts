@@ -53,6 +53,7 @@ export function outcomeOfStatus(status: number, retryAfter: string | null): Grap
   };
   const remedy = remedies[status];
   if (remedy !== undefined) return { kind: 'denied', reason: `HTTP ${status}`, remedy };
+  // 430: Shopify's shield against clients that look like an attack.
   if (status === 429 || status === 430) {
     const seconds = Number(retryAfter);
     const waitMs = retryAfter !== null && seconds > 0 ? seconds * 1_000 : usualThrottleMs;
@@ -75,6 +76,7 @@ export function outcomeOfErrors(errors: unknown, hasData: boolean, extensions: u
     first ||= shortMessage(textOf(error['message']));
   }
   if (codes.includes('THROTTLED')) return { kind: 'throttled', waitMs: throttleWait(extensions) };
+  // Refused before execution and before anything was charged.
   if (codes.includes('MAX_COST_EXCEEDED')) return { kind: 'too-costly' };
   if (codes.includes('ACCESS_DENIED')) {
     return {
@@ -86,6 +88,7 @@ export function outcomeOfErrors(errors: unknown, hasData: boolean, extensions: u
   if (codes.includes('SHOP_INACTIVE')) {
     return { kind: 'denied', reason: first, remedy: 'The shop is not active: its owner must open it again' };
   }
+  // Validation comes before execution: without `data` nothing ran. With it, only codes known to be refusals are believed.
   const isRefused = codes.length > 0 && codes.every((code) => refusedCodes.has(code));
   if (isRefused || (!hasData && codes.every((code) => refusedCodes.has(code) || code === '')))
     return { kind: 'refused', reason: first || 'GraphQL errors without a message', paths };

@@ -28,7 +28,7 @@ const maxQueryCost = 1_000;
 /** GraphQL requests of one shop: budget before, token renewal on 401, and the outcome in one of a few kinds. */
 export class ShopifyGraphql {
   readonly #parts: GraphqlParts;
-  /** Shopify's cost of an operation divided by our estimate. */
+  /** Shopify's cost of an operation divided by our estimate: page sizes change, the ratio stays. */
   readonly #costRatios = new Map<string, number>();
 
   constructor(parts: GraphqlParts) {
@@ -104,6 +104,7 @@ export class ShopifyGraphql {
     const exchange = await this.#parts.client.exchange(operation, variables, token, signal);
     const date = exchange.headers?.get('date');
     this.#parts.platformClock.learn(date, exchange.sentAtMs, exchange.receivedAtMs);
+    // Errors carry their cost too, and a refused call is when the limiter needs to know most.
     const { requested, budget } = budgetOf(exchange.body?.extensions);
     if (requested !== undefined) this.#costRatios.set(operation.name, requested / operation.cost);
     const outcome = outcomeOf(exchange);

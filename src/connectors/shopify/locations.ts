@@ -43,6 +43,7 @@ export class ShopLocations {
     for (const node of nodes ?? []) {
       const id = isRecord(node) ? idOf(node['id']) : undefined;
       if (!isRecord(node) || id === undefined) continue;
+      // Legacy services count too, hence `includeLegacy`.
       const isForeign = node['isFulfillmentService'] === true;
       locations.set(id, { id, isActive: node['isActive'] !== false, isForeign });
     }

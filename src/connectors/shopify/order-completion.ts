@@ -27,6 +27,7 @@ export class OrderCompletion {
 
   async complete(order: JsonRecord, signal: AbortSignal): Promise<Completion> {
     const id = textOf(order['id']) ?? '';
+    // Every further page says the order's `updatedAt` too: the one sign that all pages show the same state.
     const updatedAt = order['updatedAt'];
     let hasChanged = false;
     const check = (holder: JsonRecord): void => {
@@ -102,6 +103,7 @@ export class OrderCompletion {
     for (const holder of list) {
       const holderId = isRecord(holder) ? idOf(holder['id']) : undefined;
       if (!isRecord(holder) || holderId === undefined) return `one of the order's ${name} has no id`;
+      // A list that is read twice may show one entry twice; counted twice it would cancel units that were not.
       if (seen.has(holderId)) continue;
       seen.add(holderId);
       const rows = await this.#rows({ order: id, holder, holderId, name, count: list.length }, check, signal);

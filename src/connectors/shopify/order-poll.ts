@@ -11,6 +11,18 @@ import { PageSize, part, stuck, unreadable } from './pages.ts';
 const firstPageSize = 50;
 const maxPages = 20_000;
 
+const secondMs = 1_000;
+/** Runs along cursors from one edge, until one of them meets nothing that should have been seen before. */
+const maxRepeats = 4;
+
+interface Run {
+  edgeMs: number;
+  after: string | undefined;
+  isDirty: boolean;
+  repeats: number;
+  readonly cursors: Set<string>;
+}
+
 interface Page {
   readonly nodes: readonly unknown[];
   readonly next: string | undefined;
@@ -23,11 +35,13 @@ interface Page {
  *
  * The search index is behind the orders it finds: rows come in the order of their *indexed* `updated_at`, while a row
  * shows its present one. A row whose shown time is older than the index lag cannot have been re-indexed since, so its
- * shown time is its place. The walk therefore goes on from the newest such time ("settled edge") with a fresh query,
- * which no insertion or removal in front of it can shift; only among the rows changed within the lag does it follow
- * Shopify's cursors, and those rows are all inside the overlap of the next walk.
+ * shown time is its place. The walk therefore goes on from the newest such time (the edge) with a fresh query, which no
+ * row that moves can shift. Shopify's cursors are followed only where that brings nothing new: within a second that fills
+ * a page, and among rows too young to have a settled place. A run along cursors that met orders which should have been
+ * seen is run again until it meets none: a row that moved may have pushed another one past a page's border.
  *
- * The upper bound is the moment of the first question minus the index lag: a change up to then was in the index.
+ * The upper bound is the moment of the first question minus the index lag: a change up to then was in the index. Where
+ * the runs never became quiet, only the edge is claimed.
  */
 export class OrderWalk {
   readonly #query: OrderQuery;
@@ -53,46 +67,51 @@ export class OrderWalk {
 
   async *pages(request: PollRequest): AsyncGenerator<OrderPage> {
     const start = this.#startOf(request);
-    let edgeMs = start.fromMs;
+    const run: Run = {
+      edgeMs: start.fromMs,
+      after: undefined,
+      isDirty: false,
+      repeats: 0,
+      cursors: new Set(),
+    };
     let reachedMs = start.reachedMs;
     let newestMs = start.reachedMs;
-    let after: string | undefined;
     let boundMs: number | undefined;
-    const usedCursors = new Set<string>();
     const shown = new Set<string>();
     for (let count = 1; count <= maxPages; count++) {
-      const page = await this.#page(edgeMs, after, request.signal);
-      boundMs ??= page.askedAtMs - this.#indexLagMs;
+      const page = await this.#page(run.edgeMs, run.after, request.signal);
       // Shown times have lost their fraction of a second.
-      const settledBeforeMs = page.askedAtMs - this.#indexLagMs - 1_000;
+      const settledBeforeMs = page.askedAtMs - this.#indexLagMs - secondMs;
+      const claimMs = (boundMs ??= page.askedAtMs - this.#indexLagMs);
       const settledMs = settledEdgeOf(page.nodes, settledBeforeMs);
       for (const node of page.nodes) newestMs = Math.max(newestMs, changedAt(node) ?? 0);
-      // Pages overlap by the rows of the edge: what this walk has shown already is not shown again.
+      // Pages overlap: what this walk has shown already is not shown again.
       const fresh = page.nodes.filter((node) => isNew(shown, node));
       const { orders, parked } = await this.#reader.read(fresh, request.signal);
-      if (settledMs !== undefined) reachedMs = Math.max(reachedMs, Math.min(settledMs, settledBeforeMs));
 
-      if (page.next === undefined) {
+      const isFollowing = run.after !== undefined;
+      if (isFollowing && fresh.some((node) => existedAt(node, claimMs))) run.isDirty = true;
+      const nextEdgeMs = settledMs === undefined ? run.edgeMs : secondOf(settledMs);
+      const isOver = page.next === undefined || nextEdgeMs > run.edgeMs;
+      const isAgain = isFollowing && isOver && run.isDirty && run.repeats < maxRepeats;
+      // Rows met along cursors count as reached only when their run is quiet.
+      const isReached = !isFollowing || (isOver && !run.isDirty);
+      if (isReached && settledMs !== undefined) reachedMs = Math.max(reachedMs, settledMs);
+
+      if (page.next === undefined && !isAgain) {
         // Without a date from the platform only what was seen is claimed.
-        const upperBoundMs = this.#platformClock.isKnown ? boundMs : newestMs - this.#indexLagMs;
+        const seenMs = this.#platformClock.isKnown ? claimMs : newestMs - this.#indexLagMs;
+        const upperBoundMs = run.isDirty ? Math.min(seenMs, run.edgeMs) : seenMs;
         const cursor = cursorOf(Math.max(reachedMs, upperBoundMs));
         yield { orders, parked, cursor, walk: { upperBoundMs, cursor } };
         return;
       }
       yield { orders, parked, cursor: cursorOf(reachedMs) };
-
-      const nextEdgeMs = settledMs === undefined ? edgeMs : secondOf(settledMs);
-      if (nextEdgeMs > edgeMs) {
-        edgeMs = nextEdgeMs;
-        after = undefined;
-        usedCursors.clear();
-        forgetOlder(shown, edgeMs);
-      } else {
-        // A page full of one second, or of orders too young to have a settled place.
-        if (usedCursors.has(page.next)) throw stuck(documents.ordersUpdatedSince.name, 'a cursor came twice');
-        usedCursors.add(page.next);
-        after = page.next;
-      }
+      if (isAgain) repeat(run);
+      else if (nextEdgeMs > run.edgeMs) {
+        advance(run, nextEdgeMs);
+        forgetOlder(shown, nextEdgeMs);
+      } else follow(run, page.next);
     }
     throw stuck(documents.ordersUpdatedSince.name, `more than ${maxPages} pages`);
   }
@@ -118,6 +137,32 @@ export class OrderWalk {
     const askedAtMs = this.#platformClock.at(answer.sentAtMs);
     return { nodes: connection.nodes, next: connection.next, askedAtMs };
   }
+}
+
+function repeat(run: Run): void {
+  run.after = undefined;
+  run.isDirty = false;
+  run.repeats++;
+  run.cursors.clear();
+}
+
+function advance(run: Run, edgeMs: number): void {
+  repeat(run);
+  run.edgeMs = edgeMs;
+  run.repeats = 0;
+}
+
+function follow(run: Run, next: string | undefined): void {
+  if (next === undefined || run.cursors.has(next))
+    throw stuck(documents.ordersUpdatedSince.name, 'a cursor came twice');
+  run.cursors.add(next);
+  run.after = next;
+}
+
+/** Its units were taken by then, whatever changed since. */
+function existedAt(node: unknown, ms: number): boolean {
+  const createdAtMs = isRecord(node) ? momentOf(node['createdAt']) : undefined;
+  return createdAtMs === undefined || createdAtMs <= ms;
 }
 
 /** Newest shown time on the page that is certain to be the row's place in the index. */
@@ -150,7 +195,7 @@ function forgetOlder(shown: Set<string>, edgeMs: number): void {
 
 /** The search compares whole seconds. */
 function secondOf(ms: number): number {
-  return Math.floor(ms / 1_000) * 1_000;
+  return Math.floor(ms / secondMs) * secondMs;
 }
 
 function cursorOf(ms: number): string {

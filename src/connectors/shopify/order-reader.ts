@@ -35,6 +35,7 @@ export class OrderReader {
   }
 
   async fetch(orderIds: readonly string[], signal: AbortSignal): Promise<OrderFetch> {
+    // Hints repeat themselves: one cancellation alone names its order three times.
     const wanted = new Set<string>();
     const parked: ParkedRow[] = [];
     for (const orderId of orderIds) {
@@ -77,6 +78,7 @@ export class OrderReader {
         parked.push(...reading.parked);
       }
     }
+    // Only units that are still open are committed anywhere.
     const open = facts.filter(
       (order) => !order.isCancelled && order.lines.some((line) => (line.openQuantity ?? 0) > 0),
     );
@@ -117,6 +119,7 @@ export class OrderReader {
       const answer = await this.#query.read(documents.ordersById, one, variablesFor, signal);
       const again = (listOf(answer.data['nodes']) ?? [])[0];
       if (!isRecord(again) || again['id'] === undefined) return undefined;
+      // Pages of two different states would add up to an order that never was.
       current = again;
     }
     return parkedOrder(reference, 'the order changed each time while its pages were read');

@@ -22,6 +22,7 @@ export type RestReading =
 export function readRestOrder(body: JsonRecord): RestReading {
   const orderId = idOf(body['admin_graphql_api_id']) ?? idOf(body['id']);
   if (orderId === undefined) return { kind: 'unreadable', parked: [parkedOrder('', 'the order has no id')] };
+  // `created_at` is when Shopify took the units; an import may give `processed_at` a date in the past.
   const createdAtMs = momentOf(body['created_at']) ?? momentOf(body['processed_at']);
   const updatedAtMs = momentOf(body['updated_at']) ?? createdAtMs;
   const rows = listOf(body['line_items']);
@@ -57,6 +58,7 @@ export function readRestOrder(body: JsonRecord): RestReading {
       placedAtMs: createdAtMs,
       changedAtMs: updatedAtMs,
       sourceName: textOf(body['source_name']) ?? 'unknown',
+      // A body may leave members out (`includeFields`): absent means "not said", for this one "not cancelled".
       isCancelled: body['cancelled_at'] !== null && body['cancelled_at'] !== undefined,
       isClaimed: body['confirmed'] !== false,
       lines,

@@ -39,6 +39,7 @@ export function createShopifyConnector(options: ShopifyConnectorOptions): Connec
     timeoutMs: settings.requestTimeoutMs,
     maxBodyBytes: maxTokenAnswerBytes,
   });
+  // Everything below is of this one shop: two shops in a process share nothing but code.
   const nowMs = () => clock.nowMs();
   const client = new LibraryClient({ shop: settings.shop, baseUrl: settings.baseUrl, maxAnswerBytes, nowMs });
   const tokens = new AccessTokens({

@@ -67,6 +67,7 @@ export class StockReader {
       return;
     }
     const isActive = reading.isActive && item['tracked'] !== false;
+    // An untracked item has a level and a number, and sells without either.
     this.#inactive.note(key, reading.isActive);
     found.rows.push({ key, value: reading.available, readAtMs, isActive });
   }

@@ -65,6 +65,7 @@ export class Subscriptions {
     for (const topic of webhookTopics) {
       const { kept, extra, isRight } = choose(found, topic, target.callbackUrl);
       const refusal = await this.#bring(topic, kept, isRight, target, signal);
+      // One refused topic (a scope, an address) must not cost the others.
       if (refusal !== undefined) {
         findings.missing.push(topic);
         findings.problems.push(`${topic}: ${refusal}`);
@@ -94,6 +95,7 @@ export class Subscriptions {
     const sub = { uri: target.callbackUrl, format: 'JSON' };
     if (kept === undefined)
       return await this.#change(documents.webhookCreate, { topic, sub }, 'webhookSubscriptionCreate', signal);
+    // Left-out members keep their value, so what narrows the deliveries is emptied by name.
     const repaired = { ...sub, includeFields: [], filter: '' };
     const variables = { id: kept.id, sub: repaired };
     return await this.#change(documents.webhookUpdate, variables, 'webhookSubscriptionUpdate', signal);

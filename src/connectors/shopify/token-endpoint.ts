@@ -19,6 +19,7 @@ export async function requestToken(
   request: TokenRequest,
   form: Readonly<Record<string, string>>,
 ): Promise<StoredToken> {
+  // Before the request: the token's life may begin when it is asked for, never later than when it arrives.
   const issuedAtMs = request.nowMs();
   const answer = await request.http.send({
     method: 'POST',
@@ -36,6 +37,7 @@ export async function requestToken(
   }
   const expiresAtMs = endOf(body['expires_in'], issuedAtMs);
   const refreshExpiresAtMs = endOf(body['refresh_token_expires_in'], issuedAtMs);
+  // An answer without a new refresh token leaves the old one in force.
   const rotated = body['refresh_token'];
   const refreshToken = typeof rotated === 'string' && isToken(rotated) ? rotated : form['refresh_token'];
   return {

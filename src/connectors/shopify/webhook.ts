@@ -34,6 +34,7 @@ export class ShopifyWebhooks {
     // One app secret signs for all of its shops.
     if (shop !== this.#settings.shop)
       return { kind: 'malformed', reason: 'the delivery is for another shop' };
+    // Parsed once here and once by the worker: a body that no worker could read must not be answered with 2xx.
     const parsed = parseRawJson(raw);
     if (parsed.kind === 'bad') return { kind: 'malformed', reason: parsed.reason };
     const triggeredAtMs = momentOf(headerOf(headers, 'x-shopify-triggered-at'));
@@ -60,6 +61,7 @@ export class ShopifyWebhooks {
       case 'orders/fulfilled':
       case 'orders/partially_fulfilled':
         return this.#order(topic, body);
+      // Its body describes the edit, not the order.
       case 'orders/edited':
         return orderHint(
           topic,
@@ -70,6 +72,7 @@ export class ShopifyWebhooks {
       case 'fulfillments/create':
       case 'fulfillments/update':
         return orderHint(topic, topic === 'orders/delete' ? body['id'] : body['order_id']);
+      // Assembled late: two changes in a row both carry the second value, so its number means nothing.
       case 'inventory_levels/update':
         return levelHint(topic, body, false);
       case 'inventory_levels/connect':

@@ -75,6 +75,7 @@ function outcomeOf(error: UserError): RowOutcome {
   return { kind: 'rejected', reason, isPermanent: permanent.has(error.code) };
 }
 
+/** The row stands in the path: `["input", "changes", "3", "changeFromQuantity"]`. */
 function userErrorOf(error: JsonRecord): UserError {
   const path = listOf(error['field']) ?? [];
   const list = path.findIndex((name) => name === 'changes' || name === 'quantities');

@@ -12,6 +12,7 @@ const request = (cursor: string | null, sinceMs: number, overlapMs = 0) => ({
 });
 const settled = (id: string, updatedAtMs: number): ListedOrder => ({
   id,
+  createdAtMs: updatedAtMs,
   updatedAtMs,
   indexedAtMs: updatedAtMs,
 });
@@ -166,18 +167,15 @@ describe('while orders change under the walk', () => {
     const plan = fc.record({
       ages: fc.array(fc.integer({ min: 0, max: 90 }), { minLength: 1, maxLength: 25 }),
       lags: fc.array(fc.integer({ min: 0, max: 4_000 }), { minLength: 25, maxLength: 25 }),
-      moves: fc.array(
-        fc.record({
-          page: fc.integer({ min: 2, max: 9 }),
-          order: fc.nat({ max: 24 }),
-          isIndexed: fc.boolean(),
-        }),
-        { maxLength: 8 },
-      ),
+      unindexed: fc.array(fc.record({ page: fc.integer({ min: 2, max: 9 }), order: fc.nat({ max: 24 }) }), {
+        maxLength: 8,
+      }),
+      // Positions as cursors are the worst there is; of rows that move in the index, one per walk can be made up for.
+      moved: fc.record({ page: fc.integer({ min: 2, max: 30 }), order: fc.nat({ max: 24 }) }),
       pageSize: fc.integer({ min: 1, max: 5 }),
     });
     await fc.assert(
-      fc.asyncProperty(plan, async ({ ages, lags, moves, pageSize }) => {
+      fc.asyncProperty(plan, async ({ ages, lags, unindexed, moved, pageSize }) => {
         const startMs = Date.now();
         const orders: ListedOrder[] = ages.map((age, index) => {
           const updatedAtMs = startMs - age * 1_000;
@@ -185,6 +183,7 @@ describe('while orders change under the walk', () => {
           const isBehind = startMs - updatedAtMs < (lags[index] ?? 0);
           return {
             id: String(100 + index),
+            createdAtMs: updatedAtMs,
             updatedAtMs,
             indexedAtMs: isBehind ? updatedAtMs - 40_000 : updatedAtMs,
           };
@@ -193,11 +192,12 @@ describe('while orders change under the walk', () => {
         const { ids, walk } = await walkOver(
           ({ variables }) => {
             page++;
-            for (const move of moves) {
-              const moved = orders[move.order];
-              if (move.page !== page || moved === undefined) continue;
-              moved.updatedAtMs = Date.now();
-              if (move.isIndexed) moved.indexedAtMs = moved.updatedAtMs;
+            const changes = [...unindexed, moved].filter((change) => change.page === page);
+            for (const change of changes) {
+              const order = orders[change.order];
+              if (order === undefined) continue;
+              order.updatedAtMs = Date.now();
+              if (change === moved) order.indexedAtMs = order.updatedAtMs;
             }
             return searchPage(orders, variables, pageSize);
           },

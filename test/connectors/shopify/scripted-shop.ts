@@ -44,6 +44,7 @@ export class ScriptedShop {
 
 export interface ListedOrder {
   readonly id: string;
+  readonly createdAtMs: number;
   /** What the order shows. */
   updatedAtMs: number;
   /** Where the search index has it; undefined: nowhere yet. */
@@ -52,11 +53,11 @@ export interface ListedOrder {
 
 export function orderNode(order: ListedOrder): Answer {
   const none = { nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
-  const at = new Date(Math.floor(order.updatedAtMs / 1_000) * 1_000).toISOString().replace('.000Z', 'Z');
+  const iso = (ms: number) => new Date(Math.floor(ms / 1_000) * 1_000).toISOString().replace('.000Z', 'Z');
   return {
     id: `gid://shopify/Order/${order.id}`,
-    createdAt: at,
-    updatedAt: at,
+    createdAt: iso(order.createdAtMs),
+    updatedAt: iso(order.updatedAtMs),
     cancelledAt: null,
     confirmed: true,
     sourceName: 'web',

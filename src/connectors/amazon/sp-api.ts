@@ -1,0 +1,210 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StockmeshError } from '../../domain/errors.ts';
+import type { HttpAnswer, HttpClient } from '../http.ts';
+import type { PlatformClock } from '../platform-clock.ts';
+import type { Clock, RateLimiter } from '../ports.ts';
+import type { JsonRecord } from '../raw-json.ts';
+import type { LwaTokens } from './lwa-token.ts';
+import type { SpApiOperation } from './operations.ts';
+import type { AmazonSettings } from './options.ts';
+import { type SpApiOutcome, failureOf, outcomeOfAnswer } from './sp-api-outcome.ts';
+
+export interface SpApiRequest {
+  readonly path?: Readonly<Record<string, string>> | undefined;
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+  readonly body?: unknown;
+}
+
+export interface SpApiParts {
+  readonly settings: AmazonSettings;
+  readonly http: HttpClient;
+  readonly tokens: { readonly seller: LwaTokens; readonly notifications: LwaTokens };
+  readonly limiter: RateLimiter;
+  readonly clock: Clock;
+  readonly platformClock: PlatformClock;
+}
+
+/** Operations slower than this are waited for as long as searches for orders. */
+const slowRatePerS = 0.1;
+const maxReadAttempts = 4;
+const retryPauseMs = 500;
+const userAgent = 'stockmesh/0.1 (Language=TypeScript)';
+
+/**
+ * Requests to the Selling Partner API of one seller: budget before, token renewal once when it has expired, and the
+ * outcome in one of a few kinds. Amazon needs no request signature since October 2023.
+ */
+export class SpApi {
+  readonly #parts: SpApiParts;
+  /** Rate that Amazon's header last told, per operation: only news goes to the shared limiter. */
+  readonly #toldRates = new Map<string, number>();
+
+  constructor(parts: SpApiParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One request that changes something. Ends within the request time-out, waits included, so that nothing is sent after
+   * the caller's lease has run out. Rejects only when nothing was sent.
+   */
+  async mutate(operation: SpApiOperation, request: SpApiRequest, signal: AbortSignal): Promise<SpApiOutcome> {
+    const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
+    return await this.#attempt(operation, request, {
+      callers: signal,
+      signal: deadline,
+      maxWaitMs: Math.min(maxWriteWaitMs, requestTimeoutMs),
+    });
+  }
+
+  /** Anything that may be repeated: throttling and short failures are waited out, every other outcome is the caller's. */
+  async tryRead(
+    operation: SpApiOperation,
+    request: SpApiRequest,
+    signal: AbortSignal,
+  ): Promise<SpApiOutcome> {
+    const { requestTimeoutMs, maxReadWaitMs, maxSearchWaitMs } = this.#parts.settings;
+    const maxWaitMs = operation.ratePerS < slowRatePerS ? maxSearchWaitMs : maxReadWaitMs;
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#attempt(operation, request, {
+        callers: signal,
+        signal,
+        maxWaitMs,
+        timeoutMs: requestTimeoutMs,
+      });
+      const isPassing =
+        outcome.kind === 'throttled' || outcome.kind === 'unknown' || outcome.kind === 'not-sent';
+      if (isPassing) signal.throwIfAborted();
+      if (!isPassing || attempt >= maxReadAttempts) return outcome;
+      // After a 429 the limiter has learnt the pause and the next attempt waits for it.
+      if (outcome.kind !== 'throttled')
+        await delay(retryPauseMs * 2 ** (attempt - 1) * (0.5 + Math.random()), undefined, { signal });
+    }
+  }
+
+  async read(operation: SpApiOperation, request: SpApiRequest, signal: AbortSignal): Promise<Answered> {
+    const outcome = await this.tryRead(operation, request, signal);
+    if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
+    return outcome;
+  }
+
+  async #attempt(operation: SpApiOperation, request: SpApiRequest, limits: Limits): Promise<SpApiOutcome> {
+    const { limiter } = this.#parts;
+    const tokens = this.#parts.tokens[operation.grant];
+    await limiter.acquire(operation.name, 1, {
+      maxWaitMs: limits.maxWaitMs,
+      signal: limits.signal,
+      budget: budgetOf(operation),
+    });
+    // A read's time starts when its turn has come; a mutation's ran from the call.
+    const bounded =
+      limits.timeoutMs === undefined
+        ? limits.signal
+        : AbortSignal.any([limits.signal, AbortSignal.timeout(limits.timeoutMs)]);
+    const token = await inTime(bounded, limits.callers, () => tokens.current(bounded));
+    if (token === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
+    const outcome = await this.#send(operation, request, token, bounded);
+    if (outcome.kind !== 'unauthorized') return outcome;
+    // Refused before it was carried out, so the same request may simply go again.
+    const renewed = await inTime(bounded, limits.callers, () => tokens.replace(token, bounded));
+    if (renewed === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
+    return await this.#send(operation, request, renewed, bounded);
+  }
+
+  async #send(
+    operation: SpApiOperation,
+    request: SpApiRequest,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<SpApiOutcome> {
+    if (signal.aborted) return { kind: 'not-sent', reason: 'its time was over before it was sent' };
+    const { settings, http, clock, platformClock } = this.#parts;
+    const sentAtMs = clock.nowMs();
+    // A body, even an empty one, on a GET is refused by Amazon with 400.
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    let answer: HttpAnswer;
+    try {
+      answer = await http.send({
+        method: operation.method,
+        url: `${settings.baseUrl}${pathOf(operation, request)}`,
+        operation: operation.name,
+        headers: {
+          'x-amz-access-token': token,
+          'user-agent': userAgent,
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body,
+        signal,
+      });
+    } catch (error) {
+      if (!(error instanceof StockmeshError)) throw error;
+      const reason = String(error.fields['reason']);
+      return { kind: error.fields['isSent'] === false ? 'not-sent' : 'unknown', reason };
+    }
+    platformClock.learn(answer.headers['date'], sentAtMs, clock.nowMs());
+    const outcome = outcomeOfAnswer(answer, sentAtMs, 1_000 / this.#rateOf(operation));
+    this.#learn(operation, answer, outcome);
+    return outcome;
+  }
+
+  /** The header tells the present rate on some answers, "best effort"; it may hold anything, and never the burst. */
+  #learn(operation: SpApiOperation, answer: HttpAnswer, outcome: SpApiOutcome): void {
+    const { limiter } = this.#parts;
+    const stated = Number(answer.headers['x-amzn-ratelimit-limit']?.trim() || Number.NaN);
+    const refillPerS = stated > 0 && stated <= 1_000 ? stated : undefined;
+    const isNews = refillPerS !== undefined && refillPerS !== this.#rateOf(operation);
+    if (isNews) this.#toldRates.set(operation.name, refillPerS);
+    if (outcome.kind === 'throttled') {
+      // Others of this seller's applications may share the account: a little more than the time of one request.
+      const pauseMs = Math.ceil(outcome.waitMs * (1 + Math.random() * 0.2));
+      limiter.learn(operation.name, { ...budgetOf(operation), refillPerS, available: 0, pauseMs });
+    } else if (isNews) limiter.learn(operation.name, { refillPerS });
+  }
+
+  #rateOf(operation: SpApiOperation): number {
+    return this.#toldRates.get(operation.name) ?? operation.ratePerS;
+  }
+}
+
+export type Answered = { readonly kind: 'answer'; readonly body: JsonRecord; readonly sentAtMs: number };
+
+interface Limits {
+  readonly callers: AbortSignal;
+  readonly signal: AbortSignal;
+  readonly maxWaitMs: number;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** One less than Amazon's burst: its bucket and ours do not tick together. */
+function budgetOf(operation: SpApiOperation): { capacity: number; refillPerS: number } {
+  return { capacity: Math.max(1, operation.burst - 1), refillPerS: operation.ratePerS };
+}
+
+function pathOf(operation: SpApiOperation, request: SpApiRequest): string {
+  const path = operation.path.replace(/\{(\w+)\}/g, (_whole, name: string) => {
+    return encodeURIComponent(request.path?.[name] ?? '');
+  });
+  const query: string[] = [];
+  for (const [name, value] of Object.entries(request.query ?? {})) {
+    if (value === undefined) continue;
+    // Lists are one comma-separated value in every model used here.
+    const text = Array.isArray(value) ? value.join(',') : String(value);
+    query.push(`${name}=${encodeURIComponent(text)}`);
+  }
+  return query.length === 0 ? path : `${path}?${query.join('&')}`;
+}
+
+/** Undefined when our own time-out ended the wait; the caller's abort stays an abort. */
+async function inTime<T>(
+  bounded: AbortSignal,
+  callers: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StockmeshError || callers.aborted || !bounded.aborted) throw error;
+    return undefined;
+  }
+}
