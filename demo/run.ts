@@ -2,28 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { compareAll, type Disagreement } from './agreement.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { type DemoOptions, demoUsage, readDemoOptions } from './options.ts';
-import { type PlannedCancellation, type PlannedOrder, planReplay } from './replay-plan.ts';
+import { replay, type Tally, watchShelves } from './replay.ts';
+import { planReplay } from './replay-plan.ts';
 import { ShelfClock } from './shelf-clock.ts';
-import { buy, type DemoShops, giveBack, openShops, shopNames } from './shops.ts';
+import { type DemoShops, openShops, shopNames } from './shops.ts';
 import { type DemoFigures, DemoView } from './view.ts';
 import { makeWorkspace, type Workspace } from './workspace.ts';
 
 const samplePath = new URL('./orders/online-retail-sample.csv', import.meta.url);
 const readyWithinMs = 60_000;
 const agreeWithinMs = 90_000;
-
-type PlannedEvent =
-  | { readonly kind: 'order'; readonly order: PlannedOrder }
-  | { readonly kind: 'cancellation'; readonly cancellation: PlannedCancellation };
-
-interface Tally {
-  phase: string;
-  startedMs: number;
-  orders: number;
-  refusedLines: number;
-  cancellations: number;
-  readonly sold: Map<string, number>;
-}
 
 /**
  * The demo: two sandbox shops, the real daemon as a child process, and real orders replayed in compressed time. Exit code
@@ -85,7 +73,8 @@ async function runDemo(options: DemoOptions): Promise<boolean> {
     view.say(
       `daemon ready after ${((performance.now() - tally.startedMs) / 1000).toFixed(1)} s; replaying ${options.durationMs / 1000} s of compressed trade`,
     );
-    await replay(demo, eventsOf(plan), options, tally, shelf, () =>
+    tally.phase = 'replaying';
+    await replay(demo, plan, options.durationMs, tally, shelf, () =>
       killPart(options, daemon, workspace, view),
     );
     tally.phase = 'settling';
@@ -94,79 +83,6 @@ async function runDemo(options: DemoOptions): Promise<boolean> {
     clearInterval(ticker);
     const figures = await show(true);
     return summarize(view, demo, disagreements, figures, tally, options, workspace);
-  }
-}
-
-function eventsOf(plan: {
-  readonly orders: readonly PlannedOrder[];
-  readonly cancellations: readonly PlannedCancellation[];
-}) {
-  const events: { readonly atMs: number; readonly event: PlannedEvent }[] = [
-    ...plan.orders.map((order) => ({ atMs: order.atMs, event: { kind: 'order', order } as const })),
-    ...plan.cancellations.map((cancellation) => ({
-      atMs: cancellation.atMs,
-      event: { kind: 'cancellation', cancellation } as const,
-    })),
-  ];
-  return events.toSorted((a, b) => a.atMs - b.atMs);
-}
-
-function watchShelves({ sandbox, shops }: DemoShops, shelf: ShelfClock): void {
-  const shown = new Map<string, number>();
-  const indexOf = new Map(shops.map((shop, index) => [shop.domain, index]));
-  sandbox.onLevelChange((change) => {
-    const shop = indexOf.get(change.shop);
-    if (shop === undefined || change.sku === null) return;
-    const key = `${shop} ${change.sku}`;
-    const before = shown.get(key);
-    shown.set(key, change.available);
-    if (change.cause === 'api' && before !== undefined)
-      shelf.written(shop, change.sku, change.available - before, performance.now());
-  });
-  for (const [index, shop] of shops.entries()) {
-    for (const item of shop.inventory.items.values())
-      if (item.sku !== null) shown.set(`${index} ${item.sku}`, shop.available(item.sku));
-  }
-}
-
-async function replay(
-  { shops }: DemoShops,
-  events: readonly { readonly atMs: number; readonly event: PlannedEvent }[],
-  options: DemoOptions,
-  tally: Tally,
-  shelf: ShelfClock,
-  disturb: () => void,
-): Promise<void> {
-  tally.phase = 'replaying';
-  const startedMs = performance.now();
-  let isDisturbed = options.kill === undefined;
-  for (const { atMs, event } of events) {
-    const waitMs = startedMs + atMs - performance.now();
-    if (waitMs > 0) await delay(waitMs);
-    if (!isDisturbed && atMs > options.durationMs / 2) {
-      isDisturbed = true;
-      disturb();
-    }
-    if (event.kind === 'cancellation') {
-      if (giveBack(shops, event.cancellation)) {
-        tally.cancellations += 1;
-        tally.sold.set(
-          event.cancellation.sku,
-          (tally.sold.get(event.cancellation.sku) ?? 0) - event.cancellation.units,
-        );
-      }
-      continue;
-    }
-    const shop = shops[event.order.shopIndex];
-    if (shop === undefined) continue;
-    const soldAtMs = performance.now();
-    const { sales, refusedLines } = buy(shop, event.order);
-    tally.refusedLines += refusedLines;
-    if (sales.length > 0) tally.orders += 1;
-    for (const { sku, units } of sales) {
-      tally.sold.set(sku, (tally.sold.get(sku) ?? 0) + units);
-      shelf.sold(event.order.shopIndex, sku, units, soldAtMs);
-    }
   }
 }
 

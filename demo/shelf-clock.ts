@@ -27,6 +27,20 @@ export class ShelfClock {
     }
   }
 
+  /** Units that came back on shop `shop`: the other shops have that much less to lower. */
+  gaveBack(shop: number, sku: string, units: number): void {
+    for (let other = 0; other < this.#shops; other += 1) {
+      if (other === shop) continue;
+      const key = `${other} ${sku}`;
+      this.#soldElsewhere.set(key, (this.#soldElsewhere.get(key) ?? 0) - units);
+      const waiting = this.#waiting.get(key) ?? [];
+      this.#waiting.set(
+        key,
+        waiting.map((sale) => ({ ...sale, total: sale.total - units })),
+      );
+    }
+  }
+
   /** `delta`: what a write of ours did to the shop's number (negative for a lowering). */
   written(shop: number, sku: string, delta: number, atMs: number): void {
     const key = `${shop} ${sku}`;

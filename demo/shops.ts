@@ -58,9 +58,12 @@ export function buy(
   return { sales: lines.map(({ sku, units }) => ({ orderId: placed.order.id, sku, units })), refusedLines };
 }
 
-/** Gives units back on the newest order that still has that many of the SKU unshipped; false when there is none. */
-export function giveBack(shops: readonly SandboxShop[], cancellation: PlannedCancellation): boolean {
-  for (const shop of shops) {
+/** Gives units back on the newest order that still has that many of the SKU unshipped; the shop it was, if any. */
+export function giveBack(
+  shops: readonly SandboxShop[],
+  cancellation: PlannedCancellation,
+): number | undefined {
+  for (const [index, shop] of shops.entries()) {
     for (const order of shop.orders().toReversed()) {
       const line = order.lines.find(
         ({ sku, quantity, removed, returned }) =>
@@ -70,8 +73,8 @@ export function giveBack(shops: readonly SandboxShop[], cancellation: PlannedCan
       shop.refund(order.id, {
         lines: [{ lineId: line.id, quantity: cancellation.units, restockType: 'CANCEL' }],
       });
-      return true;
+      return index;
     }
   }
-  return false;
+  return undefined;
 }
