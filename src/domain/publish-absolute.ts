@@ -123,6 +123,15 @@ export type AbsoluteReading =
       readonly provisionUnits: number;
     };
 
+/**
+ * What to send for a row that only travels along, because the platform takes all places of an item in one call: never
+ * more than it showed a moment ago, nor more than we believe.
+ */
+export function echoOf(state: ListingState, freshValue: number): number {
+  if (state.base === undefined) return freshValue;
+  return Math.max(0, Math.min(freshValue, settledBeliefOf(state.base, state.taken)));
+}
+
 /** `state` is the listing as it is now; no write was claimed since the read was sent (the version has not moved). */
 export function readAbsolute(
   state: ListingState,

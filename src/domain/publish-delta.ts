@@ -19,7 +19,10 @@ const readsForVerdict = 3;
 export function decideDelta(state: ListingState, target: number): PublishDecision {
   const wanted = Math.max(0, target);
   const belief = beliefOf(state);
-  if (state.base === undefined || belief === undefined) return { kind: 'read-first', notBeforeMs: 0 };
+  if (state.base === undefined || belief === undefined) {
+    const isReadable = state.openWrites.length === 0;
+    return isReadable ? { kind: 'read-first', notBeforeMs: 0 } : { kind: 'wait', reason: 'write-open' };
+  }
   // A repair replaces the base, so nothing may be reckoned from the base until its outcome is known.
   if (state.openWrites.some((write) => write.kind !== 'delta')) return { kind: 'wait', reason: 'write-open' };
 
@@ -90,7 +93,8 @@ export function settleDelta(
     case 'key-spent':
       break;
   }
-  return { next: givenUp(without, write, nowMs), record: 'close', step: 'read' };
+  // Nobody will ever tell what became of it, so nothing can be reckoned from here: a new base is read.
+  return { next: { ...without, base: undefined, residue: undefined }, record: 'close', step: 'read' };
 }
 
 function confirmed(without: ListingState, write: OpenWrite, times: PublishTimes): ListingState {
@@ -106,19 +110,6 @@ function confirmed(without: ListingState, write: OpenWrite, times: PublishTimes)
     base: baseFrom(without, write.to, write.sentAtMs, times.skewMs, true),
     residue: undefined,
   };
-}
-
-/**
- * Nobody will ever tell what became of this write. Until a new base is read the listing counts as showing the higher
- * number, so that lowerings go far enough.
- */
-function givenUp(without: ListingState, write: OpenWrite, nowMs: number): ListingState {
-  const suspected: ListingState = { ...without, suspect: true, suspectAtMs: nowMs, residue: undefined };
-  if (without.base === undefined) return suspected;
-  const settled = settledBeliefOf(without.base, without.taken);
-  const change = write.kind === 'delta' ? write.to - write.from : write.to - settled;
-  const value = without.base.value + Math.max(0, change);
-  return { ...suspected, base: { ...without.base, value, settled: false } };
 }
 
 export type DeltaReading =

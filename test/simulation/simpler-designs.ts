@@ -1,6 +1,7 @@
 import { absorbTaken } from '../../src/domain/absorb.ts';
-import { beliefOf } from '../../src/domain/belief.ts';
+import { beliefOf, settledBeliefOf } from '../../src/domain/belief.ts';
 import type { ListingBase, ListingState, OpenWrite } from '../../src/domain/listing.ts';
+import { decideAbsolute } from '../../src/domain/publish-absolute.ts';
 import { decideDelta, readDelta } from '../../src/domain/publish-delta.ts';
 import type { PublishDecision, Settled, StockReading } from '../../src/domain/publish.ts';
 import type { SimRequest } from './shelves.ts';
@@ -19,8 +20,12 @@ function without(state: ListingState, request: SimRequest): ListingState {
   return { ...state, openWrites: state.openWrites.filter((open) => open.writeId !== request.key) };
 }
 
-/** S1: a refused precondition tells the present number, so that is what the listing shows. */
+/** S1: every write has a precondition; a refusal tells the present number, so that is what the listing shows. */
 export class ShadowOnStale extends DeltaPublisher {
+  protected override kindOf(): SimRequest['kind'] {
+    return 'raise';
+  }
+
   protected override settle(request: SimRequest, outcome: Answer, nowMs: number): Settled {
     if (outcome.kind !== 'stale' || !('shows' in outcome)) return super.settle(request, outcome, nowMs);
     const next = { ...without(this.state, request), base: known(this.state, outcome.shows) };
@@ -97,12 +102,13 @@ export class ForgetsRecords extends DeltaPublisher {
 /** S6: a level webhook is true, whatever is under way; a drop is held back until its order comes. */
 export class BelievesDoorbells extends DeltaPublisher {
   override endRead(_ticket: ReadTicket, reading: StockReading, nowMs: number): void {
-    const belief = beliefOf(this.state);
-    if (belief === undefined) {
+    const { base, taken } = this.state;
+    if (base === undefined) {
       super.read(reading, nowMs);
       return;
     }
-    const provisional = this.state.provisional + Math.max(0, belief - reading.value);
+    const missing = settledBeliefOf(base, taken) - reading.value;
+    const provisional = this.state.provisional + Math.max(0, missing);
     this.ledger.settle(this.channel, {
       ...this.state,
       provisional,
@@ -210,12 +216,25 @@ export class ProvisionalExpires extends AbsolutePublisher {
   }
 }
 
+/** A9: what an older holder of the lease had under way is its own affair. */
+export class ForgetsOlderHolders extends AbsolutePublisher {
+  override answered(request: SimRequest, outcome: Answer, nowMs: number): void {
+    if (request.token === this.token) super.answered(request, outcome, nowMs);
+  }
+
+  override restarted(nowMs: number): void {
+    super.restarted(nowMs);
+    this.ledger.settle(this.channel, { ...this.state, openWrites: [] });
+  }
+}
+
 /** A11: one write at a time; the next waits until the last is seen. */
 export class OneWriteAtATime extends AbsolutePublisher {
   override decide(nowMs: number): PublishDecision {
-    const decision = super.decide(nowMs);
-    const isBusy = decision.kind === 'lower' && this.state.openWrites.length > 0;
-    return isBusy ? { kind: 'wait', reason: 'write-open', untilMs: nowMs + 500 } : decision;
+    const { state } = this;
+    if (state.openWrites.length === 0) return super.decide(nowMs);
+    const lowest = Math.min(...state.openWrites.map((open) => open.to));
+    return decideAbsolute(state, Math.max(this.target, lowest), this.times, nowMs);
   }
 }
 
@@ -240,5 +259,17 @@ export class DropBelowTheWrite extends AbsolutePublisher {
         provisional: this.state.provisional + missing,
         openWrites: [],
       });
+  }
+}
+
+/** A15: a read shows the moment it was sent, and settles all that was sent before. */
+export class ReadIsOfNow extends AbsolutePublisher {
+  override decide(nowMs: number): PublishDecision {
+    return decideAbsolute({ ...this.state, suspect: false }, this.target, this.times, nowMs);
+  }
+
+  override read(reading: StockReading): void {
+    const base = { ...known(this.state, reading.value), asOfMs: reading.startedAtMs };
+    this.ledger.settle(this.channel, { ...this.state, base, openWrites: [] });
   }
 }
