@@ -2,13 +2,15 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ChannelId, MerchantId } from '../domain/ids.ts';
 import { StockmeshError } from '../domain/errors.ts';
+import type { Movement } from '../domain/movement.ts';
 import { ledgerKeys, type LedgerKeys } from '../ledger/keys.ts';
 import { LogHistory } from '../ledger/log-history.ts';
 import { LogMirror } from '../ledger/log-mirror.ts';
 import { LogReader } from '../ledger/log-reader.ts';
 import { RedisMeshState } from '../ledger/mesh-state.ts';
-import type { OpenResult } from '../ledger/opening.ts';
+import type { LostRange, OpenResult } from '../ledger/opening.ts';
 import { SeenPosition } from '../ledger/position.ts';
+import { type ReappliedEntry, reapplyLost } from '../ledger/reapply.ts';
 import { LedgerProjection } from '../ledger/projection.ts';
 import { RedisProjectionSource } from '../ledger/projection-snapshot.ts';
 import { PublisherCommands } from '../ledger/publisher-commands.ts';
@@ -30,6 +32,10 @@ export interface LedgerPart {
   readonly projection: LedgerProjection;
   /** Why the ledger takes no commands; undefined while it does. */
   halted(): string | undefined;
+  /** Entries this daemon has seen that the ledger no longer holds, while it is halted for them. */
+  lostEntries(): Promise<readonly Movement[]>;
+  /** An operator accepts the loss; what no platform can send again is put back under its own operation ids. */
+  confirmLoss(actor: string): Promise<readonly ReappliedEntry[]>;
   /** After every consumer has joined the reader. */
   start(): void;
   close(): Promise<void>;
@@ -69,7 +75,9 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
     actor: options.actor,
   });
   let halted: string | undefined;
+  let lost: LostRange | undefined;
   scripts.onOpened((result) => {
+    lost = result.lost ?? lost;
     halted = result.kind === 'halted' ? result.reason : undefined;
     tellOpened(result, log);
     if (result.kind === 'open' && result.lost !== undefined) options.onLost();
@@ -105,6 +113,13 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
     reader,
     projection,
     halted: () => halted,
+    async lostEntries() {
+      return halted === undefined || lost === undefined ? [] : mirror.lost(lost);
+    },
+    async confirmLoss(actor) {
+      const range = await scripts.confirmLoss(actor);
+      return range === undefined ? [] : reapplyLost(await mirror.lost(range), ledger, actor);
+    },
     start() {
       reader.start(projection.position);
       sweeper.start();

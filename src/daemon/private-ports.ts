@@ -1,6 +1,6 @@
 import type { Sku } from '../domain/ids.ts';
-import { availableOf } from '../domain/movement.ts';
-import type { PrivatePorts, StockAnswer } from '../http/private-server.ts';
+import { availableOf, type Movement } from '../domain/movement.ts';
+import type { LostAnswer, PrivatePorts, StockAnswer } from '../http/private-server.ts';
 import { checkReadiness } from '../http/readiness.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { Inbox } from '../mesh/inbox.ts';
@@ -64,6 +64,16 @@ export function privatePorts({ redis, ledger, inbox, channels, states }: DaemonP
         const { isPublishing, backlog, circuit, planned } = publishing;
         return [{ ...view, isPublishing, backlog, circuit, planned: planned.length, settled }];
       }),
+    async ledgerState() {
+      const lost = await ledger.lostEntries();
+      const { epoch, seq } = projection.position;
+      const ageMs = ageOf(projection.ageMs());
+      return { epoch, seq, ageMs, halted: ledger.halted() ?? null, lost: lost.map(lostAnswer) };
+    },
+    async confirmLoss(actor) {
+      const report = await ledger.confirmLoss(actor);
+      return report.map(({ entry, outcome, detail }) => ({ ...lostAnswer(entry), outcome, detail }));
+    },
     parked: (limit, after) => mesh.parked(limit, after),
     parkedCount: () => mesh.parkedCount(),
     async retryParked(id) {
@@ -88,6 +98,10 @@ export function privatePorts({ redis, ledger, inbox, channels, states }: DaemonP
       else await inbox.discard(jobId);
     },
   };
+}
+
+function lostAnswer({ id, kind, sku, location, units, channel, reference }: Movement): LostAnswer {
+  return { id, kind, sku, location, units, channel, reference };
 }
 
 /** JSON has no infinity: an age never known is told as -1. */

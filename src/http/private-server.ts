@@ -27,6 +27,25 @@ export interface PositionAnswer {
   readonly ageMs: number;
 }
 
+export interface LostAnswer {
+  readonly id: string;
+  readonly kind: string;
+  readonly sku: string;
+  readonly location: string;
+  readonly units: number;
+  readonly channel: string;
+  readonly reference: string;
+}
+
+export interface LedgerAnswer extends PositionAnswer {
+  /** Why it takes no commands; null while it does. */
+  readonly halted: string | null;
+  /** What was seen and is gone. */
+  readonly lost: readonly LostAnswer[];
+}
+
+export type ReappliedAnswer = LostAnswer & { readonly outcome: string; readonly detail: string };
+
 /** What the private listener shows and does; the composition connects it to the parts. */
 export interface PrivatePorts {
   readiness(): Promise<Readiness>;
@@ -39,6 +58,8 @@ export interface PrivatePorts {
   parkedCount(): Promise<number>;
   retryParked(id: string): Promise<'retried' | 'gone'>;
   discardParked(id: string): Promise<void>;
+  ledgerState(): Promise<LedgerAnswer>;
+  confirmLoss(actor: string): Promise<readonly ReappliedAnswer[]>;
 }
 
 export interface PrivateServerOptions {
@@ -57,6 +78,7 @@ const page = z.object({
 const stockQuery = page.extend({
   sku: z.union([z.string().max(255), z.array(z.string().max(255)).max(500)]).optional(),
 });
+const lossConfirmation = z.strictObject({ actor: z.string().min(1).max(200) });
 const parkedAction = z.strictObject({ id: z.string().min(1).max(600) });
 
 /**
@@ -115,6 +137,14 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
       rows: rows.map((row) => ({ ...row, content: jsonOrText(row.content) })),
       next: rows.length === limit ? rows.at(-1)?.id : undefined,
     };
+  });
+
+  app.get('/ledger', async () => ports.ledgerState());
+
+  app.post('/ledger/confirm-loss', async (request) => {
+    const { actor } = parse(lossConfirmation, request.body);
+    log.warn({ actor }, 'an operator confirms the loss of ledger entries');
+    return { entries: await ports.confirmLoss(actor) };
   });
 
   app.post('/parked/retry', async (request) => {

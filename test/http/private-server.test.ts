@@ -54,6 +54,8 @@ beforeEach(() => {
         return id.startsWith('order') ? 'retried' : 'gone';
       },
       discardParked: async () => undefined,
+      ledgerState: async () => ({ epoch: 1, seq: 7, ageMs: 3, halted: null, lost: [] }),
+      confirmLoss: async () => [],
     },
     registry: new Registry(),
     log: pino({ level: 'silent' }),
@@ -128,6 +130,14 @@ test('stock carries sequence and age, and says what is not known', async () => {
   });
   expect((await get('/stock')).body).toMatchObject({ skus: [stock] });
   expect((await get('/position')).body).toEqual({ epoch: 1, seq: 7, ageMs: 3 });
+});
+
+test('a loss is confirmed by name only', async () => {
+  expect((await get('/ledger')).body).toEqual({ epoch: 1, seq: 7, ageMs: 3, halted: null, lost: [] });
+  const confirm = (payload: object) =>
+    app.inject({ method: 'POST', url: '/ledger/confirm-loss', payload, headers: { host: 'localhost' } });
+  expect((await confirm({})).statusCode).toBe(400);
+  expect((await confirm({ actor: 'ann' })).json()).toEqual({ entries: [] });
 });
 
 test('parked rows are shown with their reason and can be tried again', async () => {

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
+import { DaemonUnderTest } from './daemon.ts';
+
+const cli = new URL('../../src/cli.ts', import.meta.url).pathname;
+let sandbox: ShopifySandbox;
+let daemon: DaemonUnderTest;
+
+beforeAll(async () => {
+  sandbox = await startShopifySandbox();
+  const shop = sandbox.addShop({ domain: 'shop-a.myshopify.com', plan: 'plus' });
+  shop.addItem({ sku: 'a b', quantities: 10 });
+  shop.addItem({ sku: '', quantities: 10 });
+  daemon = await DaemonUnderTest.make({ shops: [shop] });
+}, 60_000);
+
+afterAll(async () => {
+  await daemon.remove();
+  await sandbox.stop();
+});
+
+function run(...args: readonly string[]): Promise<{ code: number; out: string; error: string }> {
+  const config = join(daemon.dir, 'stockmesh.yaml');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args, '--config', config], (failure, out, error) => {
+      resolve({ code: failure === null ? 0 : Number(failure.code), out, error });
+    });
+  });
+}
+
+test('what is no command is refused with the list of commands', async () => {
+  for (const args of [['sell'], ['parked', 'eat'], ['parked', 'retry'], ['--nonsense']]) {
+    const refused = await run(...args);
+    expect(refused.code).toBe(2);
+    expect(refused.error).toContain('parked retry ID');
+  }
+});
+
+test('without a daemon it says so and ends with 1', async () => {
+  const refused = await run('channels');
+  expect(refused.code).toBe(1);
+  expect(refused.error).toContain('does not answer');
+});
+
+test('asks the running daemon', async () => {
+  expect(await run('check')).toMatchObject({ code: 0 });
+  daemon.start();
+  await daemon.ready();
+  await daemon.connected(1);
+  expect((await run('channels')).out).toContain('status=ok');
+  const stock = JSON.parse((await run('stock', 'a b', '--json')).out) as unknown;
+  expect(stock).toMatchObject([{ sku: 'a b', available: 10 }]);
+  expect(JSON.parse((await run('position', '--json')).out)).toMatchObject({ seq: expect.any(Number) });
+  expect((await run('ledger')).out).toContain('halted=null');
+  const [parked] = JSON.parse((await run('parked', '--json')).out) as { id: string; what: string }[];
+  expect(parked).toMatchObject({ what: 'listing' });
+  expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });
+  expect(await run('parked', 'discard', parked!.id)).toMatchObject({ code: 0 });
+  expect((await run('parked')).out).toBe('nothing\n');
+});
