@@ -20,7 +20,8 @@ export type Invariant =
   | 'due-index'
   | 'counters'
   | 'taken'
-  | 'range';
+  | 'range'
+  | 'archive';
 
 export interface FoldedLine {
   readonly sku: string;
@@ -35,9 +36,26 @@ export interface FoldedLine {
 export interface FoldedHold {
   /** Units still held, per `sku US location`. */
   readonly live: Map<string, number>;
-  held: number;
-  ended: number;
 }
+
+export interface FoldOptions {
+  /**
+   * The last entry that is not there: the fold starts in the middle of a history. Each figure then begins as its first
+   * entry says, and holds and orders from before are not judged.
+   */
+  readonly after?: { readonly epoch: number; readonly seq: number } | undefined;
+  /** Counters of every order line there ever was; without it memory does not grow with the orders. */
+  readonly followLines?: boolean | undefined;
+}
+
+/**
+ * Ids that may come only once are remembered this far back. The ledger itself forgets them, by default a hold's a day
+ * after its end and an operation's after thirty days: later the same id is no repeat.
+ */
+const maxRemembered = 250_000;
+const holdIdMs = 43_200_000;
+const operationIdMs = 2_419_200_000;
+export const maxFindings = 10_000;
 
 /**
  * Replays the log, entry by entry, into everything it says: levels, versions, live holds, provisional and taken units
@@ -56,16 +74,20 @@ export class LedgerFold {
   /** Per `channel:order id US line id`. */
   readonly lines = new Map<string, FoldedLine>();
   /** Operations that may stand in the log only once. */
-  readonly #onceOnly = new Set<string>();
+  readonly #onceOnly = new Map<string, number>();
+  readonly #endedHolds = new Map<string, number>();
+  readonly #followsLines: boolean;
+  readonly isPartial: boolean;
   seq = 0;
   epoch = 0;
   entries = 0;
 
-  /** Starts in the middle of a history: what the entries before `seq` added up to is then not checked. */
-  constructor(start?: { readonly epoch: number; readonly seq: number }) {
-    if (start === undefined) return;
-    this.epoch = start.epoch;
-    this.seq = start.seq;
+  constructor(options: FoldOptions = {}) {
+    this.#followsLines = options.followLines ?? true;
+    this.isPartial = options.after !== undefined;
+    if (options.after === undefined) return;
+    this.epoch = options.after.epoch;
+    this.seq = options.after.seq;
   }
 
   add(movement: Movement): void {
@@ -81,7 +103,7 @@ export class LedgerFold {
   }
 
   #find(invariant: Invariant, at: string, detail: string): void {
-    this.findings.push({ invariant, at, detail });
+    if (this.findings.length < maxFindings) this.findings.push({ invariant, at, detail });
   }
 
   #checkSequence(m: Movement): void {
@@ -100,14 +122,16 @@ export class LedgerFold {
       locations = new Map();
       this.levels.set(m.sku, locations);
     }
-    const before = locations.get(m.location) ?? { onHand: 0, committed: 0, reserved: 0 };
+    const before = locations.get(m.location);
+    const isBegun = before !== undefined || !this.isPartial;
+    const { onHand, committed, reserved } = before ?? noLevel;
     const sums = {
-      onHand: before.onHand + m.deltaOnHand,
-      committed: before.committed + m.deltaCommitted,
-      reserved: before.reserved + m.deltaReserved,
+      onHand: onHand + m.deltaOnHand,
+      committed: committed + m.deltaCommitted,
+      reserved: reserved + m.deltaReserved,
     };
     for (const name of ['onHand', 'committed', 'reserved'] as const) {
-      if (sums[name] !== m[name]) {
+      if (isBegun && sums[name] !== m[name]) {
         this.#find(
           'conservation',
           m.id,
@@ -117,8 +141,9 @@ export class LedgerFold {
       if (!Number.isSafeInteger(m[name])) this.#find('range', m.id, `${name} is ${m[name]}`);
     }
     locations.set(m.location, { onHand: m.onHand, committed: m.committed, reserved: m.reserved });
-    const version = (this.versions.get(m.sku) ?? 0) + 1;
-    if (m.version !== version)
+    const known = this.versions.get(m.sku);
+    const version = (known ?? 0) + 1;
+    if (m.version !== version && (known !== undefined || !this.isPartial))
       this.#find('version', m.id, `${m.sku} has version ${m.version} after ${version - 1}`);
     this.versions.set(m.sku, m.version);
   }
@@ -130,19 +155,18 @@ export class LedgerFold {
       return;
     const side =
       m.kind === 'transferred' ? `${m.operationId}${US}${m.units < 0 ? 'from' : 'to'}` : m.operationId;
-    if (this.#onceOnly.has(side))
+    if (m.atMs - (this.#onceOnly.get(side) ?? Number.NEGATIVE_INFINITY) < operationIdMs)
       this.#find('operation-once', m.id, `operation ${m.operationId} is in the log twice`);
-    this.#onceOnly.add(side);
+    remember(this.#onceOnly, side, m.atMs);
   }
 
   #followHold(m: Movement): void {
     if (m.kind === 'held') {
-      const hold = this.holds.get(m.reference) ?? { live: new Map<string, number>(), held: 0, ended: 0 };
-      if (hold.ended > 0)
+      const hold = this.holds.get(m.reference) ?? { live: new Map<string, number>() };
+      if (m.atMs - (this.#endedHolds.get(m.reference) ?? Number.NEGATIVE_INFINITY) < holdIdMs)
         this.#find('hold-ends-once', m.id, `hold ${m.reference} is held again after its end`);
       const place = `${m.sku}${US}${m.location}`;
       hold.live.set(place, (hold.live.get(place) ?? 0) + m.units);
-      hold.held += m.units;
       if (m.deltaReserved !== m.units)
         this.#find('conservation', m.id, `holds ${m.units} but reserves ${m.deltaReserved}`);
       this.holds.set(m.reference, hold);
@@ -152,6 +176,7 @@ export class LedgerFold {
     const hold = this.holds.get(m.reference);
     const place = `${m.sku}${US}${m.location}`;
     const live = hold?.live.get(place) ?? 0;
+    if (hold === undefined && this.isPartial && !this.#endedHolds.has(m.reference)) return;
     if (hold === undefined || live < m.units) {
       this.#find(
         'hold-ends-once',
@@ -164,14 +189,16 @@ export class LedgerFold {
       this.#find('conservation', m.id, `gives back ${m.units} but reserves ${m.deltaReserved}`);
     if (live === m.units) hold.live.delete(place);
     else hold.live.set(place, live - m.units);
-    hold.ended += m.units;
+    if (hold.live.size > 0) return;
+    this.holds.delete(m.reference);
+    remember(this.#endedHolds, m.reference, m.atMs);
   }
 
   #followListing(m: Movement): void {
     if (m.kind === 'provisioned' || m.kind === 'provision-resolved') {
       const listing = `${m.channel}${US}${m.reference}`;
       const units = (this.provisional.get(listing) ?? 0) + (m.kind === 'provisioned' ? m.units : -m.units);
-      if (units < 0)
+      if (units < 0 && !this.isPartial)
         this.#find(
           'reserved-sum',
           m.id,
@@ -185,6 +212,17 @@ export class LedgerFold {
   }
 
   #followLine(m: Movement, kind: OrderKind): void {
+    // The listing id is free text and may hold semicolons: the two fields after it do not.
+    const [, listingId, dTaken] = /^([^]*);([^;]*);[^;]*$/.exec(m.extra) ?? [];
+    const taken = listingId === '' ? 0 : Number(dTaken ?? 0);
+    if (listingId !== undefined && taken !== 0) {
+      const listing = `${m.channel}${US}${listingId}`;
+      this.taken.set(listing, (this.taken.get(listing) ?? 0) + taken);
+    }
+    if (this.#followsLines) this.#countLine(m, kind, taken);
+  }
+
+  #countLine(m: Movement, kind: OrderKind, taken: number): void {
     const key = `${m.channel}:${m.reference}${US}${m.line}`;
     let line = this.lines.get(key);
     if (line === undefined) {
@@ -205,13 +243,17 @@ export class LedgerFold {
     } else {
       line[orderCounters[kind]] += m.units;
     }
-    // The listing id is free text and may hold semicolons: the two fields after it do not.
-    const [, listingId, dTaken] = /^([^]*);([^;]*);[^;]*$/.exec(m.extra) ?? [];
-    if (listingId === undefined || listingId === '' || dTaken === undefined || dTaken === '') return;
-    line.taken += Number(dTaken);
-    const listing = `${m.channel}${US}${listingId}`;
-    this.taken.set(listing, (this.taken.get(listing) ?? 0) + Number(dTaken));
+    line.taken += taken;
   }
+}
+
+const noLevel: Level = { onHand: 0, committed: 0, reserved: 0 };
+
+function remember(ids: Map<string, number>, id: string, atMs: number): void {
+  ids.set(id, atMs);
+  if (ids.size <= maxRemembered) return;
+  const [oldest] = ids.keys();
+  if (oldest !== undefined) ids.delete(oldest);
 }
 
 const orderCounters = {
