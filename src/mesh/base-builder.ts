@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, StockRead, StockRow } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
@@ -19,6 +20,8 @@ export interface BaseBuilderSettings {
   readonly readAgainMs: number;
   readonly maxReadAgainMs: number;
   readonly maxWaiting: number;
+  /** Rest between two pages of the sweep at the beginning of a term. */
+  readonly sweepGapMs: number;
 }
 
 export const defaultBaseBuilderSettings: BaseBuilderSettings = {
@@ -27,6 +30,7 @@ export const defaultBaseBuilderSettings: BaseBuilderSettings = {
   readAgainMs: 50,
   maxReadAgainMs: 10_000,
   maxWaiting: 1_000_000,
+  sweepGapMs: 20,
 };
 
 export interface BaseBuilderPorts {
@@ -44,6 +48,7 @@ export interface BaseBuilderOptions {
   readonly channel: ChannelId;
   readonly connector: Connector;
   readonly listing: (listingId: ListingId) => MappedListing | undefined;
+  readonly listings: () => Iterable<MappedListing>;
   readonly ledger: PublisherLedger;
   readonly rules: PublishRules;
   readonly poll: Pick<OrderPoll, 'pull' | 'onWalk'>;
@@ -121,7 +126,7 @@ export class BaseBuilder {
       this.#alarm.ring();
     });
     let failures = 0;
-    this.#askPull();
+    const sweeping = this.#sweep(term);
     try {
       while (!term.ended.aborted) {
         try {
@@ -143,9 +148,41 @@ export class BaseBuilder {
     } finally {
       stopListening();
       term.ended.removeEventListener('abort', onEnd);
+      await sweeping;
       this.#walks.length = 0;
       this.#reads.clear();
       this.#pulls.clear();
+    }
+  }
+
+  /**
+   * Listings without a settled base are looked at once per term: a mark can be lost between the moment a listing enters
+   * the map and the moment it is marked, and then nothing but a sale would ever bring it up again.
+   */
+  async #sweep(term: LeaseTerm): Promise<void> {
+    const pageSize = 250;
+    let page: MappedListing[] = [];
+    const look = async (): Promise<void> => {
+      for (const { listingId, state } of (await this.#views(page)).values()) {
+        const isKnown = state.base?.settled === true && !state.suspect && state.residue === undefined;
+        if (!isKnown) this.#options.ports.ready(listingId, 0);
+      }
+      page = [];
+      await delay(this.#settings.sweepGapMs, undefined, { signal: term.ended });
+    };
+    try {
+      for (const mapped of this.#options.listings()) {
+        page.push(mapped);
+        if (page.length >= pageSize) await look();
+        if (term.ended.aborted) return;
+      }
+      if (page.length > 0) await look();
+    } catch (error) {
+      if (term.ended.aborted) return;
+      this.#options.log.warn(
+        { channel: this.#options.channel, err: error },
+        'the sweep of listings broke off',
+      );
     }
   }
 

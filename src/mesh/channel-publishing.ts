@@ -50,7 +50,7 @@ export interface ChannelPublishingOptions {
   /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
   readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
-  /** How far before the baseline open orders are looked for when the channel is polled for the first time. */
+  /** How far back open orders are looked for when the channel is polled for the first time. */
   readonly lookBackMs?: number | undefined;
   readonly tuning?: ChannelTuning | undefined;
 }
@@ -193,6 +193,8 @@ export class ChannelPublishing {
     this.#parts = parts;
     try {
       const running: Promise<void>[] = [builder.run(term)];
+      // What changed at the platform while nobody listened rang no bell, or one that a crash has swallowed.
+      builder.doorbell([...idsOf(map)]);
       poll.start();
       if (connector.capabilities.writes !== 'none') {
         running.push(publisher.run(term));
@@ -218,8 +220,8 @@ export class ChannelPublishing {
     const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
-    const baseline = Number((await mesh.cursor(`baseline:${channel}`)) ?? nowMs());
-    const sinceMs = Math.max(0, baseline - (this.#options.lookBackMs ?? 60 * dayMs));
+    // Older orders than the platform shows are closed or adopted; which ones count is decided per listing.
+    const sinceMs = Math.max(0, nowMs() - (this.#options.lookBackMs ?? 60 * dayMs));
     const poll = new OrderPoll({
       channel,
       connector,
@@ -247,6 +249,7 @@ export class ChannelPublishing {
       channel,
       connector,
       listing,
+      listings: () => map.listings(),
       ledger,
       rules,
       poll,

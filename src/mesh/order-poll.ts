@@ -25,7 +25,7 @@ export interface OrderPollSettings {
   readonly minIntervalMs: number;
   readonly maxIntervalMs: number;
   readonly overlapMs: number;
-  /** A pull asked for in between looks back only as far as the index may lag. */
+  /** A pull asked for in between looks back only as far as the index may lag (at least twice its lag). */
   readonly pullOverlapMs: number;
   /** Least time between the starts of two walks, whoever asks. */
   readonly minGapMs: number;
@@ -158,7 +158,11 @@ export class OrderPoll {
   async #walkOnce(isPulled: boolean): Promise<void> {
     const { log, channel } = this.#options;
     try {
-      const walk = await this.#walk(isPulled ? this.#settings.pullOverlapMs : this.#settings.overlapMs);
+      const { overlapMs, pullOverlapMs } = this.#settings;
+      const lagMs = this.#options.connector.capabilities.orderIndexLagMs;
+      const walk = await this.#walk(
+        isPulled ? Math.min(overlapMs, Math.max(pullOverlapMs, lagMs * 2)) : overlapMs,
+      );
       this.#failures = 0;
       if (walk === 'refused') this.#restMs = this.#settings.intervalMs;
       else if (walk === 'unfinished') this.#restMs = this.#settings.minGapMs;

@@ -25,6 +25,8 @@ export interface PublisherSettings {
   readonly repeatMs: number;
   readonly maxRepeatMs: number;
   readonly reloadEveryMs: number;
+  /** However long the platform or the circuit says: after this it is asked again. */
+  readonly maxPauseMs: number;
   readonly drainMs: number;
   /** What a request takes from us to the shelf, for the order of urgency. */
   readonly assumedLagMs: number;
@@ -38,6 +40,7 @@ export const defaultPublisherSettings: PublisherSettings = {
   repeatMs: 200,
   maxRepeatMs: 30_000,
   reloadEveryMs: 5_000,
+  maxPauseMs: 30_000,
   drainMs: 5_000,
   assumedLagMs: 1_000,
 };
@@ -186,7 +189,7 @@ export class Publisher {
     try {
       while (!this.#isOver(term)) {
         try {
-          if (this.#mustReload()) await this.#reload(term);
+          if (this.#mustReload()) await this.#reload();
           this.#sendRepeats(term);
           if (!(await this.#look(term))) await this.#alarm.sleep(this.#sleepMs());
         } catch (error) {
@@ -236,8 +239,9 @@ export class Publisher {
   }
 
   /** Records first: a listing with a write of unknown outcome is judged with that write in its state. */
-  async #reload(term: LeaseTerm): Promise<void> {
+  async #reload(): Promise<void> {
     const { channel, ledger, metrics, sender } = this.#options;
+    this.#needsReload = false;
     const open = await ledger.openWrites(channel);
     metrics.openRequests.set({ channel }, open.length);
     for (const record of open) {
@@ -253,7 +257,6 @@ export class Publisher {
         this.#lanes.add({ listingId, seq, causedAtMs: undefined, lane: 'lowered' });
       }
     }
-    this.#needsReload = term.ended.aborted;
     this.#reloadedAtMs = performance.now();
   }
 
@@ -604,8 +607,11 @@ export class Publisher {
         this.#due(dueAtMs);
         continue;
       }
-      // An unknown raise is repeated only when no lowering of its listings waits: the lowering goes first.
-      if (record.kind === 'raise' && record.rows.some(({ listingId }) => this.#isLowering(listingId))) {
+      // An unknown raise is repeated only when no lowering of its listings waits: the lowering goes first. Not for ever,
+      // as one that always sells would keep the others of its batch unknown; the order is only a courtesy.
+      const isYoung = this.#options.nowMs() - record.sentAtMs < this.#settings.maxRepeatMs;
+      const isRaise = record.kind === 'raise' && isYoung;
+      if (isRaise && record.rows.some(({ listingId }) => this.#isLowering(listingId))) {
         this.#due(nowMs + 10);
         continue;
       }
@@ -726,15 +732,19 @@ export class Publisher {
   }
 
   #pause(ms: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + ms);
+    const pauseMs = Math.min(ms, this.#settings.maxPauseMs);
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + pauseMs);
     this.#due(this.#pausedUntilMs);
   }
 
+  /** Rings cut it short: an offer, the end of a request. */
   #sleepMs(): number {
     const nowMs = performance.now();
-    const busyUntilMs = this.#lanes.size === 0 ? Number.POSITIVE_INFINITY : Math.min(...this.#busy.values());
-    const untilMs = Math.min(this.#nextDueMs, Math.max(busyUntilMs, nowMs + 1), nowMs + 1_000);
-    return Math.max(untilMs, this.#pausedUntilMs) - nowMs;
+    let untilMs = Math.min(this.#nextDueMs, nowMs + 1_000);
+    if (this.#lanes.size > 0 && this.#requestsInFlight < this.#settings.requestsInFlight) {
+      for (const freeAtMs of this.#busy.values()) if (freeAtMs > nowMs) untilMs = Math.min(untilMs, freeAtMs);
+    }
+    return Math.max(1, Math.max(untilMs, this.#pausedUntilMs) - nowMs);
   }
 
   #track(task: Promise<void>): void {

@@ -158,3 +158,21 @@ test('several places of a shop that are one location of ours show its stock once
   await eventually(() => expect(total()).toBe(1));
   for (const { value } of platform.applied) expect(value).toBeLessThanOrEqual(10);
 });
+
+test('a platform that takes plain numbers and shows them later ends at the truth beside its own sales', async () => {
+  const mesh = await start({
+    channels: ['shop-a', 'shop-b'],
+    stock: { X: 40 },
+    capabilities: { writes: 'absolute', readLagMs: 5, applyGraceMs: 60, longestApplyMs: 200 },
+  });
+  await mesh.basesSettled();
+  for (let n = 0; n < 5; n++) {
+    await mesh.move('X', -2);
+    await mesh.sell('X', 1, n % 2 === 0 ? 'shop-a' : 'shop-b');
+  }
+  await mesh.agrees();
+  expect(mesh.shows('X', 'shop-a')).toBe(25);
+  await mesh.move('X', 10);
+  await mesh.agrees();
+  expect(mesh.shows('X', 'shop-b')).toBe(35);
+});

@@ -68,15 +68,15 @@ test('the cursor moves page by page, on quiet pages too; a walk that breaks off 
     poll: orders,
     cursors,
     channel,
-  } = await start(async function* (_, { platform }) {
-    yield page('p1', [platform.sell('X@L1', 2, 'one')]);
-    yield page('p2');
+  } = await start(async function* (from, { platform }) {
+    if (from === null) yield page('p1', [platform.sell('X@L1', 2, 'one')]);
+    if (from === null) yield page('p2');
     if (isBroken) throw unavailable();
     yield last('p3', 5_000, [platform.sell('X@L1', 3, 'two')]);
   });
   orders.start();
-  await eventually(() => expect(cursors.length).toBe(2));
-  expect(cursors).toEqual([null, 'p2']);
+  await eventually(() => expect(cursors.length).toBeGreaterThan(1));
+  expect(cursors.slice(0, 2)).toEqual([null, 'p2']);
   expect(await mesh.mesh.cursor(`walk:${channel.id}`)).toBeNull();
   isBroken = false;
   await eventually(async () => expect(await mesh.mesh.cursor(`walk:${channel.id}`)).toBe('5000'));

@@ -53,6 +53,7 @@ export class SimulatedPlatform implements Connector {
   walks = 0;
   /** Milliseconds each write takes. */
   writeTakesMs = 0;
+  appliesAfterMs = 20;
   isDown = false;
   maxInFlight = 0;
   #inFlight = 0;
@@ -209,6 +210,7 @@ export class SimulatedPlatform implements Connector {
   }
 
   #apply(batch: WriteBatch): WriteResult {
+    if (this.capabilities.writes === 'absolute') return this.#accept(batch);
     const rows = JSON.stringify([batch.kind, batch.rows]);
     const answered = this.#answers.get(batch.key);
     if (answered !== undefined) {
@@ -218,6 +220,18 @@ export class SimulatedPlatform implements Connector {
     const result = this.#run(batch);
     this.#answers.set(batch.key, { rows, result });
     return result;
+  }
+
+  /** Plain numbers: taken now, shown after `appliesAfterMs`, whatever was sold in between. */
+  #accept(batch: WriteBatch): WriteResult {
+    setTimeout(() => {
+      for (const row of batch.rows) {
+        const before = this.stock.get(row.ref.key) ?? 0;
+        this.stock.set(row.ref.key, row.to);
+        this.applied.push({ key: batch.key, listing: row.ref.key, delta: row.to - before, value: row.to });
+      }
+    }, this.appliesAfterMs);
+    return { rows: batch.rows.map(() => ({ kind: 'accepted' })) };
   }
 
   /** All or nothing, as Shopify does it. */
