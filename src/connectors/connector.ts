@@ -70,6 +70,8 @@ export type WebhookVerdict =
       readonly kind: 'genuine';
       readonly deliveryId: string;
       readonly topic: string;
+      /** It only says what to look at: losing it costs time, never a movement, so it need not be stored first. */
+      readonly isDoorbell?: boolean | undefined;
       readonly triggeredAtMs?: number | undefined;
     }
   | { readonly kind: 'forged'; readonly reason: string }
@@ -134,6 +136,8 @@ export interface ParsedDelivery {
   readonly levelHints: readonly string[];
   /** The listing map changed (connected, disconnected, deleted, sku or tracking edited). */
   readonly listingHints: readonly string[];
+  /** Bulk writes whose report can be read now: a hint, whoever waits for one polls it all the same. */
+  readonly bulkWritesFinished?: readonly string[] | undefined;
   /** The platform ended our access (uninstalled, scopes reduced). */
   readonly accessLost?: string | undefined;
   readonly parked: readonly ParkedRow[];

@@ -175,7 +175,11 @@ export class Daemon {
     const schedules = this.#schedules(redis, ledger, keys.queuePrefix, [...parts.values()]);
     this.#willStop('schedules', () => schedules.close());
     for (const part of parts.values()) part.start();
-    return this.#listen({ redis, ledger, inbox, states, channels: [...parts.values()] }, ingestChannels);
+    return this.#listen(
+      { redis, ledger, inbox, states, channels: [...parts.values()] },
+      ingestChannels,
+      ingest,
+    );
   }
 
   #schedules(
@@ -201,6 +205,7 @@ export class Daemon {
   async #listen(
     parts: Parameters<typeof privatePorts>[0],
     channels: ReadonlyMap<ChannelId, IngestChannel>,
+    ingest: Ingest,
   ): Promise<ListeningAt> {
     const { config, log, registry, version } = this.#options;
     const privateApp = createPrivateServer({
@@ -220,6 +225,7 @@ export class Daemon {
         return { channel: channelId as ChannelId, connector: channel.connector };
       },
       accept: (delivery) => parts.inbox.accept(delivery),
+      ring: (channel, raw, headers) => ingest.ring(channel, raw, headers),
       onGenuine: (channel) => {
         parts.states.webhookSeen(channel, Date.now());
         parts.channels.find(({ id }) => id === channel)?.publishing.pushSeen();

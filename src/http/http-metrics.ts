@@ -2,6 +2,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 
 export type WebhookOutcome =
   | 'accepted'
+  | 'doorbell'
   | 'duplicate'
   | 'forged'
   | 'malformed'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Connector } from '../connectors/connector.ts';
+import type { Connector, WebhookHeaders } from '../connectors/connector.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { AcceptResult } from '../mesh/inbox.ts';
 import { type Delivery, keptHeaders } from '../mesh/inbox-job.ts';
@@ -19,6 +19,8 @@ export interface PublicServerOptions {
   readonly limits: ListenerLimits;
   readonly find: (platform: string, channelId: string) => WebhookChannel | undefined;
   readonly accept: (delivery: Delivery) => Promise<AcceptResult>;
+  /** Tells who reads what a doorbell names. False: the body says more than that, so it has to be stored. */
+  readonly ring: (channel: ChannelId, raw: Uint8Array, headers: WebhookHeaders) => boolean;
   /** A genuine delivery arrived: pushes of this channel are alive. */
   readonly onGenuine: (channel: ChannelId) => void;
   /** Ledger clock. */
@@ -93,6 +95,13 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
       return;
     }
     options.onGenuine(channel);
+    // Every sale rings one doorbell per line, and so does every write of ours: in the inbox they would stand in front of
+    // the orders they come with. A doorbell lost with the process is made up for by the reading at its next start.
+    if (verdict.isDoorbell === true && options.ring(channel, raw, request.headers)) {
+      metrics.webhooks.inc({ channel, outcome: 'doorbell' });
+      await reply.code(200).send({ status: 'accepted' });
+      return;
+    }
     const result = await options.accept({
       channel,
       deliveryId: verdict.deliveryId,

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Connector, ParkedRow, PlatformOrder } from '../connectors/connector.ts';
+import type { Connector, ParkedRow, PlatformOrder, WebhookHeaders } from '../connectors/connector.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { LineSnapshot } from '../domain/order.ts';
@@ -63,6 +63,16 @@ export class Ingest implements OrderSink {
     if (parsed.levelHints.length > 0) signals.levelsChanged(channel, parsed.levelHints);
     if (parsed.listingHints.length > 0) signals.listingsChanged(channel, parsed.listingHints);
     if (parsed.accessLost !== undefined) signals.accessLost(channel, parsed.accessLost);
+  }
+
+  /** True when the delivery says nothing but which levels to read. */
+  ring(channel: ChannelId, raw: Uint8Array, headers: WebhookHeaders): boolean {
+    const parsed = this.#channel(channel).connector.parseWebhook(raw, headers);
+    const isMore =
+      parsed.orders.length + parsed.orderHints.length + parsed.listingHints.length + parsed.parked.length > 0;
+    if (isMore || parsed.accessLost !== undefined) return false;
+    this.#options.signals.levelsChanged(channel, parsed.levelHints);
+    return true;
   }
 
   /** Asks the platform for whole orders and applies them. */

@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WebhookHeaders, WebhookVerdict } from '../../src/connectors/connector.ts';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { HttpMetrics } from '../../src/http/http-metrics.ts';
@@ -24,10 +24,12 @@ let genuine: string[];
 let answer: () => Promise<AcceptResult>;
 let metrics: HttpMetrics;
 const logged: string[] = [];
+let rung: string[] = [];
 
 beforeEach(async () => {
   received = [];
   genuine = [];
+  rung = [];
   logged.length = 0;
   answer = async () => ({ kind: 'accepted' });
   metrics = new HttpMetrics(new Registry());
@@ -40,6 +42,12 @@ beforeEach(async () => {
     accept: async (delivery) => {
       received.push(delivery);
       return answer();
+    },
+    ring: (_channel, raw) => {
+      const text = Buffer.from(raw).toString();
+      if (text.includes('more')) return false;
+      rung.push(text);
+      return true;
     },
     onGenuine: (channel) => genuine.push(channel),
     nowMs: () => 42,
@@ -60,7 +68,12 @@ function verifyWebhook(raw: Uint8Array, headers: WebhookHeaders): WebhookVerdict
   }
   const deliveryId = headers['x-test-id'];
   if (typeof deliveryId !== 'string') return { kind: 'malformed', reason: 'x-test-id is missing' };
-  return { kind: 'genuine', deliveryId, topic: 'orders/create' };
+  return {
+    kind: 'genuine',
+    deliveryId,
+    topic: 'orders/create',
+    isDoorbell: headers['x-test-bell'] !== undefined,
+  };
 }
 
 function sign(body: string | Buffer): string {
@@ -270,6 +283,25 @@ test('closing cuts off what takes too long', async () => {
   await vi.waitFor(() => expect(received).toHaveLength(1));
   await closeListener(app, 50);
   await cut;
+});
+
+describe('doorbells', () => {
+  test('are rung and answered without being stored', async () => {
+    expect((await post('{"item":1}', { 'x-test-bell': '1' })).status).toBe(200);
+    expect(rung).toEqual(['{"item":1}']);
+    expect(received).toEqual([]);
+  });
+
+  test('that say more than which level changed are stored like any delivery', async () => {
+    expect((await post('{"more":1}', { 'x-test-bell': '1' })).status).toBe(200);
+    expect(rung).toEqual([]);
+    expect(received).toHaveLength(1);
+  });
+
+  test('with a forged signature ring nothing', async () => {
+    expect((await post('{"item":1}', { 'x-test-bell': '1', 'x-test-hmac': sign('other') })).status).toBe(401);
+    expect(rung).toEqual([]);
+  });
 });
 
 async function rawPost(headers: Record<string, string | undefined>, body: string): Promise<Socket> {

@@ -43,6 +43,7 @@ export class ShopifyWebhooks {
       // The webhook id is stable over the retries of one delivery; the event id is shared by several topics.
       deliveryId: `${shop}|${topic}|${webhookId}`,
       topic,
+      isDoorbell: topic === 'inventory_levels/update',
       ...(triggeredAtMs === undefined ? {} : { triggeredAtMs }),
     };
   }
