@@ -5,6 +5,8 @@ import { type Level, availableOf } from './movement.ts';
 export interface ChannelPolicy {
   /** 0 to 100; rounds down. */
   readonly sharePercent: number;
+  /** Of the shared units, kept back; rounds up. */
+  readonly bufferPercent?: number | undefined;
   readonly bufferUnits: number;
   readonly capUnits?: number | undefined;
   /** At or below this many the listing shows 0. */
@@ -27,6 +29,7 @@ export type PolicyRule =
   | 'oversell-allowance'
   | 'not-below-zero'
   | 'share'
+  | 'buffer-percent'
   | 'buffer'
   | 'stale-buffer'
   | 'cap'
@@ -68,6 +71,8 @@ export function targetOf(
   // After the sum: a location that owes units takes them from the others.
   step('not-below-zero', 0, Math.max(0, units), true);
   step('share', policy.sharePercent, percentOf(units, policy.sharePercent));
+  const bufferPercent = policy.bufferPercent ?? 0;
+  step('buffer-percent', bufferPercent, percentOf(units, 100 - bufferPercent));
   step('buffer', policy.bufferUnits, Math.max(0, units - policy.bufferUnits));
   step('stale-buffer', staleBufferUnits, Math.max(0, units - staleBufferUnits));
   if (policy.capUnits !== undefined) step('cap', policy.capUnits, Math.min(units, policy.capUnits));

@@ -41,6 +41,17 @@ describe('the target of a listing', () => {
     ]);
   });
 
+  it('keeps a percentage of the shared units back, rounded up, before the buffer in units', () => {
+    const policy: ChannelPolicy = { ...showEverything, sharePercent: 50, bufferPercent: 10, bufferUnits: 1 };
+    expect(targetOf(policy, [at(22)]).steps).toEqual([
+      { rule: 'sum', setting: 1, units: 22 },
+      { rule: 'not-below-zero', setting: 0, units: 22 },
+      { rule: 'share', setting: 50, units: 11 },
+      { rule: 'buffer-percent', setting: 10, units: 9 },
+      { rule: 'buffer', setting: 1, units: 8 },
+    ]);
+  });
+
   it('tells an oversell allowance as a step of its own', () => {
     const target = targetOf({ ...showEverything, oversellUnits: 4 }, [at(-1)]);
     expect(target.units).toBe(3);
