@@ -1,6 +1,6 @@
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import type { ListingState, PublishTimes } from '../domain/listing.ts';
-import { decideAbsolute, readAbsolute, settleAbsolute, walkedAbsolute } from '../domain/publish-absolute.ts';
+import { decideAbsolute, settleAbsolute } from '../domain/publish-absolute.ts';
 import {
   decideDelta,
   mayRepeat,
@@ -9,6 +9,7 @@ import {
   readDelta,
   settleDelta,
 } from '../domain/publish-delta.ts';
+import { readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from '../domain/publish.ts';
 import type { WriteRecord } from '../ledger/contract.ts';
 import type { CompletedWalk } from './order-poll.ts';

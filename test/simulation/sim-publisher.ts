@@ -1,10 +1,6 @@
 import type { ListingState, OpenWrite, PublishTimes } from '../../src/domain/listing.ts';
-import {
-  decideAbsolute,
-  readAbsolute,
-  settleAbsolute,
-  walkedAbsolute,
-} from '../../src/domain/publish-absolute.ts';
+import { decideAbsolute, settleAbsolute } from '../../src/domain/publish-absolute.ts';
+import { readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
 import {
   decideDelta,
   mayRepeat,

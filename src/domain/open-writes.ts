@@ -1,0 +1,38 @@
+import { soldSince } from './belief.ts';
+import type { ListingState, OpenWrite, PublishTimes } from './listing.ts';
+import type { StockReading } from './publish.ts';
+
+/** What a number read from an absolute platform can say of writes that were accepted and may not have landed yet. */
+
+export function sentMs(write: OpenWrite): number {
+  return write.acceptedAtMs ?? write.sentAtMs;
+}
+
+export function newestSentMs(state: ListingState): number {
+  return Math.max(...state.openWrites.map(sentMs));
+}
+
+/** The number is what this write leaves, less own orders that are known to have come after it. */
+export function isShown(
+  state: ListingState,
+  write: OpenWrite,
+  reading: StockReading,
+  times: PublishTimes,
+): boolean {
+  const untilMs = reading.startedAtMs - times.readLagMs + times.skewMs;
+  return (
+    reading.value >= Math.max(0, write.to - soldSince(state, write, untilMs)) &&
+    reading.value <= write.to + givenBackSince(state, write)
+  );
+}
+
+export function lowestShownBy(state: ListingState, untilMs: number): readonly number[] {
+  return state.openWrites.map((write) => write.to - soldSince(state, write, untilMs));
+}
+
+export function givenBackSince(state: ListingState, write: OpenWrite): number {
+  let units = 0;
+  for (const change of state.rises)
+    if (change.units < 0 && change.atMs > write.sentAtMs) units -= change.units;
+  return units;
+}

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { beliefOf } from '../../src/domain/belief.ts';
+import {
+  type ListingState,
+  type OpenWrite,
+  type PublishTimes,
+  maxOpenWrites,
+  untouchedListing,
+} from '../../src/domain/listing.ts';
+import { decideAbsolute, settleAbsolute } from '../../src/domain/publish-absolute.ts';
+import { readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
+
+const times: PublishTimes = {
+  readLagMs: 1_000,
+  applyGraceMs: 10_000,
+  longestApplyMs: 60_000,
+  orderIndexLagMs: 5_000,
+  idempotencyWindowMs: 0,
+  skewMs: 2_000,
+  freshReadMs: 5_000,
+};
+const nowMs = 100_000;
+const known: ListingState = {
+  ...untouchedListing,
+  taken: 2,
+  base: { value: 10, takenAt: 2, asOfMs: nowMs - 2_000, settled: true },
+};
+const old: ListingState = {
+  ...known,
+  base: { value: 10, takenAt: 2, asOfMs: nowMs - 90_000, settled: true },
+};
+
+describe('deciding', () => {
+  it('shows zero at once, whatever is known, and anything else only on a fresh read', () => {
+    expect(decide(untouchedListing, 0)).toEqual({ kind: 'lower', from: 0, to: 0 });
+    expect(decide(untouchedListing, 4).kind).toBe('read-first');
+    expect(decide(old, 0)).toEqual({ kind: 'lower', from: 10, to: 0 });
+    expect(decide(old, 4).kind).toBe('read-first');
+    expect(decide(known, 4)).toEqual({ kind: 'lower', from: 10, to: 4 });
+  });
+
+  it('raises only on a fresh read that equalled the belief, with nothing that may still land', () => {
+    expect(decide(known, 14)).toEqual({ kind: 'raise', from: 10, to: 14 });
+    expect(decide(old, 14).kind).toBe('read-first');
+    expect(decide({ ...known, suspect: true, suspectAtMs: nowMs }, 14)).toEqual({
+      kind: 'read-first',
+      notBeforeMs: nowMs + times.readLagMs,
+    });
+    expect(decide({ ...known, openWrites: [put(8)] }, 14)).toMatchObject({ reason: 'write-open' });
+    const base = { value: 10, takenAt: 2, asOfMs: nowMs - 2_000, settled: false };
+    expect(decide({ ...known, base }, 14)).toMatchObject({ reason: 'orders-not-pulled' });
+  });
+
+  it('lowers below every write that may still land, and sends a lost lowering again', () => {
+    const openWrites = [put(8), put(6)];
+    expect(decide({ ...known, openWrites }, 5)).toMatchObject({ kind: 'lower', to: 5 });
+    expect(decide({ ...known, openWrites }, 7).kind).toBe('wait');
+    expect(decide({ ...known, openWrites: [{ ...put(6), outcome: 'unknown' }] }, 7)).toMatchObject({
+      kind: 'lower',
+      to: 6,
+    });
+  });
+});
+
+describe('settling', () => {
+  it('remembers writes within a bound, and one value without an answer only once', () => {
+    let state: ListingState = known;
+    for (let index = 0; index < 3 * maxOpenWrites; index++) {
+      state = { ...state, openWrites: [...state.openWrites, put(9 - (index % 9), `w${index}`)] };
+      state = settleAbsolute(state, `w${index}`, { kind: 'accepted' }, nowMs).next;
+      expect(state.openWrites.length).toBeLessThan(maxOpenWrites);
+    }
+    let lost: ListingState = known;
+    for (const writeId of ['x', 'y', 'z']) {
+      lost = { ...lost, openWrites: [...lost.openWrites, put(4, writeId)] };
+      lost = settleAbsolute(lost, writeId, { kind: 'unknown' }, nowMs).next;
+    }
+    expect(lost.openWrites.map(({ writeId }) => writeId)).toEqual(['z']);
+  });
+
+  it('forgets a write that was refused', () => {
+    const state = { ...known, openWrites: [put(4)] };
+    expect(settleAbsolute(state, 'w', { kind: 'rejected', isPermanent: true }, nowMs)).toEqual({
+      next: known,
+      record: 'close',
+      step: 'park',
+    });
+    expect(settleAbsolute(known, 'w', { kind: 'accepted' }, nowMs).next).toBe(known);
+  });
+});
+
+describe('reading', () => {
+  it('discards what may be older than the base or than a write', () => {
+    expect(readAbsolute(known, { value: 10, startedAtMs: nowMs - 5_000 }, times, nowMs)).toEqual({
+      kind: 'discarded',
+      readAgainMs: nowMs - 1_000,
+    });
+    const open = { ...known, openWrites: [put(8)] };
+    expect(readAbsolute(open, { value: 8, startedAtMs: nowMs + 10_999 }, times, nowMs).kind).toBe(
+      'discarded',
+    );
+    expect(read(open, 8, nowMs + 11_000)).toMatchObject({ next: { base: { value: 8 }, openWrites: [] } });
+  });
+
+  it('provisions a drop in the same change, and reads again before anything else', () => {
+    const dropped = read(known, 7, nowMs);
+    expect(dropped.provisionUnits).toBe(3);
+    expect(dropped.next).toMatchObject({ provisional: 3, suspect: true, walkAwaitedMs: nowMs + 1_000 });
+    expect(beliefOf(dropped.next)).toBe(7);
+    expect(walkedAbsolute(dropped.next, nowMs + 999).editedUnits).toBe(0);
+    expect(walkedAbsolute(dropped.next, nowMs + 1_000)).toMatchObject({
+      editedUnits: 3,
+      next: { provisional: 0 },
+    });
+  });
+
+  it('believes a rise only when a second read, further apart than the lag, shows it too', () => {
+    const first = read(known, 12, nowMs);
+    expect(beliefOf(first.next)).toBe(10);
+    const tooClose = read(first.next, 12, nowMs + 900);
+    expect(tooClose.next).toEqual(first.next);
+    const second = read(first.next, 12, nowMs + 1_000);
+    expect(beliefOf(second.next)).toBe(12);
+    expect(second.next.suspect).toBe(true);
+    const gone = read(first.next, 10, nowMs + 1_000);
+    expect(gone.next).toMatchObject({ residue: undefined, provisional: 0, base: { value: 10 } });
+  });
+
+  it('takes a drop between the two reads of a rise for a sale', () => {
+    const second = read(read(known, 14, nowMs).next, 12, nowMs + 1_000);
+    expect(second).toMatchObject({ provisionUnits: 2, next: { base: { value: 12 } } });
+  });
+
+  it('does not take an older write for proven by a number that a newer one explains', () => {
+    const sold = { atMs: nowMs + 500, units: 2 };
+    const open: ListingState = {
+      ...known,
+      taken: 4,
+      rises: [sold],
+      openWrites: [put(8, 'older'), put(6, 'newer')],
+    };
+    const { next } = read(open, 6, nowMs + 20_000);
+    expect(next.openWrites.map(({ writeId }) => writeId)).toEqual(['older']);
+    const longAfter = read(next, 6, nowMs + times.longestApplyMs + times.readLagMs);
+    expect(longAfter.next.openWrites).toEqual([]);
+  });
+
+  it('takes a number that the listing would show anyway for no proof', () => {
+    const { next } = read({ ...known, openWrites: [put(10)] }, 10, nowMs + 20_000);
+    expect(next.openWrites).toHaveLength(1);
+  });
+
+  it('marks the lowest write for sending again when a read is above it', () => {
+    const { next } = read({ ...known, openWrites: [put(8), put(6)] }, 8, nowMs + 20_000);
+    expect(next.openWrites.map(({ to, outcome }) => [to, outcome])).toEqual([[6, 'unknown']]);
+    expect(decideAbsolute(next, 7, times, nowMs + 20_000)).toMatchObject({ kind: 'lower', to: 6 });
+  });
+
+  it('takes over a first base as it is, and raises it only behind a completed walk', () => {
+    const first = read(untouchedListing, 9, nowMs);
+    const second = read(first.next, 9, nowMs + 2_000);
+    expect(second.next).toMatchObject({ suspect: false, provisional: 0, base: { settled: false } });
+    expect(decideAbsolute(second.next, 10, times, nowMs + 2_000)).toMatchObject({
+      reason: 'orders-not-pulled',
+    });
+    const { next } = walkedAbsolute(second.next, nowMs + 1_000);
+    expect(decideAbsolute(next, 10, times, nowMs + 2_000)).toEqual({ kind: 'raise', from: 9, to: 10 });
+  });
+});
+
+function decide(state: ListingState, target: number) {
+  return decideAbsolute(state, target, times, nowMs);
+}
+
+function read(state: ListingState, value: number, startedAtMs: number) {
+  const result = readAbsolute(state, { value, startedAtMs }, times, startedAtMs);
+  if (result.kind === 'discarded') throw new Error('discarded');
+  return result;
+}
+
+function put(to: number, writeId = 'w'): OpenWrite {
+  return {
+    writeId,
+    kind: 'absolute',
+    from: 10,
+    to,
+    takenAt: 2,
+    sentAtMs: nowMs,
+    outcome: 'accepted',
+    acceptedAtMs: nowMs,
+    token: 1,
+  };
+}
