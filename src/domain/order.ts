@@ -43,10 +43,6 @@ export function committedOf(counters: LineCounters): number {
   return Math.max(0, counters.ordered - counters.cancelled - counters.writtenOff - counters.shipped);
 }
 
-export function takenOf(counters: LineCounters): number {
-  return counters.takenOut - counters.givenBack;
-}
-
 /** Units of a line at a place, where the platform names it. */
 export interface LocatedUnits {
   readonly location: LocationId;
