@@ -23,6 +23,7 @@ export interface SchedulesOptions {
 
 const queueName = 'schedule';
 const maxWaiting = 1_000;
+const defaultTimeoutMs = 120_000;
 
 /**
  * Periodic tasks, each once per period for all daemons of the merchant. Every daemon ticks; whoever takes the period's
@@ -103,8 +104,19 @@ export class Schedules {
     const task = this.#tasks.get(name);
     // Of another version of the configuration.
     if (task === undefined) return;
-    await task.run(
-      AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#options.timeoutMs ?? 120_000)]),
-    );
+    // Not AbortSignal.any with AbortSignal.timeout: that pair may be collected before it fires.
+    const abort = new AbortController();
+    const giveUp = (): void => abort.abort();
+    this.#closing.signal.addEventListener('abort', giveUp, { once: true });
+    const timer = setTimeout(giveUp, this.#options.timeoutMs ?? defaultTimeoutMs);
+    const late = new Promise<never>((_, reject) => {
+      abort.signal.addEventListener('abort', () => reject(new Error(`${name} was given up`)), { once: true });
+    });
+    try {
+      await Promise.race([task.run(abort.signal), late]);
+    } finally {
+      clearTimeout(timer);
+      this.#closing.signal.removeEventListener('abort', giveUp);
+    }
   }
 }
