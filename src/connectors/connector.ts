@@ -33,6 +33,8 @@ export interface Connector {
    * itself. A throw means that nothing was applied; whatever may have been applied is answered as `unknown`.
    */
   write(batch: WriteBatch, signal: AbortSignal): Promise<WriteResult>;
+  /** Listings with different answers never share a request (TikTok: one product each). Absent: any may. */
+  batchGroup?(ref: ListingRef): string;
 
   /** Creates what is missing, repairs what differs. Idempotent. */
   subscribe(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport>;
@@ -225,6 +227,8 @@ export interface WriteBatch {
   /** `<epoch>-<seq>` the batch stems from, shown by platforms that keep a document reference. */
   readonly reference: string;
   readonly rows: readonly WriteRow[];
+  /** Where a request names a whole item (TikTok): what its listings that are not in `rows` are believed to show. */
+  readonly beside?: readonly { readonly key: string; readonly believed: number }[] | undefined;
 }
 
 export type RowOutcome =

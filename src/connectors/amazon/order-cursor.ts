@@ -23,7 +23,6 @@ export type SearchKind = 'updated' | 'created';
 export interface OpenSearch {
   readonly kind: SearchKind;
   readonly after: string;
-  readonly before: string | null;
   readonly token: string;
   /** Our clock, ms. Tokens live for 24 hours. */
   readonly sinceMs: number;
@@ -51,14 +50,13 @@ export function decodeCursor(text: string): OrderCursor | undefined {
 }
 
 function openSearchOf(value: Readonly<Record<string, unknown>>): OpenSearch | undefined {
-  const { after, before, sinceMs, bound } = value;
+  const { after, sinceMs, bound } = value;
   const token = textOf(value['token']);
   if (!isTime(after) || !isTime(bound) || token === undefined || typeof sinceMs !== 'number')
     return undefined;
   return {
     kind: value['kind'] === 'created' ? 'created' : 'updated',
     after,
-    before: isTime(before) ? before : null,
     token,
     sinceMs,
     bound,

@@ -1,6 +1,6 @@
 import type { OrderFetch, ParkedRow, PlatformLine, PlatformOrder } from '../connector.ts';
 import { type JsonRecord, isRecord, listOf, momentOf, textOf } from '../raw-json.ts';
-import { defaultChannelCode, member, optionalUnits, parked, unitsOf } from './fields.ts';
+import { member, optionalUnits, parked, unitsOf } from './fields.ts';
 import { type CountedLine, type OrderState, countersOf, orderStateOf } from './line-counters.ts';
 import type { RestorePolicy } from './options.ts';
 
@@ -93,18 +93,10 @@ function readItem(
   return lineOf(lineId, sku, counted);
 }
 
-/** A line of the seller's own stock. */
-export function lineOf(lineId: string, sku: string, { counters, takenIsKnown }: CountedLine): PlatformLine {
-  const open = Math.max(0, counters.ordered - counters.cancelled - counters.shipped);
-  return {
-    lineId,
-    sku,
-    itemId: sku === '' ? null : sku,
-    counters,
-    takenIsKnown,
-    ...(open === 0 ? {} : { committedAt: [{ locationId: defaultChannelCode, units: open }] }),
-    ...(counters.shipped === 0
-      ? {}
-      : { shippedFrom: [{ locationId: defaultChannelCode, units: counters.shipped }] }),
-  };
+/**
+ * A line of the seller's own stock. It names no place: Amazon knows one stock per SKU, and the channel's own order of
+ * locations routes the units.
+ */
+export function lineOf(lineId: string, sku: string, counted: CountedLine): PlatformLine {
+  return { lineId, sku, itemId: sku === '' ? null : sku, ...counted };
 }

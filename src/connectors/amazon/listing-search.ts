@@ -1,0 +1,114 @@
+import type { PlatformClock } from '../platform-clock.ts';
+import { listOf, textOf } from '../raw-json.ts';
+import { member } from './fields.ts';
+import { type ItemReading, readItem } from './listing-item.ts';
+import type { ListingMemory } from './listing-memory.ts';
+import { operations } from './operations.ts';
+import type { AmazonSettings } from './options.ts';
+import type { SpApi } from './sp-api.ts';
+import { failureOf, stuck, unreadable } from './sp-api-outcome.ts';
+
+/** Of one request: identifiers, and items on a page. */
+export const maxIdentifiers = 20;
+/** Amazon pages through no more SKUs than this. */
+export const maxPagedSkus = 1_000;
+
+const includedData = ['summaries', 'fulfillmentAvailability'] as const;
+const maxPagesOfSkus = 4;
+
+export interface SearchPage {
+  readonly items: readonly ItemReading[];
+  readonly total: number;
+  readonly next: string | undefined;
+  /** Platform clock, when the question was sent. */
+  readonly readAtMs: number;
+}
+
+/** Listings of the seller, by page or by SKU. Every answer also feeds the memory of which SKU may be written. */
+export class ListingSearch {
+  readonly #api: SpApi;
+  readonly #settings: AmazonSettings;
+  readonly #platformClock: PlatformClock;
+  readonly #memory: ListingMemory;
+
+  constructor(api: SpApi, settings: AmazonSettings, platformClock: PlatformClock, memory: ListingMemory) {
+    this.#api = api;
+    this.#settings = settings;
+    this.#platformClock = platformClock;
+    this.#memory = memory;
+  }
+
+  /** In the order of their SKUs: pages by the time of the last update would shift with every sale. */
+  async page(pageToken: string | undefined, signal: AbortSignal): Promise<SearchPage> {
+    return await this.#search({ sortBy: 'sku', sortOrder: 'ASC', pageToken }, signal);
+  }
+
+  /** At most `maxIdentifiers` SKUs; one that Amazon does not know is absent. */
+  async bySku(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+    // Identifiers are one comma-separated value, so a SKU that holds a comma is asked for by its address.
+    const [alone, together] = [skus.filter(holdsComma), skus.filter((sku) => !holdsComma(sku))];
+    const pages: SearchPage[] = [];
+    for (const sku of alone) pages.push(await this.one(sku, signal));
+    if (together.length === 0) return pages;
+    let pageToken: string | undefined;
+    for (let count = 0; count < maxPagesOfSkus; count++) {
+      const page = await this.#search({ identifiersType: 'SKU', identifiers: together, pageToken }, signal);
+      pages.push(page);
+      pageToken = page.next;
+      if (pageToken === undefined) return pages;
+    }
+    throw stuck(operations.searchListingsItems.name, 'more pages than SKUs were asked for');
+  }
+
+  async one(sku: string, signal: AbortSignal): Promise<SearchPage> {
+    const operation = operations.getListingsItem;
+    const { sellerId, marketplaceId } = this.#settings;
+    const request = {
+      path: { sellerId, sku },
+      query: { marketplaceIds: [marketplaceId], includedData },
+    };
+    const outcome = await this.#api.tryRead(operation, request, signal);
+    if (outcome.kind === 'not-found')
+      return { items: [], total: 0, next: undefined, readAtMs: this.#platformClock.nowMs() };
+    if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
+    const readAtMs = this.#platformClock.at(outcome.sentAtMs);
+    return { items: [this.#noted(outcome.body)], total: 1, next: undefined, readAtMs };
+  }
+
+  async #search(
+    query: Readonly<Record<string, string | readonly string[] | undefined>>,
+    signal: AbortSignal,
+  ): Promise<SearchPage> {
+    const operation = operations.searchListingsItems;
+    const { sellerId, marketplaceId } = this.#settings;
+    const { body, sentAtMs } = await this.#api.read(
+      operation,
+      {
+        path: { sellerId },
+        // One marketplace: of several, only the first is answered (selling-partner-api-docs issue 2362).
+        query: { marketplaceIds: [marketplaceId], includedData, pageSize: maxIdentifiers, ...query },
+      },
+      signal,
+    );
+    const nodes = listOf(body['items']);
+    if (nodes === undefined) throw unreadable(operation.name, 'items is no list');
+    const total = body['numberOfResults'];
+    return {
+      items: nodes.map((node) => this.#noted(node)),
+      total: typeof total === 'number' ? total : nodes.length,
+      next: textOf(member(body, 'pagination')?.['nextToken']),
+      readAtMs: this.#platformClock.at(sentAtMs),
+    };
+  }
+
+  #noted(node: unknown): ItemReading {
+    const reading = readItem(node, this.#settings.marketplaceId);
+    if (reading.kind === 'listing') this.#memory.note(reading.facts);
+    else this.#memory.forget(reading.sku);
+    return reading;
+  }
+}
+
+function holdsComma(sku: string): boolean {
+  return sku.includes(',');
+}
