@@ -78,6 +78,10 @@ export const errorCodes = {
     retryable: false,
     exitCode: exitCodes.ledgerUnreadable,
   },
+  LEDGER_ARCHIVE_MOVED: {
+    message: 'The archive ends at {found}, not at {expected}: another daemon writes to the same folder',
+    retryable: true,
+  },
   LEDGER_UNREACHABLE: {
     message:
       'The ledger did not answer {command} within {deadlineMs} ms; whether it was applied is unknown: {reason}',

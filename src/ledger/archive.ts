@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { StockmeshError } from '../domain/errors.ts';
+import { failpoint } from '../telemetry/failpoint.ts';
+import { comparePositions, parsePosition } from './position.ts';
 
 /**
  * Segments of the log that were written to disk before they were trimmed from Redis.
@@ -41,8 +43,11 @@ export class LedgerArchive {
     this.#dir = dir;
   }
 
-  /** Entries must follow the last archived one; they may be trimmed once this has resolved. */
-  async append(entries: readonly RawEntry[]): Promise<SegmentLine> {
+  /**
+   * Entries must follow the last archived one; they may be trimmed once this has resolved. `after` is the id that the
+   * caller took for the last one (empty: none): another writer who was faster is refused with LEDGER_ARCHIVE_MOVED.
+   */
+  async append(entries: readonly RawEntry[], after?: string): Promise<SegmentLine> {
     const first = entries[0]?.[0];
     const last = entries.at(-1)?.[0];
     if (first === undefined || last === undefined || entries.length > maxSegmentEntries) {
@@ -51,9 +56,13 @@ export class LedgerArchive {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     await this.#dropCutLine();
     const chain = await this.chain();
+    const found = chain.at(-1)?.last ?? '';
+    if (after !== undefined && found !== after)
+      throw new StockmeshError('LEDGER_ARCHIVE_MOVED', { expected: after, found });
     const bytes = await compress(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     const file = `${first}_${last}.ndjson.gz`;
     await writeDurably(join(this.#dir, file), bytes);
+    await failpoint('segment-written');
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const previous = chain.at(-1)?.hash ?? noHash;
     const line: SegmentLine = { file, first, last, entries: entries.length, sha256, previous, hash: '' };
@@ -92,27 +101,44 @@ export class LedgerArchive {
     return lines;
   }
 
+  /** Id of the last archived entry; empty: none. Everything up to it may be trimmed. */
+  async lastId(): Promise<string> {
+    return (await this.chain()).at(-1)?.last ?? '';
+  }
+
+  /** The archived entry of this id; nothing: there is none. */
+  async entry(id: string): Promise<RawEntry | undefined> {
+    const at = parsePosition(id);
+    const line = (await this.chain()).find(
+      (segment) => comparePositions(at, parsePosition(segment.last)) <= 0,
+    );
+    if (line === undefined) return undefined;
+    return (await this.readSegment(line)).find(([found]) => found === id);
+  }
+
   /** All archived entries in order. Throws LEDGER_ARCHIVE_BROKEN at the first segment that is not what was archived. */
   async *read(): AsyncGenerator<readonly RawEntry[]> {
-    for (const line of await this.chain()) {
-      const bytes = await readFile(join(this.#dir, line.file)).catch((error: NodeJS.ErrnoException) => {
-        throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
-          file: line.file,
-          reason: error.code ?? 'unreadable',
-        });
+    for (const line of await this.chain()) yield await this.readSegment(line);
+  }
+
+  async readSegment(line: SegmentLine): Promise<readonly RawEntry[]> {
+    const bytes = await readFile(join(this.#dir, line.file)).catch((error: NodeJS.ErrnoException) => {
+      throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
+        file: line.file,
+        reason: error.code ?? 'unreadable',
       });
-      if (createHash('sha256').update(bytes).digest('hex') !== line.sha256) {
-        throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
-          file: line.file,
-          reason: 'its bytes have another hash',
-        });
-      }
-      const text = (await expand(bytes)).toString('utf8');
-      yield text
-        .split('\n')
-        .slice(0, -1)
-        .map((row) => JSON.parse(row) as RawEntry);
+    });
+    if (createHash('sha256').update(bytes).digest('hex') !== line.sha256) {
+      throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
+        file: line.file,
+        reason: 'its bytes have another hash',
+      });
     }
+    const text = (await expand(bytes)).toString('utf8');
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((row) => JSON.parse(row) as RawEntry);
   }
 
   /** Removes what a crash left behind: half-written files and segments that never got their chain line. */

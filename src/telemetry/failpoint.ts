@@ -14,6 +14,9 @@ export const failpointNames = [
   'publish-sent',
   'publish-answered',
   'job-started',
+  'segment-written',
+  'log-archived',
+  'log-trimmed',
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 
