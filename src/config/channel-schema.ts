@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { channelId, locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
+import { tiktokFields } from './tiktok-fields.ts';
 
 /** No defaults in the fields: a channel says only what differs from `policies.default`. */
 export const policySchema = z.strictObject({
@@ -101,7 +102,15 @@ function shopifyChannel(sources: SecretSources) {
   });
 }
 
+function tiktokChannel(sources: SecretSources) {
+  return z.strictObject({
+    platform: z.literal('tiktok'),
+    ...commonFields(sources),
+    ...tiktokFields(sources),
+  });
+}
+
 /** One member per platform: another platform adds its own here and in the composition. */
 export function channelSchema(sources: SecretSources) {
-  return z.discriminatedUnion('platform', [shopifyChannel(sources)]);
+  return z.discriminatedUnion('platform', [shopifyChannel(sources), tiktokChannel(sources)]);
 }

@@ -14,11 +14,16 @@ export type PolicyConfig = {
   readonly endWhenUnits: number | undefined;
 };
 
-export type ChannelConfig = Readonly<Omit<ParsedChannel, 'policy' | 'locations'>> & {
-  readonly policy: PolicyConfig;
-  /** Platform location id (`*`: every one) -> our locations, in the order in which orders use them. */
-  readonly locations: Readonly<Record<string, readonly LocationId[]>>;
-};
+/** Each platform's channel by itself, so that `platform` still tells them apart. */
+type Completed<Channel> = Channel extends unknown
+  ? Readonly<Omit<Channel, 'policy' | 'locations'>> & {
+      readonly policy: PolicyConfig;
+      /** Platform location id (`*`: every one) -> our locations, in the order in which orders use them. */
+      readonly locations: Readonly<Record<string, readonly LocationId[]>>;
+    }
+  : never;
+
+export type ChannelConfig = Completed<ParsedChannel>;
 
 /** The configuration as the daemon uses it: every default filled in, every reference resolved. */
 export type Config = Readonly<Omit<Parsed, 'dataDir' | 'channels'>> & {
@@ -28,6 +33,9 @@ export type Config = Readonly<Omit<Parsed, 'dataDir' | 'channels'>> & {
 };
 
 export type ConfigProblem = { readonly path: string; readonly problem: string };
+
+/** What a platform can show at most: a target above it would never be seen there. */
+const mostUnits: Readonly<Partial<Record<ParsedChannel['platform'], number>>> = { tiktok: 99_999 };
 
 /** Fills in what depends on other keys. `directory` is where the configuration file is. */
 export function completeConfig(parsed: Parsed, directory: string): Config {
@@ -41,7 +49,10 @@ export function completeConfig(parsed: Parsed, directory: string): Config {
         sharePercent: channel.policy.sharePercent ?? parsed.policies.default.sharePercent ?? 100,
         bufferUnits: channel.policy.bufferUnits ?? parsed.policies.default.bufferUnits ?? 0,
         bufferPercent: channel.policy.bufferPercent ?? parsed.policies.default.bufferPercent ?? 0,
-        capUnits: channel.policy.capUnits ?? parsed.policies.default.capUnits,
+        capUnits: leastOf(
+          channel.policy.capUnits ?? parsed.policies.default.capUnits,
+          mostUnits[channel.platform],
+        ),
         endWhenUnits: channel.policy.endWhenUnits ?? parsed.policies.default.endWhenUnits,
       },
       locations: channel.locations ?? { '*': only === undefined ? [] : [only.id] },
@@ -74,7 +85,11 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     // Two channels of one shop would publish twice and count each of its orders twice.
     const sameShop = shops.get(`${channel.platform} ${channel.shop}`);
     if (sameShop !== index) say(`${at}.shop`, `is the shop of channels[${sameShop}] too`);
-    if (channel.baseUrl === undefined && !channel.shop.endsWith('.myshopify.com')) {
+    if (
+      channel.platform === 'shopify' &&
+      channel.baseUrl === undefined &&
+      !channel.shop.endsWith('.myshopify.com')
+    ) {
       say(`${at}.shop`, 'must be the NAME.myshopify.com address of the shop, unless baseUrl is set');
     }
     if (channel.locations === undefined && parsed.locations.length > 1) {
@@ -98,6 +113,10 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     say('redis.tls', 'needs a rediss:// address in redis.url');
   }
   return problems;
+}
+
+function leastOf(cap: number | undefined, most: number | undefined): number | undefined {
+  return cap === undefined || most === undefined ? (cap ?? most) : Math.min(cap, most);
 }
 
 /** Key -> index of its first use. */

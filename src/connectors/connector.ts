@@ -1,4 +1,5 @@
 import type { LineCounters } from '../domain/order.ts';
+import type { CountPage, PlatformCount, PlatformMovement } from './counts.ts';
 
 /**
  * The one contract every platform implements. A connector knows its platform and nothing else: no Redis, no ledger, no
@@ -40,6 +41,13 @@ export interface Connector {
   subscribe(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport>;
   checkSubscriptions(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport>;
   checkAccess(signal: AbortSignal): Promise<AccessReport>;
+
+  /** Only where the platform owns the on-hand figure (a WMS): what it has, from the cursor on (null: all of it). */
+  pollCounts?(cursor: string | null, signal: AbortSignal): AsyncIterable<CountPage>;
+  /** Fresh counts of these items at every place; an item the platform does not know is simply absent. */
+  fetchCounts?(itemIds: readonly string[], signal: AbortSignal): Promise<CountPage>;
+  /** JSON that the platform insists on as the body of a 2xx; any body will do where this is absent. */
+  readonly acknowledgement?: string | undefined;
 }
 
 export interface ConnectorCapabilities {
@@ -142,6 +150,9 @@ export interface ParsedDelivery {
   readonly bulkWritesFinished?: readonly string[] | undefined;
   /** The platform ended our access (uninstalled, scopes reduced). */
   readonly accessLost?: string | undefined;
+  /** Of an on-hand authority only. */
+  readonly counts?: readonly PlatformCount[] | undefined;
+  readonly movements?: readonly PlatformMovement[] | undefined;
   readonly parked: readonly ParkedRow[];
 }
 

@@ -3,6 +3,8 @@ import type { Connector } from '../connectors/connector.ts';
 import type { Clock, ConnectorLog, RateLimiter, TokenStore } from '../connectors/ports.ts';
 import type { ShopifyCredentials } from '../connectors/shopify/options.ts';
 import { createShopifyConnector } from '../connectors/shopify/shopify-connector.ts';
+import type { TiktokCredentials } from '../connectors/tiktok/options.ts';
+import { createTiktokConnector } from '../connectors/tiktok/tiktok-connector.ts';
 
 export interface ConnectorPorts {
   readonly limiter: RateLimiter;
@@ -27,10 +29,32 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         bulkMaxMs: channel.timeouts.bulkMs,
       });
     }
+    case 'tiktok': {
+      const places = Object.keys(channel.locations);
+      return createTiktokConnector({
+        ...ports,
+        ...channel.timing,
+        shop: channel.shop,
+        baseUrl: channel.baseUrl,
+        authUrl: channel.authUrl,
+        credentials: tiktokCredentials(channel.credentials),
+        webhookSecrets: channel.webhookSecrets.map((secret) => secret.reveal()),
+        warehouses: places.includes('*') ? undefined : places,
+        otherWarehouses: channel.otherWarehouses,
+        soldOut: channel.soldOut,
+        unpaidTakesStock: channel.unpaidTakesStock,
+        requestTimeoutMs: channel.timeouts.requestMs,
+      });
+    }
   }
 }
 
-function shopifyCredentials(credentials: ChannelConfig['credentials']): ShopifyCredentials {
+type CredentialsOf<Platform extends ChannelConfig['platform']> = Extract<
+  ChannelConfig,
+  { readonly platform: Platform }
+>['credentials'];
+
+function shopifyCredentials(credentials: CredentialsOf<'shopify'>): ShopifyCredentials {
   switch (credentials.kind) {
     case 'client-credentials':
       return {
@@ -48,5 +72,21 @@ function shopifyCredentials(credentials: ChannelConfig['credentials']): ShopifyC
       };
     case 'static':
       return { kind: 'static', accessToken: credentials.accessToken.reveal() };
+  }
+}
+
+function tiktokCredentials(credentials: CredentialsOf<'tiktok'>): TiktokCredentials {
+  const { appKey } = credentials;
+  const appSecret = credentials.appSecret.reveal();
+  switch (credentials.kind) {
+    case 'refresh-token':
+      return {
+        appKey,
+        appSecret,
+        refreshToken: credentials.refreshToken.reveal(),
+        accessToken: credentials.accessToken?.reveal(),
+      };
+    case 'auth-code':
+      return { appKey, appSecret, authCode: credentials.authCode.reveal() };
   }
 }

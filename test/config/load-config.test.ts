@@ -209,7 +209,9 @@ test('secrets are resolved from the environment and from files, without their la
 
 test('plain http is accepted for this machine, and the global id of a location means its number', () => {
   for (const baseUrl of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
-    const config = load(`${smallest}    baseUrl: ${baseUrl}/\n    locations: { 'gid://shopify/Location/7': [main] }\n`);
+    const config = load(
+      `${smallest}    baseUrl: ${baseUrl}/\n    locations: { 'gid://shopify/Location/7': [main] }\n`,
+    );
     expect(config.channels[0]?.baseUrl).toBe(baseUrl);
     expect(config.channels[0]?.locations).toEqual({ '7': ['main'] });
   }
@@ -220,6 +222,27 @@ test("a channel's policy takes over what it does not say from policies.default",
     `${smallest}    policy: { bufferUnits: 2 }\npolicies: { default: { bufferUnits: 9, capUnits: 50 } }\n`,
   );
   expect(config.channels[0]?.policy).toMatchObject({ sharePercent: 100, bufferUnits: 2, capUnits: 50 });
+});
+
+test('a TikTok channel is capped at what TikTok can show, and its warehouses may be all of them', () => {
+  const tiktok = `merchant: acme
+channels:
+  - id: t
+    platform: tiktok
+    shop: '7494049642642441621'
+    credentials: { kind: auth-code, appKey: key, appSecret: env:HOOK, authCode: env:TOKEN }
+`;
+  expect(load(tiktok).channels[0]).toMatchObject({
+    locations: { '*': ['main'] },
+    otherWarehouses: 'refuse',
+    soldOut: 'zero',
+    policy: { capUnits: 99_999 },
+  });
+  expect(load(`${tiktok}policies: { default: { capUnits: 50 } }\n`).channels[0]?.policy.capUnits).toBe(50);
+  expect(refusal(tiktok.replace("'7494049642642441621'", '7494049642642441621')).message).toContain(
+    'in quotes',
+  );
+  expect(refusal(tiktok.replace('authCode', 'refreshToken')).message).toContain('channels[0].credentials');
 });
 
 test('no way of printing the configuration shows a secret', () => {
@@ -241,7 +264,11 @@ test('the example loads, and shows the defaults as they are', () => {
   const example = readFileSync(join(repository, 'config/stockmesh.example.yaml'), 'utf8');
   mkdirSync(join(dir, 'secrets'));
   writeFileSync(join(dir, 'secrets/acme-us.token'), 'x', { mode: 0o600 });
-  const variables = { ACME_EU_CLIENT_SECRET: 'x', ACME_US_SECRET: 'y', ACME_US_SECRET_BEFORE: 'z' };
+  const names = [
+    ...['ACME_EU_CLIENT_SECRET', 'ACME_US_SECRET', 'ACME_US_SECRET_BEFORE'],
+    ...['ACME_TIKTOK_APP_SECRET', 'ACME_TIKTOK_REFRESH_TOKEN'],
+  ];
+  const variables = Object.fromEntries(names.map((name) => [name, name.toLowerCase()]));
   const config = load(example, variables);
   const defaults = load('merchant: acme\n', {});
   expect({ ...config, channels: [], http: {}, locations: [], policies: {} }).toEqual({

@@ -1,0 +1,110 @@
+import { parseUnits } from '../../domain/quantity.ts';
+import type { ParkedRow } from '../connector.ts';
+import type { PlatformClock } from '../platform-clock.ts';
+import { isRecord, listOf } from '../raw-json.ts';
+import type { ApiRequest, TiktokApi } from './api.ts';
+import { endpoints } from './endpoints.ts';
+import { idOf } from './ids.ts';
+import { maxSkusPerRead } from './options.ts';
+import { type ApiAnswer, unreadable } from './outcome.ts';
+import type { ShelfMemory } from './shelf-memory.ts';
+
+/** One SKU as inventory/search shows it. */
+export interface SkuShelf {
+  readonly productId: string;
+  readonly skuId: string;
+  /** Available units by warehouse: what buyers can still take, and what a write sets. Committed units come on top. */
+  readonly available: ReadonlyMap<string, number>;
+}
+
+export interface InventoryRead {
+  readonly skus: ReadonlyMap<string, SkuShelf>;
+  readonly parked: readonly ParkedRow[];
+  /** Platform clock, start of the first question. */
+  readonly readAtMs: number;
+}
+
+/** Present figures of SKUs, 600 per request. */
+export class Inventory {
+  readonly #api: TiktokApi;
+  readonly #platformClock: PlatformClock;
+  readonly #memory: ShelfMemory;
+
+  constructor(api: TiktokApi, platformClock: PlatformClock, memory: ShelfMemory) {
+    this.#api = api;
+    this.#platformClock = platformClock;
+    this.#memory = memory;
+  }
+
+  async *read(skuIds: readonly string[], signal: AbortSignal): AsyncGenerator<InventoryRead> {
+    const wanted = [...new Set(skuIds)];
+    for (let start = 0; start < wanted.length; start += maxSkusPerRead)
+      yield await this.#page(wanted.slice(start, start + maxSkusPerRead), (request) =>
+        this.#api.read(request, signal),
+      );
+  }
+
+  /** The figures right before a write. */
+  async readNow(skuIds: readonly string[], signal: AbortSignal): Promise<InventoryRead> {
+    return await this.#page(skuIds.slice(0, maxSkusPerRead), (request) => this.#api.readNow(request, signal));
+  }
+
+  async #page(
+    skuIds: readonly string[],
+    ask: (request: ApiRequest) => Promise<ApiAnswer>,
+  ): Promise<InventoryRead> {
+    const { name } = endpoints.inventory;
+    const { data, sentAtMs } = await ask({ endpoint: endpoints.inventory, body: { sku_ids: skuIds } });
+    const products = listOf(data['inventory']);
+    // Nothing found may leave the list out; anything else in its place is no answer.
+    if (products === undefined && data['inventory'] !== undefined && data['inventory'] !== null)
+      throw unreadable(name, 'inventory is no list');
+    const skus = new Map<string, SkuShelf>();
+    const parked: ParkedRow[] = [];
+    for (const product of products ?? []) {
+      const productId = isRecord(product) ? idOf(product['product_id']) : undefined;
+      const rows = isRecord(product) ? listOf(product['skus']) : undefined;
+      if (productId === undefined || rows === undefined) {
+        parked.push(bad('', 'a product of the inventory cannot be read'));
+        continue;
+      }
+      for (const row of rows) {
+        const shelf = shelfOf(productId, row, parked);
+        if (shelf === undefined) continue;
+        skus.set(shelf.skuId, shelf);
+        this.#memory.noteWarehouses(shelf.skuId, [...shelf.available.keys()]);
+      }
+    }
+    return { skus, parked, readAtMs: this.#platformClock.at(sentAtMs) };
+  }
+}
+
+/** Undefined when the row says nothing that can be believed: half a SKU would be written without its other warehouses. */
+function shelfOf(productId: string, row: unknown, parked: ParkedRow[]): SkuShelf | undefined {
+  const skuId = isRecord(row) ? idOf(row['id']) : undefined;
+  if (!isRecord(row) || skuId === undefined) {
+    parked.push(bad(productId, 'a SKU of the inventory has no id'));
+    return undefined;
+  }
+  const available = new Map<string, number>();
+  for (const place of listOf(row['warehouse_inventory']) ?? []) {
+    const warehouseId = isRecord(place) ? idOf(place['warehouse_id']) : undefined;
+    const units = unitsOf(isRecord(place) ? place['available_quantity'] : undefined);
+    if (warehouseId === undefined || typeof units === 'string') {
+      parked.push(bad(skuId, typeof units === 'string' ? units : 'a row names no warehouse'));
+      return undefined;
+    }
+    available.set(warehouseId, units);
+  }
+  return { productId, skuId, available };
+}
+
+/** Whole units, or why they are none. */
+export function unitsOf(value: unknown): number | string {
+  const units = parseUnits(value, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  return units.kind === 'bad' ? units.reason : units.value;
+}
+
+function bad(reference: string, reason: string): ParkedRow {
+  return { what: 'stock', reference, reason, content: '' };
+}
