@@ -174,7 +174,9 @@ async function summarize(
   // With Redis killed the daemon has to answer 503: the platform sends again, which is what its retries are for.
   const violations = sandbox
     .violations()
-    .filter(({ kind, detail }) => options.kill !== 'redis' || kind !== 'webhook-refused' || !detail.endsWith('503'));
+    .filter(
+      ({ kind, detail }) => options.kill !== 'redis' || kind !== 'webhook-refused' || !detail.endsWith('503'),
+    );
   for (const { sku, ledger, shops } of disagreements.slice(0, 20))
     view.say(`disagreement on ${sku}: ledger ${ledger ?? 'unknown'}, shops ${shops.join(', ')}`);
   for (const { shop, kind, detail } of violations.slice(0, 20))
