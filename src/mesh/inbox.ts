@@ -139,15 +139,12 @@ export class Inbox {
 
   async accept(delivery: Delivery): Promise<AcceptResult> {
     const { maxJobs, maxBytes, maxAccepting, acceptTimeoutMs } = this.#settings;
-    // While Redis is away its client would keep the commands in memory without a bound.
-    if (this.#closing || this.#options.redis.status !== 'ready' || this.#accepting >= maxAccepting) {
-      return { kind: 'unavailable', retryAfterS: 2 };
-    }
+    if (this.#closing || this.#accepting >= maxAccepting) return { kind: 'unavailable', retryAfterS: 2 };
     if (this.#jobs >= maxJobs || this.#jobs * this.#meanBytes >= maxBytes) {
       return { kind: 'full', retryAfterS: 10 };
     }
     this.#accepting++;
-    const adding = this.#add(delivery).finally(() => this.#accepting--);
+    const adding = this.#add(delivery, performance.now() + acceptTimeoutMs).finally(() => this.#accepting--);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<AcceptResult>((resolve) => {
       timer = setTimeout(() => resolve({ kind: 'unavailable', retryAfterS: 2 }), acceptTimeoutMs);
@@ -191,7 +188,13 @@ export class Inbox {
     await this.#queue.close();
   }
 
-  async #add(delivery: Delivery): Promise<AcceptResult> {
+  async #add(delivery: Delivery, deadlineMs: number): Promise<AcceptResult> {
+    // A restart of Redis is shorter than a platform's patience. Its client would keep the commands meanwhile, and send
+    // them after we have given up.
+    while (this.#options.redis.status !== 'ready') {
+      if (performance.now() >= deadlineMs) return { kind: 'unavailable', retryAfterS: 2 };
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     const jobId = inboxJobId(delivery.channel, delivery.deliveryId);
     const jobKey = `${this.#options.queuePrefix}:${inboxQueueName}:${jobId}`;
     const [isSeen, kept] = await Promise.all([this.#seen.has(jobId), this.#options.redis.exists(jobKey)]);

@@ -103,15 +103,29 @@ test('large bodies fill the inbox before the number of jobs does', async () => {
   await close(0);
 });
 
-test('while Redis is away deliveries are refused at once, and taken again when it is back', async () => {
+test('while Redis is away deliveries are refused in time, and taken again when it is back', async () => {
   const server = await startPrivateRedis();
   closers.push(() => server.stop());
-  const { inbox, handled, close } = await open(undefined, {}, server.path);
+  const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 200 }, server.path);
   await server.kill('SIGKILL');
   await vi.waitFor(async () => expect((await inbox.accept(delivery())).kind).toBe('unavailable'));
   await server.restart();
   await vi.waitFor(async () => expect((await inbox.accept(delivery('later'))).kind).not.toBe('unavailable'));
   await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('later'), 10_000);
+  await close();
+});
+
+test('a delivery waits out a short restart of Redis', async () => {
+  const server = await startPrivateRedis();
+  closers.push(() => server.stop());
+  const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 10_000 }, server.path);
+  await server.kill('SIGKILL');
+  await vi.waitFor(async () => expect(inbox.depth).toBe(0));
+  const waiting = inbox.accept(delivery('patient'));
+  await delay(100);
+  await server.restart();
+  expect((await waiting).kind).toBe('accepted');
+  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
   await close();
 });
 
