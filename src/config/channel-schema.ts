@@ -67,6 +67,9 @@ function commonFields(sources: SecretSources) {
       .strictObject({
         intervalMs: spanMs(100, 86_400_000).default(30_000),
         overlapMs: spanMs(0, 86_400_000).default(300_000),
+        indexLagMs: spanMs(0, 3_600_000)
+          .default(10_000)
+          .describe("How late the platform's order search may show a change; raises wait for it"),
       })
       .prefault({}),
     policy: policySchema.default({}).describe('What differs from policies.default'),

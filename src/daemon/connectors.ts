@@ -27,6 +27,7 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         locations: places.includes('*') ? undefined : places,
         requestTimeoutMs: channel.timeouts.requestMs,
         bulkMaxMs: channel.timeouts.bulkMs,
+        orderIndexLagMs: channel.poll.indexLagMs,
       });
     }
     case 'tiktok': {

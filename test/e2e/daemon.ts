@@ -70,7 +70,8 @@ export class DaemonUnderTest {
           clientSecret: `file:${secret}`,
         },
         webhookSecrets: [`file:${secret}`],
-        poll: { intervalMs: 1_000, overlapMs: 60_000 },
+        // The sandbox shows a change in its order search at once.
+        poll: { intervalMs: 1_000, overlapMs: 60_000, indexLagMs: 500 },
         ...channel,
       });
     }
