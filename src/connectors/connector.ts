@@ -1,5 +1,8 @@
 import type { LineCounters } from '../domain/order.ts';
 import type { CountPage, PlatformCount, PlatformMovement } from './counts.ts';
+import type { ParkedRow } from './parked-row.ts';
+
+export type { ParkedRow } from './parked-row.ts';
 
 /**
  * The one contract every platform implements. A connector knows its platform and nothing else: no Redis, no ledger, no
@@ -128,14 +131,6 @@ export interface PlatformOrder {
   readonly lines: readonly PlatformLine[];
   /** The line list was cut short by the platform: fetch the whole order before believing it is complete. */
   readonly isPartial: boolean;
-}
-
-/** A row that could not be read. `content` is small and free of personal data. */
-export interface ParkedRow {
-  readonly what: 'order' | 'order-line' | 'listing' | 'stock' | 'delivery' | 'count';
-  readonly reference: string;
-  readonly reason: string;
-  readonly content: string;
 }
 
 export interface ParsedDelivery {
