@@ -101,6 +101,12 @@ export class DaemonUnderTest {
     return this.#output;
   }
 
+  async changeConfig(change: (config: Record<string, unknown>) => void): Promise<void> {
+    const config = JSON.parse(await readFile(this.#configPath, 'utf8')) as Record<string, unknown>;
+    change(config);
+    await writeFile(this.#configPath, JSON.stringify(config));
+  }
+
   /** Starts the process; `ready` waits for it. */
   start(env: Readonly<Record<string, string>> = {}): void {
     const child = spawn(process.execPath, [main, '--config', this.#configPath], {
@@ -167,6 +173,12 @@ export class DaemonUnderTest {
     const response = await fetch(`${this.privateUrl}${path}`, { signal: AbortSignal.timeout(5_000) });
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
+  }
+
+  /** The reader of the log goes away. */
+  closeOutput(): void {
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
   }
 
   /** Sends the signal and waits for the end. */

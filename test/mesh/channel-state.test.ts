@@ -50,10 +50,10 @@ test('nothing is published before the listings are known, nor while attention is
 
 test.each([
   ['off', false],
-  ['observe', false],
+  ['observe', true],
   ['dry-run', true],
   ['live', true],
-] as const)('in mode %s publishing is %s', (mode, may) => {
+] as const)('in mode %s listings are looked at: %s', (mode, may) => {
   const made = states(mode);
   made.connected(shop, 1);
   expect(made.mayPublish(shop)).toBe(may);
