@@ -19,6 +19,8 @@ export interface BaseBuilderSettings {
   /** A read that overlapped a write is taken again after this, longer each time. */
   readonly readAgainMs: number;
   readonly maxReadAgainMs: number;
+  /** Longest time between two reads of a listing that is asked for again and again. */
+  readonly maxSpacingMs: number;
   readonly maxWaiting: number;
   /** Rest between two pages of the sweep at the beginning of a term. */
   readonly sweepGapMs: number;
@@ -29,6 +31,7 @@ export const defaultBaseBuilderSettings: BaseBuilderSettings = {
   doorbellDelayMs: 2_000,
   readAgainMs: 50,
   maxReadAgainMs: 10_000,
+  maxSpacingMs: 2_000,
   maxWaiting: 1_000_000,
   sweepGapMs: 20,
 };
@@ -198,19 +201,19 @@ export class BaseBuilder {
   #spacedMs(listingId: ListingId): number {
     const read = this.#recent.get(listingId);
     if (read === undefined) return 0;
-    return read.atMs + this.#backOffMs(read.times);
+    return read.atMs + Math.min(this.#backOffMs(read.times), this.#settings.maxSpacingMs);
   }
 
   #noteRead(listingId: ListingId): void {
-    const { maxReadAgainMs, maxWaiting } = this.#settings;
+    const { maxSpacingMs, maxWaiting } = this.#settings;
     const nowMs = this.#options.nowMs();
     const known = this.#recent.get(listingId);
-    const isRecent = known !== undefined && nowMs - known.atMs < maxReadAgainMs * 2;
+    const isRecent = known !== undefined && nowMs - known.atMs < maxSpacingMs * 2;
     this.#recent.delete(listingId);
     this.#recent.set(listingId, { atMs: nowMs, times: isRecent ? known.times + 1 : 0 });
     // Insertion order is reading order: the longest unread are forgotten first.
     for (const [oldest, { atMs }] of this.#recent) {
-      if (this.#recent.size <= maxWaiting && nowMs - atMs < maxReadAgainMs * 2) break;
+      if (this.#recent.size <= maxWaiting && nowMs - atMs < maxSpacingMs * 2) break;
       this.#recent.delete(oldest);
     }
   }

@@ -540,8 +540,17 @@ export class Publisher {
         return;
       case 'settled':
         this.#judge(sent.rows, rows.length, byId, rows[0]?.kind ?? 'lower');
+        this.#lookAgain(sent.rows, rows);
         for (const { listingId } of rows) this.#busy.delete(listingId);
         return;
+    }
+  }
+
+  /** Rows somebody else settled meanwhile (a read that closed the write): their marks still stand. */
+  #lookAgain(ended: readonly SettledOutcome[], rows: readonly { readonly listingId: ListingId }[]): void {
+    const judged = new Set(ended.map(({ listingId }) => listingId));
+    for (const { listingId } of rows) {
+      if (!judged.has(listingId)) this.#lanes.add(unknownCause(listingId));
     }
   }
 
@@ -631,8 +640,10 @@ export class Publisher {
     try {
       const sent = await sender.repeat(term, record);
       metrics.requests.inc({ channel, kind: record.kind });
-      if (sent.kind === 'settled') this.#judge(sent.rows, record.rows.length, new Map(), record.kind);
-      else if (sent.kind === 'open') {
+      if (sent.kind === 'settled') {
+        this.#judge(sent.rows, record.rows.length, new Map(), record.kind);
+        this.#lookAgain(sent.rows, record.rows);
+      } else if (sent.kind === 'open') {
         this.#judge(sent.rows, record.rows.length, new Map(), record.kind);
         this.#repeatLater(sent.record);
       } else if (sent.kind === 'term-over') this.#isTermOver = true;

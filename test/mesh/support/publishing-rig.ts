@@ -30,7 +30,7 @@ const quick: ChannelTuning = {
   leaseTtlMs: 1_500,
   times: { skewMs: 5 },
   publisher: { repeatMs: 20, maxRepeatMs: 300, overtakeMs: 200 },
-  baseBuilder: { readGapMs: 5, doorbellDelayMs: 20, readAgainMs: 5 },
+  baseBuilder: { readGapMs: 5, doorbellDelayMs: 20, readAgainMs: 5, maxSpacingMs: 40 },
   poll: {
     intervalMs: 400,
     minIntervalMs: 50,
