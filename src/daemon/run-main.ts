@@ -10,6 +10,7 @@ import { installCrashHandlers } from '../telemetry/crash-handlers.ts';
 import { armFailpoints } from '../telemetry/failpoint.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createMetricsRegistry } from '../telemetry/metrics.ts';
+import { watchParent } from '../telemetry/parent-process.ts';
 import { Redactor } from '../telemetry/redactor.ts';
 import { Daemon } from './daemon.ts';
 
@@ -138,14 +139,6 @@ function stopper(
       process.exit(exitCode);
     });
   };
-}
-
-/** `npm start` runs us as a child: when it was killed, nobody is left who could stop us. */
-function watchParent(onGone: () => void): void {
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) onGone();
-  }, 500).unref();
 }
 
 function secretsOf(value: unknown): readonly Secret[] {

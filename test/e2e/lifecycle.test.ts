@@ -188,3 +188,28 @@ test('no credential is in the log, in an answer or in Redis', async () => {
   }
   expect(stored).toContain('token:shop-a');
 });
+
+test('a daemon whose starter was killed stops by itself', async () => {
+  daemon = await DaemonUnderTest.make({ shops: [shop] });
+  const config = join(daemon.dir, 'stockmesh.yaml');
+  // The starter dies at once; what it started prints its own process id first.
+  const script = `const c = require('node:child_process').spawn(process.execPath, [${JSON.stringify(main)}, '--config', ${JSON.stringify(config)}], { stdio: 'ignore', detached: true }); console.log(c.pid); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 3_000);`;
+  const pid = await new Promise<number>((resolve) => {
+    const starter = execFile(process.execPath, ['-e', script], {
+      env: { ...process.env, STOCKMESH_STOP_WITH_PARENT: '1' },
+    });
+    starter.stdout?.once('data', (chunk: string) => resolve(Number(chunk)));
+  });
+  await daemon.ready();
+  await daemon.until(async () => !isAlive(pid), 'stopped');
+  expect(isAlive(pid)).toBe(false);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
