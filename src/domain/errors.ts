@@ -78,6 +78,10 @@ export const errorCodes = {
     retryable: false,
     exitCode: exitCodes.ledgerUnreadable,
   },
+  LEDGER_FORKED: {
+    message: 'The ledger was rolled back while its history was read: entries after {fork} were replaced',
+    retryable: true,
+  },
   LEDGER_ARCHIVE_MOVED: {
     message: 'The archive ends at {found}, not at {expected}: another daemon writes to the same folder',
     retryable: true,

@@ -88,7 +88,7 @@ export async function dumpState(redis: Redis, keys: LedgerKeys): Promise<LedgerS
   };
 }
 
-function levelsOf(fields: Readonly<Record<string, string>>): Map<string, Level> {
+export function levelsOf(fields: Readonly<Record<string, string>>): Map<string, Level> {
   const found = new Map<string, { onHand: number; committed: number; reserved: number }>();
   const names = { o: 'onHand', c: 'committed', r: 'reserved' } as const;
   for (const [field, text] of Object.entries(fields)) {
@@ -103,11 +103,11 @@ function levelsOf(fields: Readonly<Record<string, string>>): Map<string, Level> 
 }
 
 /** `at:units,at:units` */
-function sumOfMarks(text: string): number {
+export function sumOfMarks(text: string): number {
   return text.split(',').reduce((sum, mark) => sum + Number(mark.split(':')[1] ?? 0), 0);
 }
 
-function parseHold(holdId: string, record: string): StoredHold {
+export function parseHold(holdId: string, record: string): StoredHold {
   const fields = record.split(US);
   const lines = (fields[14] ?? '').split(RS).filter((line) => line !== '');
   return {
@@ -137,14 +137,16 @@ async function dumpOrders(
       const order = part[index] ?? '';
       for (const [field, record] of Object.entries(fields)) {
         if (field.startsWith('l:')) lines.push(parseLine(order, field.slice(2), record));
-        if (field.startsWith('k:')) {
-          const open = (record.split(US)[1] ?? '').split(',').filter((place) => place !== '');
-          credits.push({ order, sku: field.slice(2), open: open.map((place) => placeOf(place)) });
-        }
+        if (field.startsWith('k:')) credits.push(parseCredit(order, field.slice(2), record));
       }
     });
   }
   return { lines, credits };
+}
+
+export function parseCredit(order: string, sku: string, record: string): StoredCredit {
+  const open = (record.split(US)[1] ?? '').split(',').filter((place) => place !== '');
+  return { order, sku, open: open.map((place) => placeOf(place)) };
 }
 
 /** `location:units[:…]`; locations hold no colon. */
@@ -153,7 +155,7 @@ function placeOf(text: string): { readonly location: string; readonly units: num
   return { location, units: Number(units) };
 }
 
-function parseLine(order: string, lineId: string, record: string): StoredLine {
+export function parseLine(order: string, lineId: string, record: string): StoredLine {
   const [sku = '', listingId = '', counters = '', , places = ''] = record.split(US);
   return {
     order,
@@ -201,7 +203,7 @@ async function* hashesOf(
   }
 }
 
-async function scanKeys(redis: Redis, pattern: string): Promise<readonly string[]> {
+export async function scanKeys(redis: Redis, pattern: string): Promise<readonly string[]> {
   const found = new Set<string>();
   // The hash tag's braces are literal in a glob; the merchant id holds no glob character.
   let cursor = '0';
