@@ -269,7 +269,7 @@ test('closing answers what is under way and takes nothing new', async () => {
     return { kind: 'accepted' };
   };
   const underWay = post('{}');
-  await vi.waitFor(() => expect(received).toHaveLength(1));
+  await vi.waitFor(() => expect(received).toHaveLength(1), 10_000);
   const closing = app.close();
   expect((await underWay).status).toBe(200);
   await closing;
@@ -280,7 +280,7 @@ test('closing cuts off what takes too long', async () => {
   answer = () => new Promise(() => undefined);
   const underWay = post('{}');
   const cut = expect(underWay).rejects.toThrow();
-  await vi.waitFor(() => expect(received).toHaveLength(1));
+  await vi.waitFor(() => expect(received).toHaveLength(1), 10_000);
   await closeListener(app, 50);
   await cut;
 });

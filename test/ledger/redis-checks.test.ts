@@ -71,11 +71,11 @@ describe('a Redis of the merchant', () => {
       onChange: ({ kind }) => seen.push(kind),
     });
     watch.start();
-    await vi.waitFor(() => expect(watch.health.kind).toBe('right'));
+    await vi.waitFor(() => expect(watch.health.kind).toBe('right'), 10_000);
     await redis.config('SET', 'appendfsync', 'no');
-    await vi.waitFor(() => expect(watch.health.kind).toBe('wrong'));
+    await vi.waitFor(() => expect(watch.health.kind).toBe('wrong'), 10_000);
     await redis.config('SET', 'appendfsync', 'always');
-    await vi.waitFor(() => expect(watch.health.kind).toBe('right'));
+    await vi.waitFor(() => expect(watch.health.kind).toBe('right'), 10_000);
     await watch.stop();
     expect(seen).toEqual(['right', 'wrong', 'right']);
   });

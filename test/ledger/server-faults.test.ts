@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  parts = ledgerParts({ path: server.path, deadlineMs: 600, attemptMs: 300 });
+  parts = ledgerParts({ path: server.path, deadlineMs: 2_000, attemptMs: 1_000 });
   await receive(parts, 'a', 1);
 });
 afterEach(() => parts.close());
@@ -50,6 +50,8 @@ test('a server busy with a long script: the call waits within its deadline and i
   await parts.redis.config('SET', 'busy-reply-threshold', '20');
   const other = connectTestRedis(server.path);
   const admin = connectTestRedis(server.path);
+  // A connection made while the script runs would be refused itself.
+  await Promise.all([other.ping(), admin.ping()]);
   const long = other.eval('while true do end', 0).catch(() => undefined);
   await delay(100);
   const call = receive(parts, 'a', 2);
@@ -66,7 +68,7 @@ test('a server that stands still for a moment answers the same call once', async
   const patient = ledgerParts({
     path: server.path,
     merchant: parts.merchant,
-    deadlineMs: 5_000,
+    deadlineMs: 15_000,
     attemptMs: 200,
   });
   await patient.caller.open();

@@ -88,7 +88,7 @@ test('a reading that breaks off counts as far as it went, calls nothing gone, an
   map.restore([{ ...mappedOf('i9', 'OLD') }]);
   isDown = true;
   discovery.start();
-  await vi.waitFor(() => expect(failures).toBeGreaterThan(1));
+  await vi.waitFor(() => expect(failures).toBeGreaterThan(1), 10_000);
   expect(map.ofSku('A' as Sku)).toHaveLength(1);
   expect(map.ofSku('OLD' as Sku).every(isWritable)).toBe(true);
   expect(completed).toBe(0);

@@ -108,9 +108,12 @@ test('while Redis is away deliveries are refused in time, and taken again when i
   closers.push(() => server.stop());
   const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 200 }, server.path);
   await server.kill('SIGKILL');
-  await vi.waitFor(async () => expect((await inbox.accept(delivery())).kind).toBe('unavailable'));
+  await vi.waitFor(async () => expect((await inbox.accept(delivery())).kind).toBe('unavailable'), 10_000);
   await server.restart();
-  await vi.waitFor(async () => expect((await inbox.accept(delivery('later'))).kind).not.toBe('unavailable'));
+  await vi.waitFor(
+    async () => expect((await inbox.accept(delivery('later'))).kind).not.toBe('unavailable'),
+    10_000,
+  );
   await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('later'), 10_000);
   await close();
 });
@@ -120,7 +123,7 @@ test('a delivery waits out a short restart of Redis', async () => {
   closers.push(() => server.stop());
   const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 10_000 }, server.path);
   await server.kill('SIGKILL');
-  await vi.waitFor(async () => expect(inbox.depth).toBe(0));
+  await vi.waitFor(async () => expect(inbox.depth).toBe(0), 10_000);
   const waiting = inbox.accept(delivery('patient'));
   await delay(100);
   await server.restart();
@@ -146,7 +149,7 @@ test('ten copies at once are worked on once, and a later one is called a duplica
   expect(copies.map((copy) => copy.kind).every((kind) => kind === 'accepted' || kind === 'duplicate')).toBe(
     true,
   );
-  await vi.waitFor(() => expect(handled).toHaveLength(1));
+  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
   expect(await inbox.accept(delivery('same'))).toEqual({ kind: 'duplicate' });
   await delay(50);
   expect(await inbox.accept(delivery('same'))).toEqual({ kind: 'duplicate' });
@@ -170,7 +173,7 @@ test('the body and the kept headers arrive byte for byte', async () => {
     'content-type': 'application/json',
   });
   await inbox.accept({ ...delivery('b', body), headers });
-  await vi.waitFor(() => expect(handled).toHaveLength(1));
+  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
   expect(handled[0]).toEqual({
     ...delivery('b', body),
     headers: { 'x-shopify-topic': 'orders/create', 'content-type': 'application/json' },
@@ -184,8 +187,8 @@ test('a delivery that always fails is parked with its hash and reason while othe
   });
   await inbox.accept(delivery('bad'));
   for (let sent = 0; sent < 20; sent++) await inbox.accept(delivery());
-  await vi.waitFor(() => expect(parked.size).toBe(1));
-  await vi.waitFor(() => expect(handled).toHaveLength(20));
+  await vi.waitFor(() => expect(parked.size).toBe(1), 10_000);
+  await vi.waitFor(() => expect(handled).toHaveLength(20), 10_000);
   const row = [...parked.values()][0]!;
   expect(row).toMatchObject({
     channel: 'shop-a',
@@ -197,7 +200,7 @@ test('a delivery that always fails is parked with its hash and reason while othe
   isBroken = false;
   const jobId = jobOfParked(row.id)!;
   expect(await inbox.retry(jobId)).toBe('retried');
-  await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('bad'));
+  await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('bad'), 10_000);
   expect(parked.size).toBe(0);
   expect(await inbox.retry(jobId)).toBe('gone');
 });
@@ -228,7 +231,7 @@ test('a handler that hangs gives its place back', async () => {
     { handleTimeoutMs: 50, attempts: 2 },
   );
   await inbox.accept(delivery());
-  await vi.waitFor(() => expect(parked.size).toBe(1));
+  await vi.waitFor(() => expect(parked.size).toBe(1), 10_000);
   expect(aborted).toEqual([true, true]);
 });
 
@@ -258,7 +261,7 @@ test('what a dead worker left starts again soon, and what keeps killing is parke
 test('a failed delivery that nobody parked before the process ended is parked at the next start', async () => {
   const first = await open(() => Promise.reject(new Error('broken')), { attempts: 1 });
   await first.inbox.accept(delivery('bad'));
-  await vi.waitFor(() => expect(first.parked.size).toBe(1));
+  await vi.waitFor(() => expect(first.parked.size).toBe(1), 10_000);
   await first.close();
   const second = await open();
   expect([...second.parked.values()].map((row) => row.reference)).toEqual(['bad']);

@@ -133,15 +133,17 @@ test('an order whose line list was cut is fetched whole before the walk counts a
     yield last('c1', 1, [{ ...whole, lines: [], isPartial: true }]);
   });
   let fetches = 0;
+  let isAway = true;
   const fetchOrders = channel.platform.fetchOrders.bind(channel.platform);
   channel.platform.fetchOrders = async (ids) => {
     fetches++;
-    if (fetches === 1) throw unavailable();
+    if (isAway) throw unavailable();
     return fetchOrders(ids);
   };
   orders.start();
-  await eventually(() => expect(fetches).toBe(1));
+  await eventually(() => expect(fetches).toBeGreaterThan(0));
   expect(await mesh.mesh.cursor(`walk:${channel.id}`)).toBeNull();
+  isAway = false;
   await orders.pull();
   expect(await mesh.mesh.cursor(`walk:${channel.id}`)).toBe('1');
   expect(await mesh.available('X')).toBe(-7);

@@ -49,9 +49,9 @@ test('two daemons that tick in the same period run a task once; the next period 
   const daemons = [open([task('one')]), open([task('two')])];
   const nowMs = Math.floor(Date.now() / (48 * hourMs)) * 48 * hourMs;
   for (const daemon of daemons) await daemon.tick(nowMs);
-  await vi.waitFor(() => expect(ran).toHaveLength(1));
+  await vi.waitFor(() => expect(ran).toHaveLength(1), 10_000);
   for (const daemon of daemons) await daemon.tick(nowMs + 48 * hourMs);
-  await vi.waitFor(() => expect(ran).toHaveLength(2));
+  await vi.waitFor(() => expect(ran).toHaveLength(2), 10_000);
   for (const daemon of daemons) await daemon.tick(nowMs);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(ran).toHaveLength(2);
@@ -81,9 +81,9 @@ test('a task that fails or hangs does not keep the others, nor its own next peri
   );
   const nowMs = Math.floor(Date.now() / (48 * hourMs)) * 48 * hourMs;
   await daemon.tick(nowMs);
-  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([1, 1, 1]));
+  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([1, 1, 1]), 10_000);
   await daemon.tick(nowMs + 48 * hourMs);
-  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([2, 2, 2]));
+  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([2, 2, 2]), 10_000);
 });
 
 test('the clock itself ticks', async () => {
