@@ -210,6 +210,11 @@ function lineOf(entry: RawEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
+/** The whole entries of one segment; a last line that a crash cut short is left out. */
+export function readMirrorSegment(path: string): Promise<readonly RawEntry[]> {
+  return readSegment(path, false);
+}
+
 async function readSegment(path: string, isRepairing: boolean): Promise<readonly RawEntry[]> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0));
   const whole = bytes.lastIndexOf(0x0a) + 1;
