@@ -99,6 +99,7 @@ export class Daemon {
       sweepMs: config.schedules.sweepMs,
       actor: holder,
       redis,
+      registry,
       log,
       onLost: () => void built?.distrustAll(),
     });

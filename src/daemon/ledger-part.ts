@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import type { ChannelId, MerchantId } from '../domain/ids.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { Movement } from '../domain/movement.ts';
+import { LedgerArchive } from '../ledger/archive.ts';
+import { CreditCommands } from '../ledger/credit-commands.ts';
 import { ledgerKeys, type LedgerKeys } from '../ledger/keys.ts';
 import { LogHistory } from '../ledger/log-history.ts';
 import { LogMirror } from '../ledger/log-mirror.ts';
+import { LogRetention } from '../ledger/log-retention.ts';
 import { LogReader } from '../ledger/log-reader.ts';
 import { RedisMeshState } from '../ledger/mesh-state.ts';
 import type { LostRange, OpenResult } from '../ledger/opening.ts';
@@ -15,10 +19,13 @@ import { LedgerProjection } from '../ledger/projection.ts';
 import { RedisProjectionSource } from '../ledger/projection-snapshot.ts';
 import { PublisherCommands } from '../ledger/publisher-commands.ts';
 import { RedisLedger } from '../ledger/redis-ledger.ts';
+import { RetentionMetrics } from '../ledger/retention-metrics.ts';
 import { ScriptCaller } from '../ledger/script-caller.ts';
 import { readScripts } from '../ledger/script-loader.ts';
 import { ServerClock } from '../ledger/server-clock.ts';
 import { Sweeper } from '../ledger/sweeper.ts';
+import { verifyLedger, type VerifyReport } from '../ledger/verify.ts';
+import { Housekeeping } from './housekeeping.ts';
 import type { RedisPart } from './redis-part.ts';
 
 export interface LedgerPart {
@@ -36,6 +43,8 @@ export interface LedgerPart {
   lostEntries(): Promise<readonly Movement[]>;
   /** An operator accepts the loss; what no platform can send again is put back under its own operation ids. */
   confirmLoss(actor: string): Promise<readonly ReappliedEntry[]>;
+  /** Archive and log against the state; changes nothing. */
+  verify(): Promise<VerifyReport>;
   /** After every consumer has joined the reader. */
   start(): void;
   close(): Promise<void>;
@@ -48,6 +57,7 @@ export interface LedgerPartOptions {
   readonly sweepMs: number;
   readonly actor: string;
   readonly redis: RedisPart;
+  readonly registry: Registry;
   readonly log: Logger;
   /** Entries of a lost range are gone for good: whatever was built on them has to be looked at again. */
   readonly onLost: () => void;
@@ -98,6 +108,27 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
   // After the projection: the reader begins where that was loaded, and the mirror must not miss what lies before.
   await mirror.catchUp(history);
   reader.add(mirror);
+  const archive = new LedgerArchive(join(options.dataDir, 'archive'));
+  const publisher = new PublisherCommands(scripts);
+  const mesh = new RedisMeshState(scripts);
+  const nowMs = (): number => clock.nowMs();
+  const retention = new LogRetention({
+    redis: redis.commands,
+    keys,
+    caller: scripts,
+    lease: publisher,
+    archive,
+    holder: options.actor,
+    nowMs,
+    metrics: new RetentionMetrics(options.registry),
+    onArchived: (last) => mirror.dropArchived(last),
+    onResult: (result) => {
+      if (result.kind === 'not-joined') log.error(result, 'the archive does not reach up to the log');
+      else if (result.kind === 'done' && result.segments > 0) log.info(result, 'log archived');
+    },
+    onError: (error) => log.warn({ err: error }, 'the log could not be archived or trimmed'),
+  });
+  const housekeeping = new Housekeeping({ credits: new CreditCommands(scripts, nowMs), mesh, log });
   const sweeper = new Sweeper({
     ledger,
     everyMs: options.sweepMs,
@@ -107,8 +138,8 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
     keys,
     scripts,
     ledger,
-    publisher: new PublisherCommands(scripts),
-    mesh: new RedisMeshState(scripts),
+    publisher,
+    mesh,
     history,
     reader,
     projection,
@@ -123,9 +154,12 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
     start() {
       reader.start(projection.position);
       sweeper.start();
+      retention.start();
+      housekeeping.start();
     },
+    verify: () => verifyLedger({ redis: redis.commands, keys, archive }),
     async close() {
-      await sweeper.stop();
+      await Promise.all([sweeper.stop(), retention.stop(), housekeeping.close()]);
       await reader.stop();
       await mirror.close();
     },

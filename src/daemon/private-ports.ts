@@ -70,6 +70,7 @@ export function privatePorts({ redis, ledger, inbox, channels, states }: DaemonP
       const ageMs = ageOf(projection.ageMs());
       return { epoch, seq, ageMs, halted: ledger.halted() ?? null, lost: lost.map(lostAnswer) };
     },
+    verifyLedger: () => ledger.verify(),
     async confirmLoss(actor) {
       const report = await ledger.confirmLoss(actor);
       return report.map(({ entry, outcome, detail }) => ({ ...lostAnswer(entry), outcome, detail }));

@@ -17,6 +17,7 @@ const usage = `stockmesh COMMAND --config FILE [--json]
   parked retry ID           try a parked row again
   parked discard ID         drop a parked row
   ledger                    whether the ledger is halted, and for which lost entries
+  ledger verify             archive and log against the state; exit code 1 when they differ
   ledger confirm-loss       accept the loss; what no platform can send again is put back
 
 All but run and check ask the running daemon over its private listener.
@@ -25,7 +26,8 @@ All but run and check ask the running daemon over its private listener.
 class UsageError extends Error {}
 class DaemonAnswer extends Error {}
 
-const answerWithinMs = 10_000;
+/** A verification reads the whole history. */
+const answerWithinMs = 600_000;
 
 /** The operator's commands. Exit code 0: done; 1: the daemon refused or did not answer; 2: not understood. */
 export async function runCli(args: readonly string[]): Promise<void> {
@@ -86,6 +88,7 @@ async function ask(config: Config, command: string, rest: readonly string[]): Pr
       break;
     case 'ledger':
       if (action === '') return call(config, 'GET', '/ledger');
+      if (action === 'verify') return verify(config);
       if (action === 'confirm-loss') {
         return call(config, 'POST', '/ledger/confirm-loss', { actor: `operator:${userInfo().username}` });
       }
@@ -93,6 +96,12 @@ async function ask(config: Config, command: string, rest: readonly string[]): Pr
     default:
   }
   throw new UsageError(`not a command: ${[command, ...rest].join(' ')}`);
+}
+
+async function verify(config: Config): Promise<unknown> {
+  const report = await call<{ findings: readonly unknown[] }>(config, 'POST', '/ledger/verify');
+  if (report.findings.length > 0) process.exitCode = exitCodes.crashed;
+  return report;
 }
 
 async function call<T>(config: Config, method: 'GET' | 'POST', path: string, body?: object): Promise<T> {

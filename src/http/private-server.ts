@@ -60,6 +60,7 @@ export interface PrivatePorts {
   discardParked(id: string): Promise<void>;
   ledgerState(): Promise<LedgerAnswer>;
   confirmLoss(actor: string): Promise<readonly ReappliedAnswer[]>;
+  verifyLedger(): Promise<object>;
 }
 
 export interface PrivateServerOptions {
@@ -140,6 +141,13 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
   });
 
   app.get('/ledger', async () => ports.ledgerState());
+
+  let verifying: Promise<object> | undefined;
+  app.post('/ledger/verify', async () => {
+    // It reads everything there is: one at a time, and whoever asks meanwhile gets the same report.
+    verifying ??= ports.verifyLedger().finally(() => (verifying = undefined));
+    return verifying;
+  });
 
   app.post('/ledger/confirm-loss', async (request) => {
     const { actor } = parse(lossConfirmation, request.body);

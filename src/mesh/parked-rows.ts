@@ -8,8 +8,11 @@ const maxContent = 2_000;
 const maxReason = 500;
 const pageSize = 500;
 
+/** A row of a connector, or one that the mesh itself sets aside. */
+export type ParkableRow = Omit<ParkedRow, 'what'> & { readonly what: ParkedRow['what'] | 'credit' };
+
 /** The same row is one entry however often it comes. */
-export function parkedRowId(channel: ChannelId, row: Pick<ParkedRow, 'what' | 'reference'>): string {
+export function parkedRowId(channel: ChannelId, row: Pick<ParkableRow, 'what' | 'reference'>): string {
   const reference =
     row.reference.length <= 120
       ? row.reference
@@ -17,7 +20,7 @@ export function parkedRowId(channel: ChannelId, row: Pick<ParkedRow, 'what' | 'r
   return `${row.what}:${channel}:${reference}`;
 }
 
-export function parkedEntry(channel: ChannelId, row: ParkedRow): ParkedEntry {
+export function parkedEntry(channel: ChannelId, row: ParkableRow): ParkedEntry {
   return {
     id: parkedRowId(channel, row),
     channel,

@@ -54,6 +54,9 @@ test('asks the running daemon', async () => {
   expect(stock).toMatchObject([{ sku: 'a b', available: 10 }]);
   expect(JSON.parse((await run('position', '--json')).out)).toMatchObject({ seq: expect.any(Number) });
   expect((await run('ledger')).out).toContain('halted=null');
+  const verified = await run('ledger', 'verify', '--json');
+  expect(verified.code).toBe(0);
+  expect(JSON.parse(verified.out)).toMatchObject({ findings: [] });
   const [parked] = JSON.parse((await run('parked', '--json')).out) as { id: string; what: string }[];
   expect(parked).toMatchObject({ what: 'listing' });
   expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });

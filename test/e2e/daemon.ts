@@ -157,6 +157,12 @@ export class DaemonUnderTest {
     return skus[0]?.available;
   }
 
+  /** What the ledger's own verification finds wrong. */
+  async findings(): Promise<readonly unknown[]> {
+    const response = await fetch(`${this.privateUrl}/ledger/verify`, { method: 'POST' });
+    return ((await response.json()) as { findings: unknown[] }).findings;
+  }
+
   /** The value of a metric without labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.privateUrl}/metrics`)).text();

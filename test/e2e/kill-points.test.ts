@@ -51,6 +51,7 @@ function sell(shop: SandboxShop, quantity: number): void {
 async function stopQuiet(): Promise<void> {
   await sandbox.webhooksIdle();
   await daemon.until(async () => (await daemon.metric('stockmesh_inbox_jobs')) === 0, 'quiet');
+  expect(await daemon.findings()).toEqual([]);
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
 }
 

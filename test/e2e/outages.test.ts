@@ -56,6 +56,7 @@ async function agreed(daemon: DaemonUnderTest, withinMs = 20_000): Promise<void>
     `agreed on ${right}`,
     withinMs,
   );
+  expect(await daemon.findings()).toEqual([]);
 }
 
 async function redisPid(daemon: DaemonUnderTest): Promise<number> {

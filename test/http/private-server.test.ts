@@ -10,6 +10,7 @@ import { checkReadiness, type ReadinessSources } from '../../src/http/readiness.
 let app: FastifyInstance;
 let sources: ReadinessSources;
 let retried: string[];
+let verified = 0;
 
 const rows: readonly ParkedEntry[] = [
   {
@@ -56,6 +57,11 @@ beforeEach(() => {
       discardParked: async () => undefined,
       ledgerState: async () => ({ epoch: 1, seq: 7, ageMs: 3, halted: null, lost: [] }),
       confirmLoss: async () => [],
+      verifyLedger: async () => {
+        verified++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { findings: [] };
+      },
     },
     registry: new Registry(),
     log: pino({ level: 'silent' }),
@@ -138,6 +144,13 @@ test('a loss is confirmed by name only', async () => {
     app.inject({ method: 'POST', url: '/ledger/confirm-loss', payload, headers: { host: 'localhost' } });
   expect((await confirm({})).statusCode).toBe(400);
   expect((await confirm({ actor: 'ann' })).json()).toEqual({ entries: [] });
+});
+
+test('verifications asked for at the same time are one', async () => {
+  const verify = () => app.inject({ method: 'POST', url: '/ledger/verify', headers: { host: 'localhost' } });
+  const answers = await Promise.all([verify(), verify(), verify()]);
+  expect(answers.map((answer) => answer.json())).toEqual(Array.from({ length: 3 }, () => ({ findings: [] })));
+  expect(verified).toBe(1);
 });
 
 test('parked rows are shown with their reason and can be tried again', async () => {
