@@ -349,6 +349,8 @@ export interface Settlement {
   /** Write records to close, or to keep with a new outcome. */
   readonly closeWrites: readonly string[];
   readonly keepWrites?: readonly WriteRecord[] | undefined;
+  /** Tells this settlement from an equal one before it, whose result it would otherwise be answered with. */
+  readonly settlementId?: string | undefined;
 }
 
 export type SettleResult =

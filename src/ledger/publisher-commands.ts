@@ -162,6 +162,7 @@ export class PublisherCommands implements PublisherLedger {
         lease: publisherLease(channel),
         token,
         actor: `publish:${channel}`,
+        id: settlement.settlementId,
         close: settlement.closeWrites,
         keep: (settlement.keepWrites ?? []).map((record) => [record.writeId, JSON.stringify(record)]),
         changes: settlement.changes.map(packChange),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
@@ -564,17 +565,16 @@ export class Publisher {
     const { channel, metrics, ports, nowMs } = this.#options;
     // When every row of a larger batch is refused, the platform named no culprit.
     const isNamed = batchRows === 1 || ended.some(({ outcome }) => outcome.kind !== 'rejected');
-    for (const { listingId, outcome } of ended) {
+    for (const { listingId, outcome, isDone } of ended) {
       metrics.rows.inc({ channel, kind, outcome: outcome.kind });
       const pending = pendings.get(listingId) ?? unknownCause(listingId);
       if (outcome.kind === 'confirmed') {
         if (pending.causedAtMs !== undefined)
           metrics.saleToShelfS.observe({ channel }, Math.max(0, nowMs() - pending.causedAtMs) / 1000);
         if (this.#setbacks.clear(listingId)) ports.unparked(listingId);
-      } else {
-        if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, batchRows);
-        this.#lanes.add(pending);
-      }
+      } else if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, batchRows);
+      if (!isDone)
+        this.#lanes.add(outcome.kind === 'confirmed' ? { ...pending, causedAtMs: undefined } : pending);
       // What waited for the end of this write may go on.
       const waiting = this.#putOff.get(listingId);
       if (waiting === undefined) continue;
@@ -677,6 +677,7 @@ export class Publisher {
             settledSeq: seq,
           })),
           closeWrites: [],
+          settlementId: randomUUID(),
         });
         if (result.kind !== 'conflict') break;
         const moved = new Set(result.listings);

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
+import type { ListingState } from '../domain/listing.ts';
 import type {
   ListingChange,
   ListingView,
@@ -46,6 +47,8 @@ export type Sent =
 export interface SettledOutcome {
   readonly listingId: ListingId;
   readonly outcome: RowOutcome;
+  /** It is on the shelf, and nothing about the listing waits to be learnt. */
+  readonly isDone: boolean;
 }
 
 const settleTries = 10;
@@ -267,17 +270,18 @@ export class RequestSender {
       if (!isRecorded || outcome === undefined) continue;
       const settled = rules.settle(state, record.writeId, outcome, nowMs());
       isOpen ||= settled.record === 'keep';
-      const isShown = outcome.kind === 'confirmed';
+      const isDone = outcome.kind === 'confirmed' && isKnownForSure(settled.next);
       changes.push({
         listingId,
         expectedVersion: state.version,
         // The base in `next` was computed beside this `taken`: an order in between must not be written over.
         expectedTaken: state.taken,
         next: settled.next,
-        settledSeq: isShown ? record.seq : undefined,
-        markPending: isShown ? undefined : true,
+        settledSeq: isDone ? record.seq : undefined,
+        // A record that stays is its own reminder; a newer mark would outlive the write that ends it.
+        markPending: isDone || settled.record === 'keep' ? undefined : true,
       });
-      if (settled.record === 'close') rows.push({ listingId, outcome });
+      if (settled.record === 'close') rows.push({ listingId, outcome, isDone });
     }
     const settlement: Settlement = isOpen
       ? { changes, closeWrites: [], keepWrites: [record] }
@@ -294,6 +298,11 @@ export class RequestSender {
     }));
     return ledger.readListings(channel, rows);
   }
+}
+
+/** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */
+function isKnownForSure(state: ListingState): boolean {
+  return state.base?.settled === true && !state.suspect && state.residue === undefined;
 }
 
 function allRows(batch: WriteBatch, outcome: RowOutcome): WriteResult {

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- settle-write: stores computed listing states, books or resolves provisional units, closes write records.
 -- KEYS[1] ledger hash
--- ARGV[1] highest sequence seen  ARGV[2] JSON: channel, lease, token, actor, close [write ids], keep [[write id, JSON]],
+-- ARGV[1] highest sequence seen  ARGV[2] JSON: channel, lease, token, actor, id (only tells equal calls apart), close [write ids], keep [[write id, JSON]],
 --   changes [[listing id, expected version, expected taken or '', [state fields in the order of STATE],
 --   [units, sku, location, cause] or 0, sequence up to which its pending mark is done or '', 1 to mark it pending]]
 -- Returns {'settled', seq, ms, sequence of the settlement}  {'suspected', seq, ms}

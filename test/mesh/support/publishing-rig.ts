@@ -198,7 +198,7 @@ export class PublishingRig {
   }
 
   /** Every listing shows what the ledger has, nothing waits, no record is open. */
-  async agrees(): Promise<void> {
+  async agrees(withinMs = 8_000): Promise<void> {
     await eventually(async () => {
       for (const { id, platform, map } of this.channels) {
         for (const { listingId, sku } of map.listings()) {
@@ -208,7 +208,7 @@ export class PublishingRig {
         expect(await this.publisher.openWrites(id)).toEqual([]);
         expect(await this.publisher.pending(id, 10)).toEqual([]);
       }
-    });
+    }, withinMs);
   }
 
   async basesSettled(): Promise<void> {
@@ -240,6 +240,7 @@ export class PublishingRig {
     if (!isWaitingForLease) {
       await this.parts.redis.hdel(`${this.parts.keys.prefix}leases`, publisherLease(channel.id));
     }
+    this.#killAt.delete(channel.id);
     channel.publishing = this.#newPublishing(channel);
     channel.publishing.start();
   }
