@@ -1,0 +1,118 @@
+import nock from 'nock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createAmazonConnector } from '../../../src/connectors/amazon/amazon-connector.ts';
+import { MemoryLog, MemoryTokens, never, rejection } from '../shopify/parts.ts';
+import { MemoryBuckets, refFor } from './parts.ts';
+
+const api = 'https://sellingpartnerapi-eu.amazon.com';
+let limiter: MemoryBuckets;
+
+beforeEach(() => {
+  limiter = new MemoryBuckets();
+  nock.disableNetConnect();
+  nock('https://api.amazon.com')
+    .post('/auth/o2/token')
+    .reply(200, { access_token: 'Atza|one', token_type: 'bearer', expires_in: 3_600 });
+});
+afterEach(() => {
+  nock.cleanAll();
+  nock.enableNetConnect();
+});
+
+function connector() {
+  return createAmazonConnector({
+    sellerId: 'A1EXAMPLE',
+    marketplaceIds: ['A1PA6795UKMFR9'],
+    region: 'eu',
+    credentials: { clientId: 'c', clientSecret: 'client-secret', refreshToken: 'Atzr|r' },
+    webhookSecrets: [],
+    limiter,
+    tokens: new MemoryTokens(),
+    clock: { nowMs: () => Date.now() },
+    log: new MemoryLog(),
+  });
+}
+
+const empty = { numberOfResults: 0, items: [] };
+
+function answerWith(headers: Record<string, string>): void {
+  nock(api)
+    .get(/^\/listings\/2021-08-01\/items\/A1EXAMPLE\?/)
+    .matchHeader('x-amz-access-token', 'Atza|one')
+    .reply(200, empty, headers);
+}
+
+const read = () => connector().readStock([refFor('MUG')], never);
+
+test('the budget that Amazon publishes goes with every request, one below the burst', async () => {
+  answerWith({});
+  await read();
+  expect(limiter.taken).toEqual([
+    { operation: 'searchListingsItems', budget: { capacity: 4, refillPerS: 5 } },
+  ]);
+});
+
+test('a rate in the header is learnt when it is news', async () => {
+  answerWith({ 'x-amzn-RateLimit-Limit': '2.5' });
+  await read();
+  expect(limiter.learned).toEqual([{ operation: 'searchListingsItems', budget: { refillPerS: 2.5 } }]);
+});
+
+test.each(['string', '', 'NaN', '0', '-1', 'Infinity', '1e9', '5.0'])(
+  'the header %j changes nothing',
+  async (text) => {
+    answerWith({ 'x-amzn-RateLimit-Limit': text });
+    await read();
+    expect(limiter.learned).toEqual([]);
+  },
+);
+
+test('the region says the host, and neither signature nor body is sent', async () => {
+  const asked = nock(api, { badheaders: ['authorization', 'content-length', 'content-type'] })
+    .get(/^\/listings/)
+    .reply(200, empty);
+  await read();
+  expect(asked.isDone()).toBe(true);
+});
+
+test('a redirect is not followed: it would carry the token away', async () => {
+  const elsewhere = nock('https://elsewhere.example').get('/').reply(200, empty);
+  nock(api)
+    .get(/^\/listings/)
+    .times(4)
+    .reply(302, '', { location: 'https://elsewhere.example/' });
+  expect((await rejection(read())).code).toBe('CONNECTOR_UNREACHABLE');
+  expect(elsewhere.isDone()).toBe(false);
+});
+
+test('an answer that is no object is no empty answer', async () => {
+  nock(api)
+    .get(/^\/listings/)
+    .reply(200, { numberOfResults: 0 });
+  expect((await rejection(read())).code).toBe('CONNECTOR_ANSWER_INVALID');
+});
+
+test.each([
+  [{ sellerId: 'a/b' }, 'sellerId'],
+  [{ marketplaceIds: [] }, 'marketplaceIds'],
+  [{ queueArn: 'arn:aws:sqs:us-east-1:1:orders.fifo' }, 'standard queue'],
+  [{ queueArn: 'https://sqs' }, 'queueArn'],
+  [{ webhookHeader: 'x-secret' }, 'webhookHeader'],
+  [{ baseUrl: 'ftp://a' }, 'baseUrl'],
+  [{ authUrl: 'https://user:pw@a' }, 'authUrl'],
+])('options that cannot work are refused: %j', (wrong, named) => {
+  expect(() =>
+    createAmazonConnector({
+      sellerId: 'A1EXAMPLE',
+      marketplaceIds: ['A1PA6795UKMFR9'],
+      region: 'eu',
+      credentials: { clientId: 'c', clientSecret: 's', refreshToken: 'r' },
+      webhookSecrets: [],
+      limiter,
+      tokens: new MemoryTokens(),
+      clock: { nowMs: () => 0 },
+      log: new MemoryLog(),
+      ...wrong,
+    }),
+  ).toThrow(named);
+});
