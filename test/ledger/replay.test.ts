@@ -28,7 +28,7 @@ async function expectSame(parts: LedgerParts): Promise<void> {
 
 test('the log alone tells every figure, hold, line, credit and listing that any commands left behind', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(anyCommand, { minLength: 5, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(anyCommand, { minLength: 25, maxLength: 60 }), async (steps) => {
       const bench = orderBench();
       try {
         await runCommands(bench, steps);

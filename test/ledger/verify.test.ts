@@ -94,7 +94,7 @@ async function fill(of: OrderBench = bench): Promise<void> {
 describe('a ledger that holds together', () => {
   test('has no finding, whatever was done to it', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(anyCommand, { minLength: 5, maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(anyCommand, { minLength: 25, maxLength: 60 }), async (steps) => {
         const one = orderBench();
         try {
           await runCommands(one, steps);

@@ -22,6 +22,7 @@ const skus = fc.constantFrom('s', 't') as fc.Arbitrary<Sku>;
 const units = fc.integer({ min: 0, max: 4 });
 const few = fc.integer({ min: 1, max: 4 });
 const ids = fc.integer({ min: 0, max: 3 });
+const holdIds = fc.integer({ min: 0, max: 7 });
 const counters: fc.Arbitrary<LineCounters> = fc.record({
   ordered: units,
   cancelled: units,
@@ -64,16 +65,19 @@ const seeOrder: fc.Arbitrary<Step> = fc
           takenIsKnown: isKnown,
           committedAt,
         });
-        const times = { placedAtMs: 1, beganAtMs, changedAtMs, source: isFetch ? 'fetch' : 'push' } as const;
+        // Half of the fetches are newer than all before them: only those may lower what is known.
+        const began = beganAtMs > 25 ? 1_000 + ++nonce : beganAtMs;
+        const source = isFetch ? 'fetch' : 'push';
+        const times = { placedAtMs: 1, beganAtMs: began, changedAtMs, source } as const;
         return bench.orders.applyOrder(order(`o${id}`, [one], times), { ...mixed, adopt });
       },
   );
 
 const reserve: fc.Arbitrary<Step> = fc
   .record({
-    id: ids,
+    id: holdIds,
     lines: fc.array(fc.record({ sku: skus, units: few, at: places }), { minLength: 1, maxLength: 3 }),
-    ttlMs: fc.constantFrom(1, 60_000),
+    ttlMs: fc.constantFrom(1, 60_000, 60_000, 60_000),
     pool: fc.constantFrom(undefined, 'p;q'),
     agent: fc.constantFrom(undefined, 'a'),
     settlesOn: fc.constantFrom('external' as const, shop),
@@ -90,7 +94,7 @@ const reserve: fc.Arbitrary<Step> = fc
   );
 
 const endHold: fc.Arbitrary<Step> = fc
-  .record({ id: ids, orderId: ids, isCommit: fc.boolean(), part: fc.option(skus, { nil: undefined }) })
+  .record({ id: holdIds, orderId: ids, isCommit: fc.boolean(), part: fc.option(skus, { nil: undefined }) })
   .map(
     ({ id, orderId, isCommit, part }) =>
       (bench) =>
@@ -104,11 +108,22 @@ const endHold: fc.Arbitrary<Step> = fc
           : bench.holds.release({ holdId: `h${id}`, actor: 'test' }),
   );
 
+/** Bought through a hold: the order is told by its platform before, after, or never. */
+const buy: fc.Arbitrary<Step> = fc
+  .record({ orderId: ids, sku: skus, units: few, at: places })
+  .map(({ orderId, sku, units: wanted, at }) => async (bench) => {
+    const holdId = `bought-${++nonce}`;
+    const lines = [{ sku, units: wanted, locations: [at] }];
+    await bench.holds.reserve({ holdId, lines, ttlMs: 60_000, actor: 'test' });
+    const bought = { channel: shop, orderId: `o${orderId}` };
+    return bench.holds.commit({ holdId, actor: 'test', order: bought });
+  });
+
 const warehouse: fc.Arbitrary<Step> = fc
   .record({
     sku: skus,
     at: places,
-    onHand: fc.integer({ min: 0, max: 20 }),
+    onHand: fc.integer({ min: 0, max: 90 }),
     agoMs: fc.integer({ min: 0, max: 40 }),
   })
   .map(
@@ -177,7 +192,7 @@ const resolve: fc.Arbitrary<Step> = fc.record({ id: ids, sku: skus }).map(
 
 const later: fc.Arbitrary<Step> = fc.constantFrom(5, 4_000).map((ms) => (bench) => bench.stepClock(ms));
 
-const extend: fc.Arbitrary<Step> = fc.record({ id: ids, ttlMs: fc.constantFrom(2_000, 90_000) }).map(
+const extend: fc.Arbitrary<Step> = fc.record({ id: holdIds, ttlMs: fc.constantFrom(2_000, 90_000) }).map(
   ({ id, ttlMs }) =>
     (bench) =>
       bench.holds.extend({ holdId: `h${id}`, ttlMs, operationId: `extend-${++nonce}`, maxExtensions: 3 }),
@@ -200,21 +215,23 @@ const transfer: fc.Arbitrary<Step> = fc.record({ sku: skus, units: few, isBack: 
 /** One command of any kind; what it names repeats often, so that commands meet. */
 export const anyCommand = fc.oneof(
   { weight: 6, arbitrary: seeOrder },
-  { weight: 3, arbitrary: reserve },
-  { weight: 3, arbitrary: endHold },
+  { weight: 6, arbitrary: reserve },
+  { weight: 5, arbitrary: endHold },
+  { weight: 3, arbitrary: buy },
   { weight: 2, arbitrary: warehouse },
   { weight: 2, arbitrary: adjust },
   { weight: 2, arbitrary: provision },
   { weight: 1, arbitrary: resolve },
-  { weight: 1, arbitrary: extend },
+  { weight: 2, arbitrary: extend },
   { weight: 1, arbitrary: transfer },
   { weight: 1, arbitrary: later },
 );
 
 /** Carries out the commands on a ledger that has something to sell, under the publisher's lease. */
 export async function runCommands(bench: OrderBench, steps: readonly Step[]): Promise<void> {
-  await receive(bench, 's', 8);
-  await receive(bench, 't', 2, back);
+  await receive(bench, 's', 60);
+  await receive(bench, 's', 5, back);
+  await receive(bench, 't', 30, back);
   const lease = await bench.publisher.takeLease(publisherLease(shop), 'test', 3_600_000);
   for (const one of steps) await one(bench, lease.kind === 'taken' ? lease.token : 0);
 }
