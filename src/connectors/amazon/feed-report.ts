@@ -24,7 +24,8 @@ export function outcomesOfReport(
   const refused = new Map<number, string>();
   for (const issue of errors) {
     const id = issue['messageId'];
-    if (typeof id === 'number' && !refused.has(id)) refused.set(id, textOfIssue(issue));
+    const isRow = typeof id === 'number' && id >= 1 && id <= rowCount;
+    if (isRow && !refused.has(id)) refused.set(id, textOfIssue(issue));
   }
   // Where the sums do not leave every other row accepted, nothing tells which were: they stay open.
   const isWhole = processed === rowCount && accepted !== undefined && accepted >= rowCount - refused.size;
