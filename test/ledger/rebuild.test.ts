@@ -80,7 +80,7 @@ async function innerState(of: OrderBench): Promise<unknown> {
   for (const sku of (await of.redis.smembers(of.keys.skus)).toSorted()) {
     const fields = Object.entries(await of.redis.hgetall(of.keys.sku(sku as Sku)));
     // A count that changed nothing is not in the log, only its time is kept.
-    levels[sku] = Object.fromEntries(fields.filter(([name]) => !/^[ab]:/.test(name)).toSorted());
+    levels[sku] = Object.fromEntries(fields.filter(([name]) => !/^[ab]:/.test(name)));
   }
   return levels;
 }
