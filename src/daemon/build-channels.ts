@@ -18,6 +18,7 @@ import { SkuMapStore } from '../mesh/sku-map-store.ts';
 import { TokenSeal } from '../mesh/token-seal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
+import { Baselines } from './baselines.ts';
 import { ChannelPart } from './channel-part.ts';
 import { channelPolicy, ownLocations } from './channel-settings.ts';
 import { createConnector } from './connectors.ts';
@@ -57,6 +58,7 @@ const drainMs = 2_500;
 /** Every configured channel with its own limiter, token store, connector, map and publishing. */
 export async function buildChannels(options: BuildChannelsOptions): Promise<BuiltChannels> {
   const { config, redis, ledger, keys, opened, states, redactor, log } = options;
+  const baselines = await Baselines.load(config.dataDir);
   const maps = options.settings.map((settings) => new SkuMap(settings));
   const opening = new OpeningFigures({
     ledger: {
@@ -125,6 +127,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       store: new SkuMapStore(redis.commands, keys.listingMap(channel.id)),
       publishing,
       ledger,
+      baselines,
       ingest: options.ingest,
       states,
       log,

@@ -13,6 +13,7 @@ import type { Ingest } from '../mesh/ingest.ts';
 import type { Task } from '../mesh/schedules.ts';
 import type { LearnResult, SkuMap } from '../mesh/sku-map.ts';
 import type { SkuMapStore } from '../mesh/sku-map-store.ts';
+import type { Baselines } from './baselines.ts';
 import type { LedgerPart } from './ledger-part.ts';
 
 export interface ChannelPartOptions {
@@ -23,6 +24,7 @@ export interface ChannelPartOptions {
   readonly store: SkuMapStore;
   readonly publishing: ChannelPublishing;
   readonly ledger: LedgerPart;
+  readonly baselines: Baselines;
   readonly ingest: Ingest;
   readonly states: ChannelStates;
   readonly log: Logger;
@@ -64,6 +66,7 @@ export class ChannelPart {
       onLearned: (learned) => this.#learned(learned),
       onComplete: (listings) => {
         this.#readAtMs = performance.now();
+        map.assumeBaseline(undefined);
         states.connected(settings.id, listings);
         this.#publish();
       },
@@ -90,13 +93,18 @@ export class ChannelPart {
 
   /** Listings as the last run knew them, so that orders find their SKU before the platform was asked. */
   async restore(): Promise<void> {
-    const { map, store, ledger } = this.#options;
-    map.restore(await store.load());
+    const { map, store, ledger, baselines, log } = this.#options;
+    const kept = await store.load();
+    map.restore(kept);
+    const name = `baseline:${this.id}`;
+    const stored = await ledger.mesh.cursor(name).catch(() => null);
+    const known = stored === null ? baselines.get(this.id) : Number(stored);
+    if (kept.length === 0) map.assumeBaseline(known);
+    const baseline = known ?? ledger.ledger.nowMs();
+    await baselines.keep(this.id, baseline);
     await ledger.mesh
-      .moveCursor(`baseline:${this.id}`, String(ledger.ledger.nowMs()), 'number', null)
-      .catch((error: unknown) =>
-        this.#options.log.warn({ channel: this.id, err: error }, 'baseline not stored'),
-      );
+      .moveCursor(name, String(baseline), 'number', null)
+      .catch((error: unknown) => log.warn({ channel: this.id, err: error }, 'baseline not stored'));
   }
 
   start(): void {

@@ -108,6 +108,8 @@ export class Daemon {
     const keys = meshKeys(ledger.keys);
     const opened = new OpenedLevels(redis.commands, keys.openedLevels);
     await opened.load();
+    // Not in the log as such, and so gone after a rebuild: a level opened twice would count its stock twice.
+    if (opened.size === 0) for await (const page of ledger.wholeHistory()) opened.follow(page);
     ledger.reader.add({ onEntries: (entries) => opened.follow(entries) });
     const settings = config.channels.map((channel) => channelSettings(config, channel));
     const states = new ChannelStates(redis.commands, keys.channelStates, settings, log);

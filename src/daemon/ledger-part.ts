@@ -6,6 +6,7 @@ import { StockmeshError } from '../domain/errors.ts';
 import type { Movement } from '../domain/movement.ts';
 import { LedgerArchive } from '../ledger/archive.ts';
 import { CreditCommands } from '../ledger/credit-commands.ts';
+import { FullHistory, RedisLogTail } from '../ledger/full-history.ts';
 import { ledgerKeys, type LedgerKeys } from '../ledger/keys.ts';
 import { LogHistory } from '../ledger/log-history.ts';
 import { LogMirror } from '../ledger/log-mirror.ts';
@@ -43,6 +44,8 @@ export interface LedgerPart {
   lostEntries(): Promise<readonly Movement[]>;
   /** An operator accepts the loss; what no platform can send again is put back under its own operation ids. */
   confirmLoss(actor: string): Promise<readonly ReappliedEntry[]>;
+  /** Every entry there ever was, archive and log, oldest first. */
+  wholeHistory(): AsyncGenerator<readonly Movement[]>;
   /** Archive and log against the state; changes nothing. */
   verify(): Promise<VerifyReport>;
   /** After every consumer has joined the reader. */
@@ -156,6 +159,10 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
       sweeper.start();
       retention.start();
       housekeeping.start();
+    },
+    async *wholeHistory() {
+      const whole = new FullHistory(new RedisLogTail(redis.commands, keys), archive);
+      yield* whole.after(await whole.branch());
     },
     verify: () => verifyLedger({ redis: redis.commands, keys, archive }),
     async close() {

@@ -4,6 +4,7 @@ import type { Config } from '../config/configuration.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { exitCodeFor } from '../domain/errors.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
+import { rebuild } from './rebuild.ts';
 import { runMain } from './run-main.ts';
 
 const usage = `stockmesh COMMAND --config FILE [--json]
@@ -19,8 +20,10 @@ const usage = `stockmesh COMMAND --config FILE [--json]
   ledger                    whether the ledger is halted, and for which lost entries
   ledger verify             archive and log against the state; exit code 1 when they differ
   ledger confirm-loss       accept the loss; what no platform can send again is put back
+  rebuild                   with the daemon stopped: the ledger from archive and mirror into an empty Redis
+                            (--accept-findings: also when the history contradicts itself)
 
-All but run and check ask the running daemon over its private listener.
+All but run, check and rebuild ask the running daemon over its private listener.
 `;
 
 class UsageError extends Error {}
@@ -41,7 +44,11 @@ export async function runCli(args: readonly string[]): Promise<void> {
     if (values.config === undefined) throw new UsageError('--config FILE is needed');
     if (command === 'run') return await runMain(['--config', values.config]);
     if (command === 'check') return await runMain(['--config', values.config, '--check']);
-    const result = await ask(loadConfig(values.config), command, rest);
+    const config = loadConfig(values.config);
+    const result =
+      command === 'rebuild'
+        ? await rebuiltFrom(config, values['accept-findings'])
+        : await ask(config, command, rest);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : show(result));
   } catch (error) {
     process.stderr.write(`stockmesh: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -58,6 +65,7 @@ function readArgs(args: readonly string[]) {
       options: {
         config: { type: 'string', short: 'c' },
         json: { type: 'boolean', default: false },
+        'accept-findings': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -96,6 +104,12 @@ async function ask(config: Config, command: string, rest: readonly string[]): Pr
     default:
   }
   throw new UsageError(`not a command: ${[command, ...rest].join(' ')}`);
+}
+
+async function rebuiltFrom(config: Config, acceptFindings: boolean): Promise<unknown> {
+  const result = await rebuild(config, acceptFindings);
+  if (result.kind !== 'rebuilt') process.exitCode = exitCodes.crashed;
+  return result;
 }
 
 async function verify(config: Config): Promise<unknown> {

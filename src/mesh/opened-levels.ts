@@ -32,6 +32,10 @@ export class OpenedLevels {
     } while (cursor !== '0');
   }
 
+  get size(): number {
+    return this.#levels.size;
+  }
+
   has(sku: Sku, location: LocationId): boolean {
     return this.#levels.has(member(sku, location));
   }

@@ -72,6 +72,7 @@ export class SkuMap {
   readonly #byItem = new Map<string, Map<ListingId, MappedListing>>();
   readonly #bySku = new Map<Sku, Map<ListingId, MappedListing>>();
   readonly #unmappedItems = new Map<string, UnmappedListing>();
+  #lostBaselineAtMs: number | undefined;
 
   constructor(settings: ChannelSettings) {
     this.settings = settings;
@@ -124,6 +125,14 @@ export class SkuMap {
   /** Takes over what was kept: the same as `learn`, for listings that were mapped once. */
   restore(listings: Iterable<MappedListing>): void {
     for (const listing of listings) this.#put(listing);
+  }
+
+  /**
+   * The kept map was lost, not never made: until `undefined` is given, listings that look new were known since this moment
+   * at the earliest. A reading of today in its place would take every order since then for older than the ledger.
+   */
+  assumeBaseline(atMs: number | undefined): void {
+    this.#lostBaselineAtMs = atMs;
   }
 
   /** Listings a complete reading of the channel did not show. They stay mapped for orders, but are not written. */
@@ -188,7 +197,7 @@ export class SkuMap {
       sku: sku.value,
       locations: locationsAt(this.settings, found.ref.locationId).map((place) => place.location),
       problems: found.problems,
-      baselineAtMs: known?.baselineAtMs ?? found.readAtMs,
+      baselineAtMs: known?.baselineAtMs ?? this.#lostBaselineAtMs ?? found.readAtMs,
     };
   }
 

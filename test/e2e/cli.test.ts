@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
@@ -62,4 +63,19 @@ test('asks the running daemon', async () => {
   expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });
   expect(await run('parked', 'discard', parked!.id)).toMatchObject({ code: 0 });
   expect((await run('parked')).out).toBe('nothing\n');
+});
+
+test('a Redis that lost everything is rebuilt from the directory, and the shops are asked again', async () => {
+  expect(await run('rebuild')).toMatchObject({ code: 73 });
+  await daemon.kill('SIGTERM');
+  expect((await run('rebuild')).out).toContain('kind=not-empty');
+  await rm(join(daemon.dir, 'state/redis'), { recursive: true });
+  const rebuilt = await run('rebuild', '--json');
+  expect(rebuilt.code).toBe(0);
+  expect(JSON.parse(rebuilt.out)).toMatchObject({ kind: 'rebuilt', findings: [] });
+  sandbox.shop('shop-a.myshopify.com').placeOrder({ lines: [{ sku: 'a b', quantity: 1 }] });
+  daemon.start();
+  await daemon.ready();
+  await daemon.until(async () => (await daemon.available('a b')) === 9, 'counted');
+  expect(await daemon.findings()).toEqual([]);
 });

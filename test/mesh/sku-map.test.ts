@@ -131,3 +131,13 @@ test('a listing that a complete reading did not show is kept for orders and no l
   expect(map.resolve(line({ itemId: 'i2' }))).toMatchObject({ sku: 'B' });
   expect([...map.listings()].filter(isWritable)).toHaveLength(1);
 });
+
+test('after a loss of the map, listings were known since the channel was connected', () => {
+  const map = new SkuMap(settings);
+  map.assumeBaseline(50);
+  map.learn([listing('i1', 'L1', 'A', { readAtMs: 900 })]);
+  map.assumeBaseline(undefined);
+  map.learn([listing('i2', 'L1', 'B', { readAtMs: 950 })]);
+  expect(map.listing('i1@L1' as ListingId)?.baselineAtMs).toBe(50);
+  expect(map.listing('i2@L1' as ListingId)?.baselineAtMs).toBe(950);
+});
