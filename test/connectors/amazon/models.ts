@@ -129,7 +129,7 @@ function asSchema(parameter: Parameter): object {
 }
 
 function valueOf(parameter: Parameter, text: string): unknown {
-  switch (parameter.type) {
+  switch (parameter.type ?? '') {
     case 'array':
       return text.split(',');
     case 'integer':

@@ -38,7 +38,7 @@ function orderChange(edit: (change: Change) => void = () => {}): Body {
   const change = body.Payload.OrderChangeNotification;
   change.OrderChangeType = 'OrderStatusChange';
   edit(change);
-  return body as unknown as Body;
+  return body;
 }
 
 describe('parked, never dropped', () => {
