@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
@@ -103,6 +104,32 @@ test('a daemon stopped for a while finds its lease gone and everything still agr
   process.kill(daemon.pid, 'SIGCONT');
   await agreed(daemon);
 }, 60_000);
+
+test('a Redis that was emptied publishes nothing; after a confirm everything is counted again', async () => {
+  const daemon = await start();
+  await daemon.connected(1);
+  for (let sale = 0; sale < 5; sale++) sell(sale);
+  await agreed(daemon);
+  const client = new Redis(join(daemon.dir, 'state/redis/redis.sock'));
+  await client.flushall();
+  await daemon.until(async () => (await fetch(`${daemon.privateUrl}/readyz`)).status === 503, 'halted');
+  for (let sale = 0; sale < 4; sale++) sell(sale);
+  await delay(500);
+  const state = await daemon.get<{ halted: string | null; lost: unknown[] }>('/ledger');
+  expect(state.halted).toEqual(expect.any(String));
+  expect(state.lost.length).toBeGreaterThan(5);
+  // Each shop has only its own sales taken off: nothing was written, least of all a zero.
+  expect(shops.map((shop) => shop.available('X'))).toEqual([993, 993]);
+  const confirmed = await fetch(`${daemon.privateUrl}/ledger/confirm-loss`, {
+    method: 'POST',
+    body: JSON.stringify({ actor: 'test' }),
+    headers: { 'content-type': 'application/json' },
+  });
+  expect(confirmed.status).toBe(200);
+  await daemon.ready();
+  await agreed(daemon, 40_000);
+  await client.quit();
+}, 90_000);
 
 test('two daemons on one Redis: one publishes, the other takes over when it is killed', async () => {
   const port = await freePort();
