@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { amazonFields } from './amazon-fields.ts';
 import { channelId, locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
 import { tiktokFields } from './tiktok-fields.ts';
@@ -113,7 +114,19 @@ function tiktokChannel(sources: SecretSources) {
   });
 }
 
+function amazonChannel(sources: SecretSources) {
+  return z.strictObject({
+    platform: z.literal('amazon'),
+    ...commonFields(sources),
+    ...amazonFields(sources),
+  });
+}
+
 /** One member per platform: another platform adds its own here and in the composition. */
 export function channelSchema(sources: SecretSources) {
-  return z.discriminatedUnion('platform', [shopifyChannel(sources), tiktokChannel(sources)]);
+  return z.discriminatedUnion('platform', [
+    shopifyChannel(sources),
+    amazonChannel(sources),
+    tiktokChannel(sources),
+  ]);
 }

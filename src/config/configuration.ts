@@ -55,9 +55,23 @@ export function completeConfig(parsed: Parsed, directory: string): Config {
         ),
         endWhenUnits: channel.policy.endWhenUnits ?? parsed.policies.default.endWhenUnits,
       },
-      locations: channel.locations ?? { '*': only === undefined ? [] : [only.id] },
+      locations: channel.locations ?? {
+        [everywhereOf(channel)]: only === undefined ? [] : [only.id],
+      },
     })),
   };
+}
+
+/** Amazon shows its own warehouses as places too: only `DEFAULT` is stock of the merchant's. */
+function everywhereOf({ platform }: ParsedChannel): string {
+  return platform === 'amazon' ? 'DEFAULT' : '*';
+}
+
+/** The account behind a channel, and the key that names it. */
+function accountOf(channel: ParsedChannel): { readonly key: string; readonly account: string } {
+  return channel.platform === 'amazon'
+    ? { key: 'sellerId', account: `${channel.sellerId} ${channel.region}` }
+    : { key: 'shop', account: channel.shop };
 }
 
 /** What must hold between keys; each problem names the key a person would change. */
@@ -68,7 +82,7 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
   };
   const locations = firstUse(parsed.locations, ({ id }) => id);
   const channels = firstUse(parsed.channels, ({ id }) => id);
-  const shops = firstUse(parsed.channels, ({ platform, shop }) => `${platform} ${shop}`);
+  const shops = firstUse(parsed.channels, (channel) => `${channel.platform} ${accountOf(channel).account}`);
 
   parsed.locations.forEach(({ id, authority }, index) => {
     const at = `locations[${index}]`;
@@ -83,8 +97,9 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     const sameId = channels.get(channel.id);
     if (sameId !== index) say(`${at}.id`, `is the id of channels[${sameId}] too`);
     // Two channels of one shop would publish twice and count each of its orders twice.
-    const sameShop = shops.get(`${channel.platform} ${channel.shop}`);
-    if (sameShop !== index) say(`${at}.shop`, `is the shop of channels[${sameShop}] too`);
+    const { key, account } = accountOf(channel);
+    const sameShop = shops.get(`${channel.platform} ${account}`);
+    if (sameShop !== index) say(`${at}.${key}`, `is the ${key} of channels[${sameShop}] too`);
     if (
       channel.platform === 'shopify' &&
       channel.baseUrl === undefined &&

@@ -1,4 +1,5 @@
 import type { ChannelConfig } from '../config/configuration.ts';
+import { createAmazonConnector } from '../connectors/amazon/amazon-connector.ts';
 import type { Connector } from '../connectors/connector.ts';
 import type { Clock, ConnectorLog, RateLimiter, TokenStore } from '../connectors/ports.ts';
 import type { ShopifyCredentials } from '../connectors/shopify/options.ts';
@@ -28,6 +29,33 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         requestTimeoutMs: channel.timeouts.requestMs,
         bulkMaxMs: channel.timeouts.bulkMs,
         orderIndexLagMs: channel.poll.indexLagMs,
+      });
+    }
+    case 'amazon': {
+      const { clientId, clientSecret, refreshToken } = channel.credentials;
+      return createAmazonConnector({
+        ...ports,
+        ...channel.timing,
+        sellerId: channel.sellerId,
+        marketplaceIds: channel.marketplaceIds,
+        region: channel.region,
+        baseUrl: channel.baseUrl,
+        // The base URL may be an emulator of everything; Amazon's own hosts are two.
+        authUrl: channel.authUrl ?? channel.baseUrl,
+        credentials: {
+          clientId,
+          clientSecret: clientSecret.reveal(),
+          refreshToken: refreshToken.reveal(),
+        },
+        webhookSecrets: channel.webhookSecrets.map((secret) => secret.reveal()),
+        webhookHeader: channel.webhookHeader,
+        queueArn: channel.queue?.arn,
+        eventBridge: channel.eventBridge,
+        restoreOnCancel: channel.restoreOnCancel,
+        readFba: channel.readFba,
+        orderIndexLagMs: channel.poll.indexLagMs,
+        requestTimeoutMs: channel.timeouts.requestMs,
+        reportMaxMs: channel.timeouts.bulkMs,
       });
     }
     case 'tiktok': {

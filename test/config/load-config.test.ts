@@ -203,7 +203,8 @@ test('secrets are resolved from the environment and from files, without their la
   writeFileSync(join(dir, 'secrets/token'), `${canary}-file\n`, { mode: 0o600 });
   const config = load(smallest.replace('env:TOKEN', 'file:secrets/token'));
   const [shop] = config.channels;
-  expect(shop?.credentials.kind === 'static' && shop.credentials.accessToken.reveal()).toBe(`${canary}-file`);
+  const credentials = shop?.platform === 'shopify' ? shop.credentials : undefined;
+  expect(credentials?.kind === 'static' && credentials.accessToken.reveal()).toBe(`${canary}-file`);
   expect(shop?.webhookSecrets.map((secret) => secret.reveal())).toEqual([`${canary}-hook`]);
 });
 
@@ -267,6 +268,7 @@ test('the example loads, and shows the defaults as they are', () => {
   const names = [
     ...['ACME_EU_CLIENT_SECRET', 'ACME_US_SECRET', 'ACME_US_SECRET_BEFORE'],
     ...['ACME_TIKTOK_APP_SECRET', 'ACME_TIKTOK_REFRESH_TOKEN'],
+    ...['ACME_AMAZON_CLIENT_SECRET', 'ACME_AMAZON_REFRESH_TOKEN', 'ACME_AWS_SECRET_ACCESS_KEY'],
   ];
   const variables = Object.fromEntries(names.map((name) => [name, name.toLowerCase()]));
   const config = load(example, variables);
