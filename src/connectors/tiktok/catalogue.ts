@@ -93,10 +93,12 @@ export class Catalogue {
     let page = first;
     for (let walk = 1; ; walk++) {
       const tokens = new Set<string>();
+      // As counted when the walk began: what disappears meanwhile was either seen, or makes one more walk.
+      const total = page.total ?? 0;
       for (;;) {
         for (const product of page.products) seen.add(productIdOf(product));
         const isLast = page.next === undefined;
-        const isWhole = !isLast || walk >= walksPerSlice || seen.size >= (page.total ?? 0);
+        const isWhole = !isLast || walk >= walksPerSlice || seen.size >= total;
         // The last page of a walk that missed products is not the slice's last.
         yield isWhole ? page : { ...page, next: 'again' };
         if (isLast) break;
@@ -107,8 +109,8 @@ export class Catalogue {
         if (next === 'too-many') throw unreadable(name, 'the shop grew past 10,000 products during the walk');
         page = next;
       }
-      if (seen.size >= (page.total ?? 0)) return;
-      const counts = { seen: seen.size, total: page.total };
+      if (seen.size >= total) return;
+      const counts = { seen: seen.size, total };
       if (walk >= walksPerSlice) {
         this.#parts.log.warn(counts, 'TikTok counts more products than its search shows');
         return;

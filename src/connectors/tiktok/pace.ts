@@ -80,7 +80,8 @@ export class Pace {
       operation = { ratePerS, toldPerS: ratePerS, changedAtMs: 0, throttledInARow: 0 };
       this.#operations.set(name, operation);
       // A pause of nothing makes the limiter pass it on at once: the first requests are paced too.
-      this.#limiter.learn(name, { capacity: burst(ratePerS), refillPerS: ratePerS, pauseMs: 0 });
+      const capacity = burst(ratePerS);
+      this.#limiter.learn(name, { capacity, available: capacity, refillPerS: ratePerS, pauseMs: 0 });
     }
     return operation;
   }
