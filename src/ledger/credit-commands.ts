@@ -13,7 +13,7 @@ export interface OrderRetention {
   readonly compactAfterMs: number;
 }
 
-const defaultOrderRetention: OrderRetention = { dropAfterMs: 400 * dayMs, compactAfterMs: 30 * dayMs };
+export const defaultOrderRetention: OrderRetention = { dropAfterMs: 400 * dayMs, compactAfterMs: 30 * dayMs };
 
 /** Credits that wait for an order, and the retention of applied order state. */
 export class CreditCommands implements CreditLedger {

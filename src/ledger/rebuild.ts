@@ -9,6 +9,7 @@ import { comparePositions, noPosition, parsePosition } from './position.ts';
 import { LedgerWriter } from './rebuild/ledger-writer.ts';
 import { stateDifferences } from './rebuild/state-differences.ts';
 import { LedgerReplay, type Retained } from './replay/ledger-replay.ts';
+import { isPastRetention } from './replay/order-replay.ts';
 import { dumpState } from './state-dump.ts';
 import { HistoryFollower } from './verify/history-follower.ts';
 
@@ -67,6 +68,9 @@ export async function rebuildLedger(options: RebuildOptions): Promise<RebuildRes
   if (fold.entries === 0) return { kind: 'incomplete', first: undefined };
   if (fold.findings.length > 0 && options.acceptFindings !== true) {
     return { kind: 'contradictory', findings: fold.findings };
+  }
+  for (const [order, record] of replay.orders.orders) {
+    if (isPastRetention(record, replay.clock.wallMs)) replay.orders.orders.delete(order);
   }
   const writer = new LedgerWriter(target.redis, target.keys);
   if (!(await writer.begin())) return { kind: 'not-empty' };

@@ -278,6 +278,27 @@ test('from archive and mirror alone, when the server is gone', async () => {
   await daemon.close();
 });
 
+test('orders that retention had dropped stay dropped, also when their platform tells of them again', async () => {
+  const old = order('old', [line('1', 's', { ordered: 2, shipped: 2, takenOut: 2 })]);
+  await bench.orders.applyOrder(old, routing);
+  await bench.stepClock(401 * 86_400_000);
+  await receive(bench, 's', 1);
+  await bench.credits.sweepOrders(100);
+  const first = await rebuild(bench);
+  expect(await state(first.rebuilt)).toEqual(await state(bench));
+  expect((await state(bench)).lines).toEqual([]);
+  await first.rebuilt.close();
+  await bench.orders.applyOrder(old, { ...routing, adopt: 'on-hand' });
+  await bench.orders.applyOrder(
+    order('old', [line('1', 's', { ordered: 2, shipped: 2, restocked: 1 })]),
+    routing,
+  );
+  const second = await rebuild(bench);
+  expect(await state(second.rebuilt)).toEqual(await state(bench));
+  expect(await verifyLedger({ redis: bench.redis, keys: bench.keys })).toMatchObject({ findings: [] });
+  await second.rebuilt.close();
+});
+
 describe('rebuild refuses', () => {
   test('a place that holds a ledger', async () => {
     await receive(bench, 's', 1);

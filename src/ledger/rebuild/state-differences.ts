@@ -1,6 +1,7 @@
 import type { Finding } from '../fold.ts';
 import { US } from '../keys.ts';
 import type { LedgerReplay } from '../replay/ledger-replay.ts';
+import { hasOpenUnits } from '../replay/order-replay.ts';
 import { comparableState, replayedState } from '../replay/replayed-state.ts';
 import type { LedgerState } from '../state-dump.ts';
 
@@ -26,8 +27,15 @@ export function stateDifferences(replay: LedgerReplay, live: LedgerState): reado
   return sections.flatMap(([name, a, b]) => differences(name, a, b));
 }
 
-/** When the ledger purges the record of an ended hold is not in the log: only those that both know are compared. */
-function forgetUnknown({ holds }: LedgerReplay, live: LedgerState): LedgerState {
+/**
+ * When the ledger purges the record of an ended hold, or an order that promises nothing any more, is not in the log:
+ * only those that both know are compared.
+ */
+function forgetUnknown({ holds, orders }: LedgerReplay, live: LedgerState): LedgerState {
+  const keptOrders = new Set([...live.lines, ...live.credits].map(({ order }) => order));
+  for (const [order, record] of orders.orders) {
+    if (!keptOrders.has(order) && !hasOpenUnits(record)) orders.orders.delete(order);
+  }
   const known = new Set(live.holds.map(({ holdId }) => holdId));
   for (const holdId of holds.ended.keys()) if (!known.has(holdId)) holds.forget(holdId);
   const agents = new Map(live.agents);

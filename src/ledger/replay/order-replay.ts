@@ -7,6 +7,7 @@ import {
   type LineCounters,
   noUnits,
 } from '../../domain/order.ts';
+import { defaultOrderRetention } from '../credit-commands.ts';
 import {
   adoptedCounters,
   creditSettled,
@@ -110,7 +111,13 @@ export class OrderReplay {
     let line = order.lines.get(m.line);
     const isNew = line === undefined;
     if (line === undefined) {
-      line = { sku: m.sku, listingId: '', counters: { ...noUnits }, setAtMs: { ...noUnits }, places: [] };
+      line = {
+        sku: m.sku,
+        listingId: '',
+        counters: { ...noUnits },
+        setAtMs: { ...noUnits },
+        places: [],
+      };
       order.lines.set(m.line, line);
     }
     if (extra !== undefined) {
@@ -159,6 +166,8 @@ export class OrderReplay {
 
   #order(key: string, m: Movement, platformMs?: number): ReplayedOrder | undefined {
     let order = this.orders.get(key);
+    // Retention drops an order without a word in the log; its platform may still tell of it again.
+    if (order !== undefined && isPastRetention(order, m.atMs)) order = undefined;
     if (order === undefined && (this.#wants === undefined || this.#wants(key))) {
       order = {
         placedMs: platformMs ?? m.atMs,
@@ -189,6 +198,11 @@ export class OrderReplay {
     if (sum === 0) this.openUnits.delete(key);
     else this.openUnits.set(key, sum);
   }
+}
+
+/** Whether retention drops the order at that time. */
+export function isPastRetention(order: ReplayedOrder, nowMs: number): boolean {
+  return nowMs - order.touchedMs > defaultOrderRetention.dropAfterMs && !hasOpenUnits(order);
 }
 
 /** Whether the order still promises units; only then the ledger may never drop it. */
