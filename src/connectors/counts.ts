@@ -66,3 +66,6 @@ export interface HeldCounts extends Sourced {
 }
 
 export type CountPage = CountRows | HeldCounts;
+
+/** A level hint that names no item: nobody knows which changed. */
+export const everyItem = '*';

@@ -25,10 +25,10 @@ export interface SignedDelivery {
 export const maxWebhookSecrets = 8;
 const maxSignatureLength = 512;
 
-/** True when one of the secrets signed exactly these bytes. Every secret is tried, so timing does not tell which fits. */
+/** True when one of the secrets (texts, or the bytes they stand for) signed exactly these bytes. Every secret is tried, so timing does not tell which fits. */
 export function isSignedBy(
   scheme: SignatureScheme,
-  secrets: readonly string[],
+  secrets: readonly (string | Uint8Array)[],
   delivery: SignedDelivery,
 ): boolean {
   const prefix = scheme.prefix ?? '';
@@ -44,7 +44,7 @@ export function isSignedBy(
   return isGenuine;
 }
 
-function sign(scheme: SignatureScheme, secret: string, delivery: SignedDelivery): Buffer {
+function sign(scheme: SignatureScheme, secret: string | Uint8Array, delivery: SignedDelivery): Buffer {
   const hmac = createHmac(scheme.algorithm, secret);
   for (const piece of (scheme.template ?? '{body}').split(/(\{[a-z]+\})/i)) {
     if (piece === '{body}') hmac.update(delivery.raw);

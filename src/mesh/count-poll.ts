@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
-import type { CountPage } from '../connectors/counts.ts';
+import { type CountPage, everyItem } from '../connectors/counts.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { Alarm, jittered, orAborted } from './alarm.ts';
@@ -100,7 +100,8 @@ export class CountPoll {
   /** These items changed; none: nobody knows which. Never waits. */
   doorbell(itemIds: readonly string[]): void {
     const isTooMany = this.#hints.size + itemIds.length > this.#settings.maxHints;
-    if (itemIds.length === 0 || isTooMany || this.#options.connector.fetchCounts === undefined) {
+    const isAll = itemIds.length === 0 || itemIds.includes(everyItem);
+    if (isAll || isTooMany || this.#options.connector.fetchCounts === undefined) {
       this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + this.#settings.hintDelayMs);
       this.#alarm.ring();
       return;
@@ -185,6 +186,10 @@ export class CountPoll {
           await mesh.moveCursor(name, next.value.cursor, 'opaque', cursor);
           cursor = next.value.cursor;
         }
+        // After the cursor: a file that is put away first, and then a crash, would leave a gap in its sequence.
+        await next.value.settled?.(
+          result.kind === 'held' ? { kind: 'held', reason: result.reason ?? '' } : { kind: 'applied' },
+        );
       }
     } finally {
       // Not awaited: a generator that hangs in a request ends when the request does.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { CountOutcome, CountPage, CountRows, PlatformMovement } from '../connectors/counts.ts';
+import type { CountPage, CountRows, PlatformMovement } from '../connectors/counts.ts';
 import type { ParkedRow } from '../connectors/parked-row.ts';
 import { defaultCountGuards, judgeSnapshot } from '../domain/count-guard.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
@@ -69,12 +69,8 @@ export class CountSink {
   }
 
   /** Throws when the ledger cannot be asked; the same page may then come again. */
-  async apply(page: CountPage): Promise<AppliedCounts> {
-    const result = page.kind === 'held' ? await this.#hold(page, page.reason) : await this.#applyRows(page);
-    const outcome: CountOutcome =
-      result.kind === 'held' ? { kind: 'held', reason: result.reason ?? '' } : { kind: 'applied' };
-    await page.settled?.(outcome);
-    return result;
+  apply(page: CountPage): Promise<AppliedCounts> {
+    return page.kind === 'held' ? this.#hold(page, page.reason) : this.#applyRows(page);
   }
 
   async #applyRows(page: CountRows): Promise<AppliedCounts> {

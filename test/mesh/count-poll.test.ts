@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Connector } from '../../src/connectors/connector.ts';
-import type { CountPage, CountRows, PlatformCount } from '../../src/connectors/counts.ts';
+import type { CountOutcome, CountPage, CountRows, PlatformCount } from '../../src/connectors/counts.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
 import type { ChannelId, LocationId } from '../../src/domain/ids.ts';
 import { LevelCommands } from '../../src/ledger/level-commands.ts';
@@ -115,7 +115,9 @@ test('a reading that breaks off goes on from the last applied page; the cursor m
 test('a held page moves no cursor, is told, and the reading is not complete', async () => {
   const held: string[] = [];
   const complete: number[] = [];
-  const pages: CountPage[] = [{ kind: 'held', source: 'stock', reason: 'too old', parked: [] }];
+  const outcomes: CountOutcome[] = [];
+  const settled = async (outcome: CountOutcome) => void outcomes.push(outcome);
+  const pages: CountPage[] = [{ kind: 'held', source: 'stock', reason: 'too old', parked: [], settled }];
   start(
     {
       async *pollCounts() {
@@ -127,9 +129,16 @@ test('a held page moves no cursor, is told, and the reading is not complete', as
   );
   await eventually(() => expect(held).toEqual(['too old']));
   expect(await bench.mesh.cursor(`counts:${wms}`)).toBeNull();
-  pages[0] = page([row(3)], 'p1');
+  pages[0] = page([row(3)], 'p1', {
+    settled: async (outcome) => {
+      // Put away only when the cursor says that it was read.
+      expect(await bench.mesh.cursor(`counts:${wms}`)).toBe('p1');
+      outcomes.push(outcome);
+    },
+  });
   poll?.pollNow();
   await eventually(() => expect(complete).toEqual([1]));
+  expect(outcomes).toEqual([{ kind: 'held', reason: 'too old' }, { kind: 'applied' }]);
 });
 
 test('a hint reads its items alone, in batches; a hint for nobody knows what reads everything', async () => {

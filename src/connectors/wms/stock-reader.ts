@@ -1,0 +1,291 @@
+import { defaultCountGuards } from '../../domain/count-guard.ts';
+import { StockmeshError } from '../../domain/errors.ts';
+import type { CountPage, CountRows, PlatformMovement } from '../counts.ts';
+import type { ParkedRow } from '../parked-row.ts';
+import { PlatformClock } from '../platform-clock.ts';
+import type { Clock } from '../ports.ts';
+import type { WmsApi } from './api.ts';
+import { CountMapper, idOf } from './count-rows.ts';
+import { compilePath, selectOne } from './json-path.ts';
+import { writeMoment } from './moments.ts';
+import { MovementMapper } from './movement-rows.ts';
+import {
+  type ChangeReading,
+  type CountMapping,
+  type HttpConnection,
+  type Reading,
+  platform,
+} from './options.ts';
+import { type SourcePage, pagesOf, requestFor } from './pages.ts';
+import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
+import { Tally } from './tally.ts';
+import type { TemplateValues } from './template.ts';
+
+const defaultSnapshotEveryMs = 3_600_000;
+const maxBadRowRatio = 0.2;
+/** Fewer bad rows than this never hold a snapshot of an API: they are parked one by one. */
+const minBadRows = 3;
+
+/**
+ * Reads a declared source.
+ *
+ *   no cursor, or the last snapshot is too old --> whole snapshot, gathered and judged before any of it is given
+ *   otherwise, where the source can say what changed --> changes since the last reading, page by page
+ *
+ * The moment from which the next changes are read is taken before the snapshot's first request.
+ */
+export class StockReader {
+  readonly #source: HttpConnection;
+  readonly #api: WmsApi;
+  readonly #clock: Clock;
+  readonly #sourceClock: PlatformClock;
+
+  constructor(source: HttpConnection, api: WmsApi, clock: Clock) {
+    this.#source = source;
+    this.#api = api;
+    this.#clock = clock;
+    this.#sourceClock = new PlatformClock(clock);
+  }
+
+  async *poll(cursor: string | null, signal: AbortSignal): AsyncGenerator<CountPage> {
+    const { changes, snapshotEveryMs = defaultSnapshotEveryMs } = this.#source;
+    const state = readCursor(cursor);
+    const nowMs = this.#clock.nowMs();
+    const isDue =
+      state === undefined || nowMs - state.snapshotAtMs >= snapshotEveryMs || state.snapshotAtMs > nowMs;
+    if (changes === undefined) yield await this.#snapshot(undefined, nowMs, signal);
+    else if (isDue) yield await this.#snapshot(await this.#startOf(changes, state, signal), nowMs, signal);
+    else yield* this.#changes(changes, state, signal);
+  }
+
+  /** Fresh counts of single items. */
+  async fetch(itemIds: readonly string[], signal: AbortSignal): Promise<CountPage> {
+    const { lookup } = this.#source;
+    if (lookup === undefined) throw new Error('the source has no lookup');
+    const tally = new Tally(lookup.map.duplicates ?? 'reject');
+    for (let start = 0; start < itemIds.length; start += lookup.batchSize) {
+      const items = itemIds.slice(start, start + lookup.batchSize);
+      await this.#gather(lookup, tally, { items, item: items[0] ?? null }, signal);
+    }
+    return { ...noRows, kind: 'changes', source: 'items', ...tally.result() };
+  }
+
+  /** One request of the snapshot, to see whether the source lets us in. */
+  async probe(signal: AbortSignal): Promise<void> {
+    const { request, paging, places } = this.#source.snapshot;
+    const size = 'size' in paging ? 1 : 0;
+    const values: TemplateValues = {
+      size,
+      page: paging.kind === 'page' ? paging.first : 1,
+      offset: 0,
+      cursor: null,
+      since: null,
+      until: null,
+      place: places?.[0] ?? null,
+    };
+    const { baseUrl, headers = {} } = this.#source;
+    await this.#api.read(requestFor({ baseUrl, headers, operation: 'access', request }, values, 1), signal);
+  }
+
+  async #snapshot(since: string | undefined, nowMs: number, signal: AbortSignal): Promise<CountPage> {
+    const { snapshot, guards, zeroMissingAfter } = this.#source;
+    const tally = new Tally(snapshot.map.duplicates ?? 'reject');
+    await this.#gather(snapshot, tally, { since: null, until: null }, signal);
+    const { counts, parked } = tally.result();
+    const held = (reason: string): CountPage => ({ kind: 'held', source: 'stock', reason, parked });
+    const badRatio = guards?.maxBadRowRatio ?? maxBadRowRatio;
+    if (tally.badRows >= minBadRows && tally.badRows > tally.rows * badRatio) {
+      return held(`${tally.badRows} of ${tally.rows} rows cannot be read`);
+    }
+    const newestMs = counts.reduce((newest, { asOfMs }) => Math.max(newest, asOfMs), 0);
+    if (guards?.maxAgeMs !== undefined && counts.length > 0 && newestMs < nowMs - guards.maxAgeMs) {
+      return held(`its newest figure is of ${new Date(newestMs).toISOString()}`);
+    }
+    return {
+      ...noRows,
+      kind: 'snapshot',
+      source: 'stock',
+      counts,
+      parked,
+      guards: { ...defaultCountGuards, ...definedOnly(guards ?? {}) },
+      zeroMissingAfter,
+      cursor: writeCursor({ since, snapshotAtMs: nowMs }),
+    };
+  }
+
+  async #gather(reading: Reading, tally: Tally, values: TemplateValues, signal: AbortSignal): Promise<void> {
+    const mapper = new CountMapper(reading.map, reading.each);
+    for (const place of reading.places ?? [undefined]) {
+      for await (const page of this.#pages(reading, 'stock', { ...values, place: place ?? null }, signal)) {
+        this.#add(tally, mapper, page, place);
+      }
+    }
+  }
+
+  #add(tally: Tally, mapper: CountMapper, { rows, answer }: SourcePage, place: string | undefined): void {
+    const askedAtMs = answer.askedAtMs - (this.#source.readLagMs ?? 0);
+    for (const row of rows) for (const mapped of mapper.map(row, { askedAtMs, place })) tally.add(mapped);
+    if (tally.isFull) {
+      throw new StockmeshError('CONNECTOR_ANSWER_INVALID', {
+        platform,
+        operation: 'stock',
+        reason: `more than ${tally.rows} rows`,
+      });
+    }
+  }
+
+  async *#changes(
+    changes: ChangeReading,
+    state: ReadingState,
+    signal: AbortSignal,
+  ): AsyncGenerator<CountPage> {
+    const startMs = this.#clock.nowMs();
+    const rowsOf = changesReader(changes);
+    let since = state.since;
+    let newestId = since;
+    for await (const page of this.#pages(
+      changes,
+      'changes',
+      this.#span(changes, state.since, startMs),
+      signal,
+    )) {
+      const askedAtMs = page.answer.askedAtMs - (this.#source.readLagMs ?? 0);
+      if (changes.increment.kind === 'since-id')
+        newestId = newestOf(page.rows, changes.increment.path, newestId);
+      yield { ...noRows, kind: 'changes', source: 'changes', ...rowsOf(page.rows, askedAtMs) };
+    }
+    if (changes.increment.kind === 'since-time') since = String(this.#sourceClock.at(startMs));
+    else if (changes.increment.kind === 'since-id') since = newestId;
+    yield {
+      ...noRows,
+      kind: 'changes',
+      source: 'changes',
+      cursor: writeCursor({ since, snapshotAtMs: state.snapshotAtMs }),
+    };
+  }
+
+  /** From where changes are read after a snapshot that begins now. */
+  async #startOf(
+    changes: ChangeReading,
+    state: ReadingState | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const { increment } = changes;
+    if (increment.kind === 'acknowledged') return undefined;
+    if (increment.kind === 'since-time') {
+      // The source's clock is known only from an answer of it.
+      if (!this.#sourceClock.isKnown) await this.probe(signal);
+      return String(this.#sourceClock.nowMs());
+    }
+    // What the ids before say is in the snapshot; only the last of them is wanted.
+    let newest = state?.since ?? '0';
+    const values: TemplateValues = { since: newest, until: null, place: null };
+    for await (const page of this.#pages(changes, 'changes', values, signal)) {
+      newest = newestOf(page.rows, increment.path, newest) ?? newest;
+    }
+    return newest;
+  }
+
+  #span({ increment }: ChangeReading, since: string | undefined, nowMs: number): TemplateValues {
+    if (increment.kind === 'since-time') {
+      const fromMs = Number(since ?? 0) - increment.overlapMs;
+      const until = writeMoment(this.#sourceClock.at(nowMs), increment.moment);
+      return { since: writeMoment(Math.max(0, fromMs), increment.moment), until, place: null };
+    }
+    if (increment.kind === 'acknowledged') return { since: null, until: null, place: null };
+    const from = BigInt(since ?? '0') - BigInt(increment.overlap);
+    return { since: String(from < 0n ? 0n : from), until: null, place: null };
+  }
+
+  async *#pages(
+    reading: Pick<Reading, 'request' | 'paging' | 'rows'>,
+    operation: string,
+    values: TemplateValues,
+    signal: AbortSignal,
+  ): AsyncGenerator<SourcePage> {
+    const { baseUrl, headers = {} } = this.#source;
+    const { request, paging } = reading;
+    const source = {
+      api: this.#api,
+      baseUrl,
+      headers,
+      operation,
+      request,
+      paging,
+      rows: compilePath(reading.rows),
+    };
+    for await (const page of pagesOf(source, values, signal)) {
+      this.#sourceClock.learn(page.answer.headers['date'], page.answer.askedAtMs, this.#clock.nowMs());
+      yield page;
+    }
+  }
+}
+
+const noRows = {
+  counts: [],
+  movements: [],
+  hints: [],
+  parked: [],
+  cursor: null,
+} as const satisfies Partial<CountRows>;
+
+type ChangedRows = Pick<CountRows, 'counts' | 'movements' | 'hints' | 'parked'>;
+
+function changesReader({ use }: ChangeReading): (rows: readonly unknown[], askedAtMs: number) => ChangedRows {
+  switch (use.kind) {
+    case 'counts':
+      return (rows, askedAtMs) => readCounts(rows, use.map, use.each, askedAtMs);
+    case 'movements':
+      return (rows) => readMovements(rows, new MovementMapper(use.map));
+    case 'hints': {
+      const path = compilePath(use.itemId);
+      return (rows) => {
+        const items = rows.map((row) => idOf(selectOne(row, path))).filter((item) => item !== undefined);
+        return { ...noRows, hints: [...new Set(items)] };
+      };
+    }
+  }
+}
+
+function readCounts(
+  rows: readonly unknown[],
+  map: CountMapping,
+  each: string | undefined,
+  askedAtMs: number,
+): ChangedRows {
+  const mapper = new CountMapper(map, each);
+  const tally = new Tally('reject');
+  for (const row of rows) for (const mapped of mapper.map(row, { askedAtMs })) tally.add(mapped);
+  return { ...noRows, ...tally.result() };
+}
+
+export function readMovements(
+  rows: readonly unknown[],
+  mapper: MovementMapper,
+): { readonly counts: readonly []; readonly hints: readonly [] } & Pick<ChangedRows, 'movements' | 'parked'> {
+  const movements: PlatformMovement[] = [];
+  const parked: ParkedRow[] = [];
+  for (const row of rows) {
+    const mapped = mapper.map(row);
+    if (mapped.kind === 'bad') parked.push(mapped.row);
+    else movements.push(mapped.movement);
+  }
+  return { counts: [], hints: [], movements, parked };
+}
+
+function newestOf(rows: readonly unknown[], path: string, known: string | undefined): string | undefined {
+  const compiled = compilePath(path);
+  let newest = known;
+  for (const row of rows) {
+    const id = idOf(selectOne(row, compiled));
+    if (id === undefined || !/^\d{1,40}$/.test(id)) continue;
+    if (newest === undefined || BigInt(id) > BigInt(newest)) newest = id;
+  }
+  return newest;
+}
+
+function definedOnly<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
