@@ -24,6 +24,7 @@ import type { Redactor } from '../telemetry/redactor.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
 import type { ChannelPart } from './channel-part.ts';
 import { channelSettings } from './channel-settings.ts';
+import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { masterKey } from './master-key.ts';
 import { privatePorts } from './private-ports.ts';
@@ -178,6 +179,17 @@ export class Daemon {
     const schedules = this.#schedules(redis, ledger, keys.queuePrefix, [...parts.values()]);
     this.#willStop('schedules', () => schedules.close());
     for (const part of parts.values()) part.start();
+    const queues = startInboundQueues({
+      channels: config.channels,
+      accept: (delivery) => inbox.accept(delivery),
+      onGenuine: (channel) => {
+        states.webhookSeen(channel, Date.now());
+        parts.get(channel)?.publishing.pushSeen();
+      },
+      nowMs: () => ledger.ledger.nowMs(),
+      log,
+    });
+    this.#willStop('inbound queues', () => queues.close());
     return this.#listen(
       { redis, ledger, inbox, states, channels: [...parts.values()] },
       ingestChannels,
