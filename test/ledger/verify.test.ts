@@ -134,12 +134,12 @@ describe('a ledger that holds together', () => {
     };
     const writing = write();
     const reports: VerifyReport[] = [];
-    for (let i = 0; i < 8; i += 1) reports.push(await verify(bench, i % 2 === 0 ? undefined : 4));
+    for (let i = 0; i < 8 || written < 120; i += 1)
+      reports.push(await verify(bench, i % 2 === 0 ? undefined : 4));
     done.abort();
     await writing;
     await writer.close();
     expect(reports.flatMap(({ findings, limits }) => [...findings, ...limits])).toEqual([]);
-    expect(written).toBeGreaterThan(50);
     const [first, last] = [reports[0], reports.at(-1)];
     expect(last?.position.seq).toBeGreaterThan(first?.position.seq ?? 0);
   });
