@@ -48,9 +48,8 @@ export function tiktokFields(sources: SecretSources) {
         readLagMs: spanMs(0, 600_000).default(2_000),
         applyGraceMs: spanMs(0, 600_000).default(3_000),
         longestApplyMs: spanMs(0, 3_600_000).default(120_000),
-        orderIndexLagMs: spanMs(0, 600_000).default(5_000),
       })
       .prefault({})
-      .describe('How late TikTok shows things; it documents none of them'),
+      .describe('How late TikTok shows things; it documents none of this'),
   };
 }

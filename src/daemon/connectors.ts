@@ -72,6 +72,7 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         otherWarehouses: channel.otherWarehouses,
         soldOut: channel.soldOut,
         unpaidTakesStock: channel.unpaidTakesStock,
+        orderIndexLagMs: channel.poll.indexLagMs,
         requestTimeoutMs: channel.timeouts.requestMs,
       });
     }

@@ -99,7 +99,7 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
     // the orders they come with. A doorbell lost with the process is made up for by the reading at its next start.
     if (verdict.isDoorbell === true && options.ring(channel, raw, request.headers)) {
       metrics.webhooks.inc({ channel, outcome: 'doorbell' });
-      await reply.code(200).send({ status: 'accepted' });
+      await reply.code(200).send(answerOf(verdict, 'accepted'));
       return;
     }
     const result = await options.accept({
@@ -115,7 +115,7 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
       case 'accepted':
       case 'duplicate':
         metrics.webhooks.inc({ channel, outcome: result.kind });
-        await reply.code(200).send({ status: result.kind });
+        await reply.code(200).send(answerOf(verdict, result.kind));
         return;
       case 'full':
         refuse(channel, 'full', 'the inbox is full');
@@ -143,6 +143,10 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
     );
   }
   return app;
+}
+
+function answerOf({ wantsEmptyAnswer }: { wantsEmptyAnswer?: boolean | undefined }, status: string) {
+  return wantsEmptyAnswer === true ? undefined : { status };
 }
 
 /** Signatures are over the uncompressed body; a compressed one was changed on its way. */

@@ -52,6 +52,9 @@ export class TiktokWebhooks {
       kind: 'genuine',
       deliveryId: `${shop}|${type}|${id}`,
       topic: type,
+      wantsEmptyAnswer: true,
+      // Alerts of low stock come with the order that caused them.
+      isDoorbell: type === '27',
       ...(triggeredS === undefined ? {} : { triggeredAtMs: triggeredS * 1_000 }),
     };
   }
