@@ -4,6 +4,8 @@ import { headerOf, maxWebhookSecrets } from '../webhook-signature.ts';
 import { eventTimeOf, parseNotification, readEnvelope } from './notification.ts';
 import type { AmazonSettings } from './options.ts';
 
+const doorbells = new Set(['LISTINGS_ITEM_MFN_QUANTITY_CHANGE', 'FBA_INVENTORY_AVAILABILITY_CHANGES']);
+
 /**
  * Deliveries of an EventBridge API destination. Amazon signs nothing there: the connection sends a fixed header (an API
  * key, `Basic` or `Bearer`), which is the whole proof. Bodies from the queue take the same way through `parse`.
@@ -30,6 +32,7 @@ export class AmazonWebhooks {
       kind: 'genuine',
       deliveryId: `${envelope.type}|${envelope.id}`,
       topic: envelope.type,
+      isDoorbell: doorbells.has(envelope.type),
       ...(triggeredAtMs === undefined ? {} : { triggeredAtMs }),
     };
   }
