@@ -25,6 +25,8 @@ export interface VerifyOptions {
   readonly archive?: LedgerArchive | undefined;
   /** Orders whose lines are kept in memory at once; of more, the history is read several times. */
   readonly ordersPerPass?: number;
+  /** Hold records that are read as of one moment; of more, the counters of agents are judged over several readings. */
+  readonly holdsAtOnce?: number;
 }
 
 export interface VerifyReport {
@@ -177,8 +179,7 @@ class VerifyRun {
     const committed = new Map<string, number>();
     if (!isPartial) this.#compareReserved(fold, holds, provisional, committed);
     const skus = await verifyLevels(context, fold, marks);
-    const { live: liveHolds, limits } = await verifyHolds(context, holds);
-    this.#limits.push(...limits);
+    const liveHolds = await verifyHolds(context, holds, this.#options.holdsAtOnce);
     const listings = isPartial ? 0 : await verifyListings(context, fold);
     const seen = isPartial ? 0 : await verifyOrders(context, orders, wants);
     await follower.close();

@@ -8,7 +8,7 @@ import { LedgerArchive } from '../../src/ledger/archive.ts';
 import type { Invariant } from '../../src/ledger/fold.ts';
 import { retainLog } from '../../src/ledger/log-retention.ts';
 import { SeenPosition } from '../../src/ledger/position.ts';
-import { verifyLedger, type VerifyReport } from '../../src/ledger/verify.ts';
+import { verifyLedger, type VerifyOptions, type VerifyReport } from '../../src/ledger/verify.ts';
 import { copyLedger } from '../support/ledger-copy.ts';
 import { ledgerParts } from '../support/ledger-parts.ts';
 import {
@@ -42,12 +42,12 @@ afterEach(async () => {
 
 const archive = (): LedgerArchive => new LedgerArchive(dir);
 
-function verify(of: OrderBench = bench, ordersPerPass?: number): Promise<VerifyReport> {
+function verify(of: OrderBench = bench, limits: Partial<VerifyOptions> = {}): Promise<VerifyReport> {
   return verifyLedger({
     redis: of.redis,
     keys: of.keys,
     archive: archive(),
-    ...(ordersPerPass === undefined ? {} : { ordersPerPass }),
+    ...limits,
   });
 }
 
@@ -113,7 +113,7 @@ describe('a ledger that holds together', () => {
   test('has none when most of its log is archived, and orders take several passes', async () => {
     await fill();
     await retain();
-    const report = await verify(bench, 2);
+    const report = await verify(bench, { ordersPerPass: 2, holdsAtOnce: 1 });
     expect(report).toMatchObject({ findings: [], limits: [], skus: 4, orders: 11 });
     expect(report.entries).toBe(Number(await bench.redis.hget(bench.keys.ledger, 'seq')));
     expect(report.liveHolds).toBeGreaterThan(2);
@@ -123,19 +123,19 @@ describe('a ledger that holds together', () => {
     await fill();
     const writer = orderBench(ledgerParts({ merchant: bench.merchant }));
     const done = new AbortController();
-    let written = 0;
+    const progress = { written: 0 };
     const write = async (): Promise<void> => {
       while (!done.signal.aborted) {
         const [step] = fc.sample(anyCommand, 1);
         await step?.(writer, 1);
-        written += 1;
-        if (written % 50 === 0) await retain(writer, 30);
+        progress.written += 1;
+        if (progress.written % 50 === 0) await retain(writer, 30);
       }
     };
     const writing = write();
     const reports: VerifyReport[] = [];
-    for (let i = 0; i < 8 || written < 120; i += 1)
-      reports.push(await verify(bench, i % 2 === 0 ? undefined : 4));
+    for (let i = 0; i < 8 || progress.written < 120; i += 1)
+      reports.push(await verify(bench, i % 2 === 0 ? {} : { ordersPerPass: 4, holdsAtOnce: 2 }));
     done.abort();
     await writing;
     await writer.close();
@@ -241,6 +241,7 @@ describe('a broken piece is found, by the rule that names it', () => {
     await retain();
     await breakIt();
     expect(invariants(await verify())).toContain(invariant);
+    expect(invariants(await verify(bench, { ordersPerPass: 3, holdsAtOnce: 1 }))).toContain(invariant);
   });
 });
 

@@ -5,13 +5,15 @@ import { batchesOf, pagesOf, readPinned, type VerifyContext } from './pinned-rea
 
 const batch = 200;
 /** Above this the records of ended holds are too many to be read as of one moment. */
-const maxHoldsAtOnce = 50_000;
+const maxHoldsAtOnce = 20_000;
+const readings = 4;
 
-/** Every live hold, its deadline and the counters made of them. Returns the live holds looked at and what was left out. */
+/** Every live hold, its deadline and the counters made of them. Returns the holds looked at. */
 export async function verifyHolds(
   context: VerifyContext,
   holds: HoldReplay,
-): Promise<{ readonly live: number; readonly limits: readonly string[] }> {
+  maxAtOnce = maxHoldsAtOnce,
+): Promise<number> {
   const { redis, keys } = context;
   const seen = new Set<string>();
   const look = async (ids: readonly string[]): Promise<void> => {
@@ -42,10 +44,10 @@ export async function verifyHolds(
       page.filter((_text, index) => index % 2 === 0 && page[index + 1]?.startsWith(`H${US}`) === true),
     );
   await look([...holds.live.keys()]);
-  if (context.isPartial) return { live: seen.size, limits: [] };
+  if (context.isPartial) return seen.size;
   await verifyPools(context, holds);
-  const limit = await verifyAgents(context);
-  return { live: seen.size, limits: limit === undefined ? [] : [limit] };
+  await verifyAgents(context, maxAtOnce);
+  return seen.size;
 }
 
 function compareHold(
@@ -89,24 +91,57 @@ async function verifyPools(context: VerifyContext, holds: HoldReplay): Promise<v
   compareCounters(context, 'pool', fields as Readonly<Record<string, string>>, holds.pools);
 }
 
-/** Agents also count what they bought, until its record is purged: that is told by the records, not by the log. */
-async function verifyAgents(context: VerifyContext): Promise<string | undefined> {
+/**
+ * Agents also count what they bought, until its record is purged: that is told by the records, not by the log. Where
+ * there are too many to be read at one moment, a difference counts when it stays the same over several readings.
+ */
+async function verifyAgents(context: VerifyContext, maxAtOnce: number): Promise<void> {
   const { redis, keys } = context;
-  if ((await redis.hlen(keys.holds)) > maxHoldsAtOnce) {
-    return `counters of agents were not checked: more than ${maxHoldsAtOnce} holds are kept`;
+  if ((await redis.hlen(keys.holds)) <= maxAtOnce) {
+    const [fields, records] = await readPinned(context, (read) =>
+      read.hgetall(keys.agents).hvals(keys.holds),
+    );
+    const sums = new Map<string, number>();
+    for (const record of records as readonly string[]) addToAgent(sums, record);
+    compareCounters(context, 'agent', fields as Readonly<Record<string, string>>, sums);
+    return;
   }
-  const [fields, records] = await readPinned(context, (read) => read.hgetall(keys.agents).hvals(keys.holds));
-  const sums = new Map<string, number>();
-  for (const record of records as readonly string[]) {
-    const { state, agent, lines } = parseHold('', record);
-    if (agent === '' || (state !== 'H' && state !== 'C')) continue;
-    for (const { sku, units } of lines) {
-      const key = `${agent}${US}${sku}`;
-      sums.set(key, (sums.get(key) ?? 0) + units);
+  const suspects = await readAgents(context);
+  for (let reading = 1; reading < readings && suspects.size > 0; reading += 1) {
+    const again = await readAgents(context);
+    for (const [key, [kept, said]] of suspects) {
+      const [keptNow, saidNow] = again.get(key) ?? [0, 0];
+      if (keptNow - saidNow === kept - said && kept !== said) suspects.set(key, [keptNow, saidNow]);
+      else suspects.delete(key);
     }
   }
-  compareCounters(context, 'agent', fields as Readonly<Record<string, string>>, sums);
-  return undefined;
+  for (const [key, [kept, said]] of suspects) tellCounter(context, 'agent', key, kept, said);
+}
+
+/** Counter and sum of every agent and SKU, not as of one moment. */
+async function readAgents(
+  context: VerifyContext,
+): Promise<Map<string, readonly [kept: number, said: number]>> {
+  const { redis, keys } = context;
+  const records = new Map<string, string>();
+  for await (const page of pagesOf((cursor) => redis.hscan(keys.holds, cursor, 'COUNT', batch))) {
+    // A hold may be met twice.
+    for (let at = 0; at < page.length; at += 2) records.set(page[at] ?? '', page[at + 1] ?? '');
+  }
+  const sums = new Map<string, number>();
+  for (const record of records.values()) addToAgent(sums, record);
+  const fields = await redis.hgetall(keys.agents);
+  const all = new Set([...Object.keys(fields), ...sums.keys()]);
+  return new Map([...all].map((key) => [key, [Number(fields[key] ?? 0), sums.get(key) ?? 0]]));
+}
+
+function addToAgent(sums: Map<string, number>, record: string): void {
+  const { state, agent, lines } = parseHold('', record);
+  if (agent === '' || (state !== 'H' && state !== 'C')) return;
+  for (const { sku, units } of lines) {
+    const key = `${agent}${US}${sku}`;
+    sums.set(key, (sums.get(key) ?? 0) + units);
+  }
 }
 
 function compareCounters(
@@ -117,12 +152,14 @@ function compareCounters(
 ): void {
   for (const key of new Set([...Object.keys(fields), ...sums.keys()])) {
     const [kept, said] = [Number(fields[key] ?? 0), sums.get(key) ?? 0];
-    if (kept !== said) {
-      context.find(
-        'reserved-sum',
-        `${name} ${key.replace(US, ' ')}`,
-        `counter is ${kept}, its holds add up to ${said}`,
-      );
-    }
+    if (kept !== said) tellCounter(context, name, key, kept, said);
   }
+}
+
+function tellCounter(context: VerifyContext, name: string, key: string, kept: number, said: number): void {
+  context.find(
+    'reserved-sum',
+    `${name} ${key.replace(US, ' ')}`,
+    `counter is ${kept}, its holds add up to ${said}`,
+  );
 }
