@@ -1,0 +1,134 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { SeededRandom } from '../../sandbox/shopify/random.ts';
+import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
+import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
+import type { Order } from '../../sandbox/tiktok/model.ts';
+import { type TiktokSandbox, startTiktokSandbox } from '../../sandbox/tiktok/server.ts';
+import type { SandboxTiktokShop } from '../../sandbox/tiktok/shop.ts';
+import type { ShopSettings } from '../../sandbox/tiktok/shop-options.ts';
+import { DaemonUnderTest } from './daemon.ts';
+
+let shopify: ShopifySandbox;
+let tiktok: TiktokSandbox;
+let daemon: DaemonUnderTest;
+
+afterEach(async () => {
+  await daemon.remove();
+  await Promise.all([shopify.stop(), tiktok.stop()]);
+});
+
+interface Both {
+  readonly a: SandboxShop;
+  readonly t: SandboxTiktokShop;
+}
+
+/** A Shopify shop and a TikTok shop that sell the same stock. */
+async function open(
+  stock: Readonly<Record<string, number>>,
+  settings: Partial<ShopSettings> = {},
+  skusPerProduct = 100,
+): Promise<Both> {
+  shopify = await startShopifySandbox();
+  tiktok = await startTiktokSandbox();
+  const a = shopify.addShop({ domain: 'shop-a.myshopify.com', plan: 'plus' });
+  const t = tiktok.addShop({ settings: { requestsPerS: 50, ...settings } });
+  for (const [sku, units] of Object.entries(stock)) a.addItem({ sku, quantities: units });
+  const skus = Object.entries(stock).map(([sku, quantities]) => ({ sku, quantities }));
+  for (let start = 0; start < skus.length; start += skusPerProduct)
+    t.inventory.addProduct({ skus: skus.slice(start, start + skusPerProduct) });
+  daemon = await DaemonUnderTest.make({ shops: [a] });
+  const secrets = { secret: t.appSecret, refresh: t.tokens.issue().refreshToken };
+  for (const [name, text] of Object.entries(secrets))
+    await writeFile(join(daemon.dir, name), text, { mode: 0o600 });
+  await daemon.changeConfig((config) => {
+    (config['channels'] as unknown[]).push({
+      id: 'tiktok',
+      platform: 'tiktok',
+      shop: t.id,
+      baseUrl: tiktok.url,
+      credentials: {
+        kind: 'refresh-token',
+        appKey: t.appKey,
+        appSecret: 'file:secret',
+        refreshToken: 'file:refresh',
+      },
+      timing: { readLagMs: 100, applyGraceMs: 100, longestApplyMs: 2_000 },
+      poll: { intervalMs: 1_000, overlapMs: 60_000, indexLagMs: 0 },
+    });
+  });
+  daemon.start();
+  await daemon.ready();
+  await daemon.connected(Object.keys(stock).length, 40_000);
+  return { a, t };
+}
+
+function buy(t: SandboxTiktokShop, sku: string, quantity = 1): Order {
+  const placed = t.orders.place({ lines: [{ sku, quantity }] });
+  if (placed.kind === 'refused') throw new Error('refused');
+  return placed.order;
+}
+
+const agree = (both: Both, sku: string, units: number): Promise<void> =>
+  daemon.until(
+    async () =>
+      both.a.available(sku) === units &&
+      both.t.available(sku) === units &&
+      (await daemon.available(sku)) === units,
+    `${sku} at ${units} everywhere (shopify ${both.a.available(sku)}, tiktok ${both.t.available(sku)})`,
+    40_000,
+  );
+
+test('sales and cancellations on either side end in one figure', async () => {
+  const both = await open({ X: 10, Y: 5 });
+  const { a, t } = both;
+  const order = buy(t, 'X', 3);
+  await agree(both, 'X', 7);
+  a.placeOrder({ lines: [{ sku: 'X', quantity: 2 }] });
+  await agree(both, 'X', 5);
+  t.orders.pay(order);
+  t.orders.cancel(order, [order.lines[0]?.id ?? '']);
+  await agree(both, 'X', 6);
+  t.orders.ship(order);
+  await daemon.until(async () => t.committed('X') === 0, 'shipped');
+  a.placeOrder({ lines: [{ sku: 'Y', quantity: 5 }] });
+  await agree(both, 'Y', 0);
+  await tiktok.webhooksIdle();
+  expect(tiktok.violations()).toEqual([]);
+  expect(await daemon.parked()).toEqual([]);
+  expect(await daemon.findings()).toEqual([]);
+  await agree(both, 'X', 6);
+});
+
+test('without a single webhook, with writes that land late and an expiring token, the figures agree all the same', async () => {
+  const both = await open({ X: 20 }, { applyDelayMs: { min: 0, max: 80 }, cancelWord: 'CANCELLED' });
+  const { a, t } = both;
+  t.setWebhookBehaviour({ lossProbability: 1 });
+  for (let round = 0; round < 3; round++) {
+    buy(t, 'X', 2);
+    a.placeOrder({ lines: [{ sku: 'X', quantity: 1 }] });
+    if (round === 1) t.tokens.expireAccessTokens();
+  }
+  await agree(both, 'X', 11);
+  expect(tiktok.violations()).toEqual([]);
+});
+
+test('many SKUs of several products, sold on both sides at once, end in the same figures', async () => {
+  const skus = Array.from({ length: 12 }, (_, index) => `S${index}`);
+  const both = await open(Object.fromEntries(skus.map((sku) => [sku, 50])), {}, 4);
+  const { a, t } = both;
+  const random = new SeededRandom(7);
+  const left = new Map(skus.map((sku) => [sku, 50]));
+  for (let sale = 0; sale < 80; sale++) {
+    const sku = skus[Math.floor(random.next() * skus.length)] ?? 'S0';
+    if (sale % 3 === 0) a.placeOrder({ lines: [{ sku, quantity: 1 }] });
+    else buy(t, sku);
+    left.set(sku, (left.get(sku) ?? 0) - 1);
+    await delay(random.next() * 40);
+  }
+  for (const [sku, units] of left) await agree(both, sku, units);
+  expect(tiktok.violations()).toEqual([]);
+  expect(await daemon.findings()).toEqual([]);
+});
