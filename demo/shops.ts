@@ -19,6 +19,8 @@ export async function openShops(plan: ReplayPlan, isRough: boolean): Promise<Dem
       locationName: 'Stock room',
     });
     for (const [sku, units] of plan.openingUnits) shop.addItem({ sku, quantities: units, policy: 'DENY' });
+    // Shopify's order search is behind the orders it finds.
+    shop.settings.searchLagMs = { min: 0, max: 1_000 };
     if (isRough) {
       shop.setWebhookBehaviour({
         delayMs: { min: 0, max: 400 },

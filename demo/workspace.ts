@@ -35,7 +35,7 @@ export async function makeWorkspace(shops: readonly SandboxShop[]): Promise<Work
         clientSecret: `file:${secretFile}`,
       },
       webhookSecrets: [`file:${secretFile}`],
-      poll: { intervalMs: 5_000, overlapMs: 60_000 },
+      poll: { intervalMs: 5_000, overlapMs: 60_000, indexLagMs: 2_000 },
     };
   });
   const config = {
