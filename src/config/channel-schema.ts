@@ -3,6 +3,7 @@ import { amazonFields } from './amazon-fields.ts';
 import { channelId, locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
 import { tiktokFields } from './tiktok-fields.ts';
+import { wmsFields } from './wms-schema.ts';
 
 /** No defaults in the fields: a channel says only what differs from `policies.default`. */
 export const policySchema = z.strictObject({
@@ -122,11 +123,20 @@ function amazonChannel(sources: SecretSources) {
   });
 }
 
+function wmsChannel(sources: SecretSources) {
+  return z.strictObject({
+    platform: z.literal('wms'),
+    ...commonFields(sources),
+    ...wmsFields(sources),
+  });
+}
+
 /** One member per platform: another platform adds its own here and in the composition. */
 export function channelSchema(sources: SecretSources) {
   return z.discriminatedUnion('platform', [
     shopifyChannel(sources),
     amazonChannel(sources),
     tiktokChannel(sources),
+    wmsChannel(sources),
   ]);
 }

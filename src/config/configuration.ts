@@ -69,6 +69,8 @@ function everywhereOf({ platform }: ParsedChannel): string {
 
 /** The account behind a channel, and the key that names it. */
 function accountOf(channel: ParsedChannel): { readonly key: string; readonly account: string } {
+  // One warehouse may well be read by two channels, a location of ours each.
+  if (channel.platform === 'wms') return { key: 'id', account: channel.id };
   return channel.platform === 'amazon'
     ? { key: 'sellerId', account: `${channel.sellerId} ${channel.region}` }
     : { key: 'shop', account: channel.shop };
@@ -107,6 +109,7 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     ) {
       say(`${at}.shop`, 'must be the NAME.myshopify.com address of the shop, unless baseUrl is set');
     }
+    if (channel.platform === 'wms') sayOfWarehouse(parsed, channel, at, say);
     if (channel.locations === undefined && parsed.locations.length > 1) {
       say(`${at}.locations`, 'is needed when there are several locations');
     }
@@ -128,6 +131,29 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     say('redis.tls', 'needs a rediss:// address in redis.url');
   }
   return problems;
+}
+
+/** A warehouse counts: its channel must own the figures of its locations, each from one place. */
+function sayOfWarehouse(
+  parsed: Parsed,
+  channel: ParsedChannel,
+  at: string,
+  say: (path: string, problem: string) => void,
+): void {
+  const authority = `channel:${channel.id}`;
+  const ours = Object.values(
+    channel.locations ?? { '*': parsed.locations.slice(0, 1).map(({ id }) => id) },
+  ).flat();
+  for (const id of ours) {
+    const found = parsed.locations.find((location) => location.id === id);
+    if (found !== undefined && found.authority !== authority) {
+      say(`${at}.locations`, `names ${id}, whose authority is ${found.authority}: it must be ${authority}`);
+    }
+  }
+  const twice = ours.find((id, index) => ours.indexOf(id) !== index);
+  if (twice !== undefined) {
+    say(`${at}.locations`, `has two places for ${twice}: sum them in the mapping, or give each a location`);
+  }
 }
 
 function leastOf(cap: number | undefined, most: number | undefined): number | undefined {

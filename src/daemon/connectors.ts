@@ -6,6 +6,7 @@ import type { ShopifyCredentials } from '../connectors/shopify/options.ts';
 import { createShopifyConnector } from '../connectors/shopify/shopify-connector.ts';
 import type { TiktokCredentials } from '../connectors/tiktok/options.ts';
 import { createTiktokConnector } from '../connectors/tiktok/tiktok-connector.ts';
+import { createWmsConnector } from '../connectors/wms/wms-connector.ts';
 
 export interface ConnectorPorts {
   readonly limiter: RateLimiter;
@@ -76,10 +77,19 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         requestTimeoutMs: channel.timeouts.requestMs,
       });
     }
+    case 'wms':
+      return createWmsConnector({
+        ...ports,
+        connection: channel.connection,
+        baseUrl: channel.baseUrl,
+        authUrl: channel.authUrl,
+        webhookSecrets: channel.webhookSecrets.map((secret) => secret.reveal()),
+        requestTimeoutMs: channel.timeouts.requestMs,
+      });
   }
 }
 
-type CredentialsOf<Platform extends ChannelConfig['platform']> = Extract<
+type CredentialsOf<Platform extends Exclude<ChannelConfig['platform'], 'wms'>> = Extract<
   ChannelConfig,
   { readonly platform: Platform }
 >['credentials'];

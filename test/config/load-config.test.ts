@@ -176,7 +176,7 @@ describe('refused, with the path of the key and no value', () => {
     expect(error.message).toContain('channels[0].credentials.accessToken file');
     expect(error.message).toContain('can be read by others');
     const config = load(`${smallest.replace('env:TOKEN', 'file:token')}allowLooseSecretFiles: true\n`);
-    expect(config.channels[0]?.credentials).toMatchObject({ kind: 'static' });
+    expect(config.channels[0]).toMatchObject({ credentials: { kind: 'static' } });
   });
 });
 

@@ -37,7 +37,11 @@ export class CountMapper {
 
   constructor(map: CountMapping, each?: string) {
     this.#map = map;
-    this.#units = { ...defaultUnitRules, ...map.units };
+    this.#units = {
+      ...map.units,
+      negative: map.units?.negative ?? defaultUnitRules.negative,
+      unitFactor: map.units?.unitFactor ?? defaultUnitRules.unitFactor,
+    };
     this.#each = each === undefined ? undefined : compilePath(each);
     for (const field of [map.sku, map.itemId, map.onHand, map.asOf?.path, map.version, map.rowId]) {
       if (field !== undefined) this.#compile(field);

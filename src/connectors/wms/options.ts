@@ -8,6 +8,9 @@ import type { UnitRules } from './units.ts';
 
 export const platform = 'wms';
 
+/** As a configuration gives it: what it leaves out may also be there as undefined. */
+export type Loosely<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
+
 export interface WmsConnectorOptions {
   readonly connection: WmsConnection;
   /** The API of a preset, when it is not at its usual address. */
@@ -197,7 +200,7 @@ export interface CountMapping {
   readonly version?: string | undefined;
   /** Rows with one of these values are left out (kits, virtual items). */
   readonly skipWhen?: readonly SkipRule[] | undefined;
-  readonly units?: Partial<UnitRules> | undefined;
+  readonly units?: Loosely<UnitRules> | undefined;
   readonly skuTrim?: boolean | undefined;
   readonly skuCase?: 'upper' | 'lower' | undefined;
   /** Location of the source -> place. Several may be one place when `duplicates` is `sum`. */
@@ -299,7 +302,7 @@ export type WebhookTopic =
   | { readonly kind: 'hint'; readonly itemIds?: readonly string[] | undefined }
   | { readonly kind: 'ignore' };
 
-export interface Guards extends Partial<CountGuards> {
+export interface Guards extends Loosely<CountGuards> {
   /** Largest part (0..1) of the rows that may be unreadable. */
   readonly maxBadRowRatio?: number | undefined;
   /** A reading whose figures are all older than this is held. */
@@ -346,7 +349,7 @@ export interface CsvMapping {
   readonly subtract?: readonly string[] | undefined;
   readonly asOf?: string | undefined;
   readonly reason?: string | undefined;
-  readonly units?: Partial<UnitRules> | undefined;
+  readonly units?: Loosely<UnitRules> | undefined;
   readonly skuTrim?: boolean | undefined;
   readonly skuCase?: 'upper' | 'lower' | undefined;
 }

@@ -1,4 +1,3 @@
-import { defaultCountGuards } from '../../domain/count-guard.ts';
 import { StockmeshError } from '../../domain/errors.ts';
 import type { CountPage, CountRows, PlatformMovement } from '../counts.ts';
 import type { ParkedRow } from '../parked-row.ts';
@@ -16,6 +15,7 @@ import {
   type Reading,
   platform,
 } from './options.ts';
+import { guardsOf } from './guards.ts';
 import { type SourcePage, pagesOf, requestFor } from './pages.ts';
 import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
 import { Tally } from './tally.ts';
@@ -107,7 +107,7 @@ export class StockReader {
       source: 'stock',
       counts,
       parked,
-      guards: { ...defaultCountGuards, ...definedOnly(guards ?? {}) },
+      guards: guardsOf(guards),
       zeroMissingAfter,
       cursor: writeCursor({ since, snapshotAtMs: nowMs }),
     };
@@ -282,10 +282,4 @@ function newestOf(rows: readonly unknown[], path: string, known: string | undefi
     if (newest === undefined || BigInt(id) > BigInt(newest)) newest = id;
   }
   return newest;
-}
-
-function definedOnly<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

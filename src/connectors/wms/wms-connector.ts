@@ -34,7 +34,7 @@ export function createWmsConnector(options: WmsConnectorOptions): Connector {
     case 'csv':
       return csvConnector(connection, options);
     case 'http':
-      return httpConnector(connection, options);
+      return httpConnector({ ...connection, baseUrl: baseUrl ?? connection.baseUrl }, options);
     case 'shiphero':
       return httpConnector(shipHeroSource(connection, baseUrl, authUrl), options);
     case 'shipbob':
@@ -122,8 +122,10 @@ const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], li
 /** A warehouse sells nothing and shows nothing: no orders, no listings, no writes. */
 const withoutOrders = {
   platform,
-  async *pollOrders() {
-    // Nothing to walk: no page, and no upper bound that anything could rely on.
+  /** A walk that is complete as soon as it begins. */
+  async *pollOrders({ cursor, sinceMs }) {
+    const reached = cursor ?? '';
+    yield { orders: [], parked: [], cursor, walk: { upperBoundMs: sinceMs, cursor: reached } };
   },
   fetchOrders: async () => ({ orders: [], parked: [] }),
   async *readListings() {

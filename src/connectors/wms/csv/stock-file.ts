@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { CsvError, parse } from 'csv-parse/sync';
-import { defaultCountGuards } from '../../../domain/count-guard.ts';
 import type { CountRows, PlatformCount, PlatformMovement } from '../../counts.ts';
 import type { ParkedRow } from '../../parked-row.ts';
 import { CountMapper } from '../count-rows.ts';
+import { guardsOf } from '../guards.ts';
 import { type MomentRules, parseMoment } from '../moments.ts';
 import { MovementMapper } from '../movement-rows.ts';
 import type { CsvConnection } from '../options.ts';
@@ -56,12 +56,6 @@ export function readStockFile(connection: CsvConnection, file: NamedFile, nowMs:
   if (nowMs - asOfMs > (guards?.maxAgeMs ?? defaultMaxAgeMs)) {
     return refused(`its figures are of ${new Date(asOfMs).toISOString()}, which is too long ago`);
   }
-  const known = {
-    minRows: guards?.minRows ?? defaultCountGuards.minRows,
-    maxRowDropRatio: guards?.maxRowDropRatio ?? defaultCountGuards.maxRowDropRatio,
-    maxZeroedRatio: guards?.maxZeroedRatio ?? defaultCountGuards.maxZeroedRatio,
-    minZeroedRows: guards?.minZeroedRows ?? defaultCountGuards.minZeroedRows,
-  };
   return {
     kind: 'read',
     asOfMs,
@@ -73,7 +67,7 @@ export function readStockFile(connection: CsvConnection, file: NamedFile, nowMs:
       movements: read.movements,
       hints: [],
       parked: read.parked,
-      guards: known,
+      guards: guardsOf(guards),
       isOnce: true,
       zeroMissingAfter: connection.zeroMissingAfter,
     },
