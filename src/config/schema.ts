@@ -64,7 +64,12 @@ export function configSchema(sources: SecretSources) {
     allowLooseSecretFiles: z.boolean().default(false).describe('Accept secret files that others may read'),
     masterKey: secretReference(sources)
       .optional()
-      .describe('Seals platform tokens, at least 32 characters; made and kept in dataDir when absent'),
+      .describe('Seals the vault, at least 32 characters; made and kept in dataDir when absent'),
+    otherMasterKeys: z
+      .array(secretReference(sources))
+      .max(4)
+      .default([])
+      .describe('While the master key is replaced: open what they sealed, seal nothing'),
     redis: redisSchema(sources),
     http: z
       .strictObject({

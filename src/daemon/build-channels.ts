@@ -15,8 +15,8 @@ import { PublishMetrics } from '../mesh/publish-metrics.ts';
 import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
 import { SkuMap } from '../mesh/sku-map.ts';
 import { SkuMapStore } from '../mesh/sku-map-store.ts';
-import { TokenSeal } from '../mesh/token-seal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
+import type { Vault } from '../mesh/vault.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import { Baselines } from './baselines.ts';
 import { ChannelPart } from './channel-part.ts';
@@ -36,7 +36,7 @@ export interface BuildChannelsOptions {
   readonly fanOut: FanOut;
   readonly ingest: Ingest;
   readonly holder: string;
-  readonly masterKey: Secret;
+  readonly vault: Vault;
   readonly registry: Registry;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -70,7 +70,6 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     ownLocations: ownLocations(config),
     log,
   });
-  const seal = new TokenSeal(options.masterKey.reveal(), config.merchant);
   const metrics = new PublishMetrics(options.registry);
   const channels: BuiltChannels['channels'][number][] = [];
   for (const [index, channel] of config.channels.entries()) {
@@ -82,11 +81,9 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
         channelLog.debug({ err: error }, 'the rate limit could not be noted'),
       ),
       tokens: new RedisTokenStore({
-        redis: redis.commands,
-        keys,
+        vault: options.vault,
         channel: channel.id,
         ledger: ledger.publisher,
-        seal,
         onSecret: (secret) => redactor.add(new Secret(secret)),
       }),
       clock: { nowMs: () => Date.now() },

@@ -26,10 +26,10 @@ import type { ChannelPart } from './channel-part.ts';
 import { channelSettings } from './channel-settings.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
-import { masterKey } from './master-key.ts';
 import { privatePorts } from './private-ports.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
+import { openVault } from './vault-part.ts';
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -107,6 +107,12 @@ export class Daemon {
     this.#willStop('ledger', () => ledger.close());
 
     const keys = meshKeys(ledger.keys);
+    const vault = await openVault({
+      ...this.#options,
+      redis: redis.commands,
+      key: keys.vault,
+      scripts: ledger.scripts,
+    });
     const opened = new OpenedLevels(redis.commands, keys.openedLevels);
     await opened.load();
     // Not in the log as such, and so gone after a rebuild: a level opened twice would count its stock twice.
@@ -146,7 +152,7 @@ export class Daemon {
       fanOut,
       ingest,
       holder,
-      masterKey: await masterKey(config.dataDir, config.masterKey),
+      vault: vault.vault,
     });
     for (const { part, connector, map } of built.channels) {
       parts.set(part.id, part);
@@ -191,7 +197,7 @@ export class Daemon {
     });
     this.#willStop('inbound queues', () => queues.close());
     return this.#listen(
-      { redis, ledger, inbox, states, channels: [...parts.values()] },
+      { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
       ingestChannels,
       ingest,
     );

@@ -9,10 +9,12 @@ import { allParked, parkedOrderOf } from '../mesh/parked-rows.ts';
 import type { ChannelPart } from './channel-part.ts';
 import type { LedgerPart } from './ledger-part.ts';
 import type { RedisPart } from './redis-part.ts';
+import type { VaultPart } from './vault-part.ts';
 
 export interface DaemonParts {
   readonly redis: RedisPart;
   readonly ledger: LedgerPart;
+  readonly vault: VaultPart;
   readonly inbox: Inbox;
   readonly channels: readonly ChannelPart[];
   readonly states: ChannelStates;
@@ -21,7 +23,7 @@ export interface DaemonParts {
 const pingMs = 1_000;
 
 /** The running daemon behind the private listener. */
-export function privatePorts({ redis, ledger, inbox, channels, states }: DaemonParts): PrivatePorts {
+export function privatePorts({ redis, ledger, vault, inbox, channels, states }: DaemonParts): PrivatePorts {
   const { projection, reader, mesh } = ledger;
   const stockOf = (sku: Sku): StockAnswer | undefined => {
     const levels = projection.levelsOf(sku);
@@ -71,6 +73,8 @@ export function privatePorts({ redis, ledger, inbox, channels, states }: DaemonP
       return { epoch, seq, ageMs, halted: ledger.halted() ?? null, lost: lost.map(lostAnswer) };
     },
     verifyLedger: () => ledger.verify(),
+    vaultState: () => vault.state(),
+    rotateVault: () => vault.rotate(),
     async confirmLoss(actor) {
       const report = await ledger.confirmLoss(actor);
       return report.map(({ entry, outcome, detail }) => ({ ...lostAnswer(entry), outcome, detail }));

@@ -20,6 +20,9 @@ const usage = `stockmesh COMMAND --config FILE [--json]
   ledger                    whether the ledger is halted, and for which lost entries
   ledger verify             archive and log against the state; exit code 1 when they differ
   ledger confirm-loss       accept the loss; what no platform can send again is put back
+  vault                     which master key seals the stored credentials (ids, never keys)
+  vault rotate              put every stored credential under the current master key, or under a new one where the key
+                            is kept in the data directory; exit code 1 unless all of them are
   rebuild                   with the daemon stopped: the ledger from archive and mirror into an empty Redis
                             (--accept-findings: also when the history contradicts itself)
 
@@ -101,6 +104,10 @@ async function ask(config: Config, command: string, rest: readonly string[]): Pr
         return call(config, 'POST', '/ledger/confirm-loss', { actor: `operator:${userInfo().username}` });
       }
       break;
+    case 'vault':
+      if (action === '') return call(config, 'GET', '/vault');
+      if (action === 'rotate') return rotate(config);
+      break;
     default:
   }
   throw new UsageError(`not a command: ${[command, ...rest].join(' ')}`);
@@ -110,6 +117,12 @@ async function rebuiltFrom(config: Config, acceptFindings: boolean): Promise<unk
   const result = await rebuild(config, acceptFindings);
   if (result.kind !== 'rebuilt') process.exitCode = exitCodes.crashed;
   return result;
+}
+
+async function rotate(config: Config): Promise<unknown> {
+  const report = await call<{ isComplete: boolean }>(config, 'POST', '/vault/rotate');
+  if (!report.isComplete) process.exitCode = exitCodes.crashed;
+  return report;
 }
 
 async function verify(config: Config): Promise<unknown> {

@@ -163,10 +163,21 @@ export const errorCodes = {
     message: '{operation} would wait {waitMs} ms for its rate limit, {maxWaitMs} ms are allowed',
     retryable: true,
   },
-  TOKEN_UNREADABLE: {
-    message:
-      'The stored token {name} of {channel} cannot be opened: it was sealed with another master key, or changed',
+  VAULT_RECORD_UNREADABLE: {
+    message: 'The credential {field} of {channel} in the vault cannot be opened: {reason}',
     retryable: false,
+  },
+  VAULT_KEY_UNKNOWN: {
+    message:
+      'The vault holds {count} records sealed with master key {sealedWith}, configured: {configured}. ' +
+      'Set masterKey, or otherMasterKeys, to that key',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
+  },
+  VAULT_TOO_LARGE: {
+    message: 'The vault holds {count} records, {limit} at most are expected',
+    retryable: false,
+    exitCode: exitCodes.badConfig,
   },
   TOKEN_LOCKED: {
     message: 'The token of {channel} is being renewed by {holder} for too long',

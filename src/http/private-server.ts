@@ -61,6 +61,8 @@ export interface PrivatePorts {
   ledgerState(): Promise<LedgerAnswer>;
   confirmLoss(actor: string): Promise<readonly ReappliedAnswer[]>;
   verifyLedger(): Promise<object>;
+  vaultState(): Promise<object>;
+  rotateVault(): Promise<object>;
 }
 
 export interface PrivateServerOptions {
@@ -154,6 +156,10 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
     log.warn({ actor }, 'an operator confirms the loss of ledger entries');
     return { entries: await ports.confirmLoss(actor) };
   });
+
+  app.get('/vault', async () => ports.vaultState());
+
+  app.post('/vault/rotate', async () => ports.rotateVault());
 
   app.post('/parked/retry', async (request) => {
     const { id } = parse(parkedAction, request.body);

@@ -9,8 +9,9 @@ export interface MeshKeys {
   readonly channelStates: string;
   /** Levels that have a figure of their own. */
   readonly openedLevels: string;
+  /** Sealed credentials; the script `vault-swap` derives the same name. */
+  readonly vault: string;
   listingMap(channel: ChannelId): string;
-  token(channel: ChannelId, name: string): string;
 }
 
 export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
@@ -19,7 +20,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     seenDeliveries: `${prefix}seen`,
     channelStates: `${prefix}channels`,
     openedLevels: `${prefix}opened`,
+    vault: `${prefix}vault`,
     listingMap: (channel) => `${prefix}map:${channel}`,
-    token: (channel, name) => `${prefix}token:${channel}:${name}`,
   };
 }

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { StoredToken, TokenStore } from '../connectors/ports.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { PublisherLedger } from '../ledger/contract.ts';
-import type { MeshKeys } from './mesh-keys.ts';
-import type { TokenSeal } from './token-seal.ts';
+import type { Vault } from './vault.ts';
 
 const token = z.strictObject({
   accessToken: z.string(),
@@ -18,11 +16,9 @@ const token = z.strictObject({
 });
 
 export interface RedisTokenStoreOptions {
-  readonly redis: Redis;
-  readonly keys: Pick<MeshKeys, 'token'>;
+  readonly vault: Pick<Vault, 'read' | 'write'>;
   readonly channel: ChannelId;
   readonly ledger: Pick<PublisherLedger, 'takeLease' | 'giveUpLease'>;
-  readonly seal: TokenSeal;
   /** Told of every token before it is used, so that it can be kept out of the log. */
   readonly onSecret: (secret: string) => void;
 }
@@ -33,7 +29,7 @@ const longestWaitMs = 30_000;
 const storeAttempts = 20;
 
 /**
- * Rotating platform tokens in Redis, sealed, shared by the daemons of the merchant. A renewal runs under a lease and its
+ * Rotating platform tokens in the vault, shared by the daemons of the merchant. A renewal runs under a lease and its
  * result is stored before anybody gets it: a rotated refresh token that was used and not stored is lost for ever.
  */
 export class RedisTokenStore implements TokenStore {
@@ -46,12 +42,14 @@ export class RedisTokenStore implements TokenStore {
   }
 
   async load(name: string): Promise<StoredToken | undefined> {
-    const { redis, keys, channel, seal } = this.#options;
-    const sealed = await redis.get(keys.token(channel, name));
-    if (sealed === null) return undefined;
-    const opened = seal.open(this.#context(name), sealed);
-    const parsed = opened === undefined ? undefined : token.safeParse(JSON.parse(opened));
-    if (parsed?.success !== true) throw new StockmeshError('TOKEN_UNREADABLE', { channel, name });
+    const { vault, channel } = this.#options;
+    const text = await vault.read(channel, name);
+    if (text === undefined) return undefined;
+    const parsed = token.safeParse(JSON.parse(text));
+    if (!parsed.success) {
+      const reason = 'it is no token, or of a newer version';
+      throw new StockmeshError('VAULT_RECORD_UNREADABLE', { channel, field: name, reason });
+    }
     this.#keepOutOfLogs(parsed.data);
     return parsed.data;
   }
@@ -102,21 +100,17 @@ export class RedisTokenStore implements TokenStore {
   }
 
   async #store(name: string, renewed: StoredToken): Promise<void> {
-    const { redis, keys, channel, seal } = this.#options;
-    const sealed = seal.close(this.#context(name), JSON.stringify(token.parse(renewed)));
+    const { vault, channel } = this.#options;
+    const text = JSON.stringify(token.parse(renewed));
     for (let attempt = 1; ; attempt++) {
       try {
-        await redis.set(keys.token(channel, name), sealed);
+        await vault.write(channel, name, text);
         return;
       } catch (error) {
         if (attempt >= storeAttempts) throw error;
         await delay(250);
       }
     }
-  }
-
-  #context(name: string): string {
-    return `${this.#options.channel}/${name}`;
   }
 
   #keepOutOfLogs({ accessToken, refreshToken }: StoredToken): void {

@@ -17,6 +17,7 @@ export const failpointNames = [
   'segment-written',
   'log-archived',
   'log-trimmed',
+  'vault-rewrapped',
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 

@@ -62,6 +62,8 @@ beforeEach(() => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         return { findings: [] };
       },
+      vaultState: async () => ({ sealingKey: 'k', records: [] }),
+      rotateVault: async () => ({ rewrapped: 0 }),
     },
     registry: new Registry(),
     log: pino({ level: 'silent' }),
