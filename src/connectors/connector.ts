@@ -22,7 +22,8 @@ export interface Connector {
 
   /**
    * Walks orders changed since the cursor (null: since `sinceMs`), oldest change first. Each page says the cursor that
-   * may be stored once the page is applied; the last page carries `walk`, the upper bound of the completed walk.
+   * may be stored once the page is applied; the last page carries `walk`, the upper bound of the completed walk. A walk
+   * that has no budget left ends early, without `walk`: the next one goes on from the cursor.
    */
   pollOrders(request: PollRequest): AsyncIterable<OrderPage>;
   /** Orders by id, for hints and for stale rows. An order the platform does not know is simply absent. */
@@ -65,6 +66,8 @@ export interface ConnectorCapabilities {
   readonly zeroAllowed: boolean;
   readonly perLocation: boolean;
   readonly pushes: boolean;
+  /** Its pushes come by another way than a call to our public address (a queue): subscribing needs no address. */
+  readonly subscribesWithoutUrl?: boolean | undefined;
   /** How long an accepted write may take to show, and the longest it has ever taken. */
   readonly applyGraceMs: number;
   readonly longestApplyMs: number;
@@ -167,7 +170,14 @@ export interface OrderPage {
   /** May be stored when everything on this page is applied; null: not before the walk is complete. */
   readonly cursor: string | null;
   /** Only on the last page: everything changed up to this moment (platform clock) has been seen. */
-  readonly walk?: { readonly upperBoundMs: number; readonly cursor: string } | undefined;
+  readonly walk?:
+    | {
+        readonly upperBoundMs: number;
+        readonly cursor: string;
+        /** Platform clock of the walk's first question; absent where its clock is not known, then ours stands for it. */
+        readonly askedAtMs?: number | undefined;
+      }
+    | undefined;
 }
 
 export interface OrderFetch {

@@ -199,8 +199,9 @@ export class ChannelPart {
 
   async #subscribe(signal: AbortSignal): Promise<void> {
     const { connector, publicUrl, config, log } = this.#options;
-    if (publicUrl === undefined || !connector.capabilities.pushes) return;
-    const callbackUrl = `${publicUrl}/webhooks/${config.platform}/${config.id}`;
+    const { pushes, subscribesWithoutUrl } = connector.capabilities;
+    if (!pushes || (publicUrl === undefined && subscribesWithoutUrl !== true)) return;
+    const callbackUrl = `${publicUrl ?? ''}/webhooks/${config.platform}/${config.id}`;
     const report = await connector.subscribe({ callbackUrl }, signal);
     if (report.created.length > 0)
       log.info({ channel: this.id, created: report.created }, 'webhooks subscribed');

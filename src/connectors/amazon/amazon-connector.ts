@@ -84,6 +84,7 @@ function capabilitiesOf(settings: AmazonSettings): ConnectorCapabilities {
     zeroAllowed: true,
     perLocation: false,
     pushes: settings.queueArn !== undefined || settings.eventBridge !== undefined,
+    subscribesWithoutUrl: true,
     applyGraceMs: settings.applyGraceMs,
     longestApplyMs: settings.longestApplyMs,
     readLagMs: settings.readLagMs,

@@ -57,9 +57,10 @@ export interface AmazonConnectorOptions {
   readonly clock: Clock;
   readonly log: ConnectorLog;
   readonly requestTimeoutMs?: number | undefined;
-  /** Longest wait for the rate limit: of a read, of a search for orders, and of a write. */
+  /** Longest wait for the rate limit: of a read, of one whose limit is minutes long, of a poll, and of a write. */
   readonly maxReadWaitMs?: number | undefined;
-  readonly maxSearchWaitMs?: number | undefined;
+  readonly maxSlowWaitMs?: number | undefined;
+  readonly maxPollWaitMs?: number | undefined;
   readonly maxWriteWaitMs?: number | undefined;
   readonly applyGraceMs?: number | undefined;
   readonly longestApplyMs?: number | undefined;
@@ -85,7 +86,8 @@ export interface AmazonSettings {
   readonly readFba: boolean;
   readonly requestTimeoutMs: number;
   readonly maxReadWaitMs: number;
-  readonly maxSearchWaitMs: number;
+  readonly maxSlowWaitMs: number;
+  readonly maxPollWaitMs: number;
   readonly maxWriteWaitMs: number;
   readonly applyGraceMs: number;
   readonly longestApplyMs: number;
@@ -130,8 +132,9 @@ export function settingsOf(options: AmazonConnectorOptions): AmazonSettings {
     readFba: options.readFba ?? true,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     maxReadWaitMs: options.maxReadWaitMs ?? 30_000,
-    // One call per 179 seconds: the next one, and one more that another daemon has taken before it.
-    maxSearchWaitMs: options.maxSearchWaitMs ?? 400_000,
+    maxSlowWaitMs: options.maxSlowWaitMs ?? 120_000,
+    // A call that waits for minutes would look like a slow platform to the channel's circuit breaker.
+    maxPollWaitMs: options.maxPollWaitMs ?? 5_000,
     maxWriteWaitMs: options.maxWriteWaitMs ?? 2_000,
     applyGraceMs: options.applyGraceMs ?? 15 * 60_000,
     longestApplyMs: options.longestApplyMs ?? 4 * 3_600_000,

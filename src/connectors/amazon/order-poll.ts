@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StockmeshError } from '../../domain/errors.ts';
 import type { OrderPage, PollRequest } from '../connector.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { Clock, ConnectorLog } from '../ports.ts';
@@ -13,8 +15,8 @@ import {
   decodeCursor,
   encodeCursor,
 } from './order-cursor.ts';
-import type { SpApi } from './sp-api.ts';
-import { failureOf, stuck, unreadable } from './sp-api-outcome.ts';
+import type { SpApi, SpApiRequest } from './sp-api.ts';
+import { type SpApiOutcome, failureOf, stuck, unreadable } from './sp-api-outcome.ts';
 
 /** 200,000 orders; with the usual budget that is days of requests. */
 const maxPages = 2_000;
@@ -37,6 +39,9 @@ interface Search {
  * One walk over the orders that changed or were placed since the cursor: one search per walk, by update and by creation in
  * turns (see `OrderCursor`), both on the very first. A search is one request per 100 orders, and there is one request per
  * three minutes: pages that were applied are never fetched again, their token is part of the cursor.
+ *
+ * While there is no budget for a request the walk ends where it is, without a bound and without an error: whoever polls
+ * comes again, and the cursor still knows the page.
  *
  * The cursor is the bound that Amazon states, which lies two minutes back. The walk's upper bound is the one of
  * the searches by creation.
@@ -82,6 +87,7 @@ export class OrderWalk {
       for (;;) {
         if (++count > maxPages) throw stuck(operation.name, `more than ${maxPages} pages`);
         const page = await this.#page(search, token, request.signal);
+        if (page === 'no-turn') return;
         if (page === 'token-refused') {
           if (resumed === undefined) throw stuck(operation.name, 'its own page token was refused');
           // A cursor of an earlier run: its window is searched again from the first page.
@@ -128,6 +134,7 @@ export class OrderWalk {
   ): Promise<
     | { readonly nodes: readonly unknown[]; readonly next: string | undefined; readonly bound: string }
     | 'token-refused'
+    | 'no-turn'
   > {
     const isByUpdate = search.kind === 'updated';
     const query = {
@@ -137,7 +144,8 @@ export class OrderWalk {
       includedData: includedOrderData,
       paginationToken: token,
     };
-    const outcome = await this.#api.tryRead(operation, { query }, signal);
+    const outcome = await this.#ask(query, signal);
+    if (outcome === 'no-turn') return 'no-turn';
     if (outcome.kind === 'refused' && token !== undefined) return 'token-refused';
     if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
     const { body, sentAtMs } = outcome;
@@ -150,6 +158,22 @@ export class OrderWalk {
     const boundMs = Math.min(stated ?? askedAtMs - this.#settings.orderIndexLagMs, askedAtMs);
     const bound = new Date(boundMs).toISOString();
     return { nodes, next: next === '' ? undefined : next, bound };
+  }
+
+  async #ask(
+    query: NonNullable<SpApiRequest['query']>,
+    signal: AbortSignal,
+  ): Promise<SpApiOutcome | 'no-turn'> {
+    const { maxPollWaitMs } = this.#settings;
+    try {
+      const outcome = await this.#api.tryRead(operation, { query }, signal, maxPollWaitMs);
+      if (outcome.kind !== 'throttled') return outcome;
+    } catch (error) {
+      if (!(error instanceof StockmeshError) || error.code !== 'CONNECTOR_LIMIT_WAIT') throw error;
+    }
+    // Whoever polls comes again at once after a walk that was not completed.
+    await delay(maxPollWaitMs, undefined, { signal });
+    return 'no-turn';
   }
 }
 

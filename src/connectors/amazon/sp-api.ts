@@ -24,7 +24,7 @@ export interface SpApiParts {
   readonly platformClock: PlatformClock;
 }
 
-/** Operations slower than this are waited for as long as searches for orders. */
+/** Operations slower than this are rare, and waited for longer than others. */
 const slowRatePerS = 0.1;
 const maxReadAttempts = 4;
 const retryPauseMs = 500;
@@ -62,9 +62,11 @@ export class SpApi {
     operation: SpApiOperation,
     request: SpApiRequest,
     signal: AbortSignal,
+    longestWaitMs?: number,
   ): Promise<SpApiOutcome> {
-    const { requestTimeoutMs, maxReadWaitMs, maxSearchWaitMs } = this.#parts.settings;
-    const maxWaitMs = operation.ratePerS < slowRatePerS ? maxSearchWaitMs : maxReadWaitMs;
+    const { requestTimeoutMs, maxReadWaitMs, maxSlowWaitMs } = this.#parts.settings;
+    const usualWaitMs = operation.ratePerS < slowRatePerS ? maxSlowWaitMs : maxReadWaitMs;
+    const maxWaitMs = longestWaitMs ?? usualWaitMs;
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#attempt(operation, request, {
         callers: signal,

@@ -38,6 +38,7 @@ function connector() {
     tokens: new MemoryTokens(),
     clock: { nowMs: () => clock.now() },
     log,
+    maxPollWaitMs: 20,
   });
 }
 
@@ -68,16 +69,20 @@ describe('Amazon refuses or misbehaves', () => {
     expect((await rejection(walk(null))).code).toBe('CONNECTOR_ACCESS_DENIED');
   });
 
-  test('the budget is waited for as long as several searches take, not reported as a failure at once', async () => {
+  test('without budget the walk ends where it is, claims nothing and is no failure', async () => {
     await walk(null);
     expect(limiter.taken.find(({ operation }) => operation === 'searchOrders')).toEqual({
       operation: 'searchOrders',
       budget: { capacity: 19, refillPerS: 0.0056 },
     });
+    const asked = searches().length;
     limiter.empty.add('searchOrders');
-    const error = await rejection(walk(null));
-    expect(error.code).toBe('CONNECTOR_LIMIT_WAIT');
-    expect(error.fields['maxWaitMs']).toBeGreaterThanOrEqual(2 * 179_000);
+    expect(await walk(null)).toEqual([]);
+    limiter.empty.clear();
+    seller().setFaults([{ kind: 'throttled', operation: 'searchOrders' }]);
+    expect(await walk(null)).toEqual([]);
+    expect(limiter.learned.at(-1)?.budget).toMatchObject({ available: 0 });
+    expect(searches()).toHaveLength(asked);
   });
 
   test('an unreadable cursor starts anew instead of skipping orders', async () => {
@@ -185,6 +190,28 @@ describe('pages', () => {
     const rest = await walk(cursor, 0);
     const byUpdate = rest.slice(0, 2).flatMap((page) => page.orders.map((order) => order.orderId));
     expect([...seen, ...byUpdate]).toEqual(ids);
+  });
+
+  test('a budget that ends in the middle of a walk costs no page', async () => {
+    const ids = [place(), place(), place(), place(), place()];
+    clock.advance(3 * minute);
+    const first: string[] = [];
+    let cursor: string | null = null;
+    for await (const page of connector().pollOrders({
+      cursor: null,
+      sinceMs: 0,
+      overlapMs: 0,
+      signal: never,
+    })) {
+      first.push(...page.orders.map((order) => order.orderId));
+      cursor = page.cursor;
+      limiter.empty.add('searchOrders');
+    }
+    expect(first).toEqual(ids.slice(0, 2));
+    limiter.empty.clear();
+    const rest = await walk(cursor, 0);
+    expect(new Set([...first, ...orderIdsOf(rest)])).toEqual(new Set(ids));
+    expect(rest.at(-1)?.walk).toBeDefined();
   });
 
   test('a token that is too old, or refused, costs a new search and no order', async () => {
