@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+// Long on purpose: reads and pulls of one channel are one state machine, and a listing goes through both.
 import type { Logger } from 'pino';
 import type { Connector, StockRead, StockRow } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
@@ -7,21 +7,19 @@ import type { ListingChange, ListingView, PublisherLedger } from '../ledger/cont
 import { Alarm, jittered } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
 import type { LeaseTerm } from './channel-lease.ts';
+import { isSameKnowledge } from './listing-knowledge.ts';
 import type { CompletedWalk, OrderPoll } from './order-poll.ts';
 import type { PublishRules } from './publish-rules.ts';
+import { PullWishes } from './pull-wishes.ts';
+import { type DueRead, ReadQueue, type ReadQueueSettings } from './read-queue.ts';
 import type { MappedListing } from './sku-map.ts';
+import { sweepUnsettled } from './unsettled-sweep.ts';
 
-export interface BaseBuilderSettings {
+export interface BaseBuilderSettings extends ReadQueueSettings {
   /** Least time between two read requests: the channel's read budget. */
   readonly readGapMs: number;
   /** A doorbell is answered this long after its first ring: our own writes and sales ring it too. */
   readonly doorbellDelayMs: number;
-  /** A read that overlapped a write is taken again after this, longer each time. */
-  readonly readAgainMs: number;
-  readonly maxReadAgainMs: number;
-  /** Longest time between two reads of a listing that is asked for again and again. */
-  readonly maxSpacingMs: number;
-  readonly maxWaiting: number;
   /** Rest between two pages of the sweep at the beginning of a term. */
   readonly sweepGapMs: number;
 }
@@ -65,12 +63,6 @@ export interface BaseBuilderOptions {
 
 const settlingAtOnce = 32;
 
-interface WaitingRead {
-  /** Ledger clock. */
-  readonly dueAtMs: number;
-  readonly times: number;
-}
-
 /**
  * What one channel's listings show, as far as it can be known: reads, and the pulls of orders that make them proof.
  *
@@ -87,16 +79,15 @@ export class BaseBuilder {
   readonly #options: BaseBuilderOptions;
   readonly #settings: BaseBuilderSettings;
   readonly #alarm = new Alarm();
-  readonly #reads = new Map<ListingId, WaitingRead>();
-  /** Listing -> ledger clock after which a walk must begin. */
-  readonly #pulls = new Map<ListingId, number>();
-  readonly #recent = new Map<ListingId, { readonly atMs: number; readonly times: number }>();
+  readonly #reads: ReadQueue;
+  readonly #pulls: PullWishes;
   readonly #walks: CompletedWalk[] = [];
-  #isAskingFor: number | undefined;
 
   constructor(options: BaseBuilderOptions) {
     this.#options = options;
     this.#settings = { ...defaultBaseBuilderSettings, ...options.settings };
+    this.#reads = new ReadQueue(this.#settings, options.nowMs);
+    this.#pulls = new PullWishes(options.poll, this.#settings.maxWaiting);
   }
 
   get waiting(): number {
@@ -104,21 +95,19 @@ export class BaseBuilder {
   }
 
   needsRead(listingId: ListingId, notBeforeMs: number): void {
-    this.#askRead(listingId, { dueAtMs: Math.max(notBeforeMs, this.#spacedMs(listingId)), times: 0 });
+    this.#reads.askSpaced(listingId, notBeforeMs);
+    this.#alarm.ring();
   }
 
   needsPull(listingId: ListingId, afterMs: number): void {
-    if (this.#pulls.size >= this.#settings.maxWaiting) return;
-    const known = this.#pulls.get(listingId);
-    if (known !== undefined && known >= afterMs) return;
-    this.#pulls.set(listingId, afterMs);
-    this.#askPull();
+    this.#pulls.add(listingId, afterMs);
   }
 
   /** The platform says that these levels changed: read, do not believe. */
   doorbell(listingIds: readonly ListingId[]): void {
     const dueAtMs = this.#options.nowMs() + this.#settings.doorbellDelayMs;
-    for (const listingId of listingIds) this.#askRead(listingId, { dueAtMs, times: 0 });
+    for (const listingId of listingIds) this.#reads.ask(listingId, dueAtMs);
+    this.#alarm.ring();
   }
 
   async run(term: LeaseTerm): Promise<void> {
@@ -129,7 +118,9 @@ export class BaseBuilder {
       this.#alarm.ring();
     });
     let failures = 0;
-    const sweeping = this.#sweep(term);
+    const { channel, ledger, listings, ports, log } = this.#options;
+    const { sweepGapMs } = this.#settings;
+    const sweeping = sweepUnsettled({ channel, ledger, listings, ports, log, gapMs: sweepGapMs }, term.ended);
     try {
       while (!term.ended.aborted) {
         try {
@@ -137,7 +128,7 @@ export class BaseBuilder {
           const readAny = await this.#readDue(term);
           failures = 0;
           if (readAny) await this.#rest(this.#settings.readGapMs, term);
-          else await this.#alarm.sleep(this.#sleepMs());
+          else await this.#alarm.sleep(this.#reads.nextInMs(1_000));
         } catch (error) {
           failures++;
           const waitMs = jittered(Math.min(100 * 2 ** Math.min(failures, 12), this.#settings.maxReadAgainMs));
@@ -158,104 +149,19 @@ export class BaseBuilder {
     }
   }
 
-  /**
-   * Listings without a settled base are looked at once per term: a mark can be lost between the moment a listing enters
-   * the map and the moment it is marked, and then nothing but a sale would ever bring it up again.
-   */
-  async #sweep(term: LeaseTerm): Promise<void> {
-    const pageSize = 250;
-    let page: MappedListing[] = [];
-    const look = async (): Promise<void> => {
-      for (const { listingId, state } of (await this.#views(page)).values()) {
-        const isKnown = state.base?.settled === true && !state.suspect && state.residue === undefined;
-        if (!isKnown) this.#options.ports.ready(listingId, 0);
-      }
-      page = [];
-      await delay(this.#settings.sweepGapMs, undefined, { signal: term.ended });
-    };
-    try {
-      for (const mapped of this.#options.listings()) {
-        page.push(mapped);
-        if (page.length >= pageSize) await look();
-        if (term.ended.aborted) return;
-      }
-      if (page.length > 0) await look();
-    } catch (error) {
-      if (term.ended.aborted) return;
-      this.#options.log.warn(
-        { channel: this.#options.channel, err: error },
-        'the sweep of listings broke off',
-      );
-    }
-  }
-
-  #askRead(listingId: ListingId, asked: WaitingRead): void {
-    const known = this.#reads.get(listingId);
-    if (known !== undefined && known.dueAtMs <= asked.dueAtMs) return;
-    if (known === undefined && this.#reads.size >= this.#settings.maxWaiting) return;
-    this.#reads.set(listingId, asked);
-    this.#alarm.ring();
-  }
-
-  /** A listing that sells all the time may leave every read undecided: the next one of it waits longer each time. */
-  #spacedMs(listingId: ListingId): number {
-    const read = this.#recent.get(listingId);
-    if (read === undefined) return 0;
-    return read.atMs + Math.min(this.#backOffMs(read.times), this.#settings.maxSpacingMs);
-  }
-
-  #noteRead(listingId: ListingId): void {
-    const { maxSpacingMs, maxWaiting } = this.#settings;
-    const nowMs = this.#options.nowMs();
-    const known = this.#recent.get(listingId);
-    const isRecent = known !== undefined && nowMs - known.atMs < maxSpacingMs * 2;
-    this.#recent.delete(listingId);
-    this.#recent.set(listingId, { atMs: nowMs, times: isRecent ? known.times + 1 : 0 });
-    // Insertion order is reading order: the longest unread are forgotten first.
-    for (const [oldest, { atMs }] of this.#recent) {
-      if (this.#recent.size <= maxWaiting && nowMs - atMs < maxSpacingMs * 2) break;
-      this.#recent.delete(oldest);
-    }
-  }
-
-  #backOffMs(times: number): number {
-    return Math.min(this.#settings.readAgainMs * 2 ** Math.min(times, 20), this.#settings.maxReadAgainMs);
-  }
-
-  /** One pull at a time is asked for: the one that answers the listing that has waited for the earliest moment. */
-  #askPull(): void {
-    if (this.#pulls.size === 0) return;
-    const afterMs = Math.min(...firstValues(this.#pulls, 1_000));
-    if (this.#isAskingFor !== undefined && this.#isAskingFor <= afterMs) return;
-    this.#isAskingFor = afterMs;
-    void this.#options.poll.pull(afterMs).then((walk) => {
-      if (this.#isAskingFor === afterMs) this.#isAskingFor = undefined;
-      // The walk itself arrives through `onWalk`; a poll that gave up is asked again when something else needs it.
-      return walk === undefined ? undefined : this.#alarm.ring();
-    });
-  }
-
   async #readDue(term: LeaseTerm): Promise<boolean> {
-    const { connector, listing, breaker, nowMs } = this.#options;
-    const dueMs = nowMs();
-    const batch: { mapped: MappedListing; times: number }[] = [];
-    for (const [listingId, { dueAtMs, times }] of this.#reads) {
-      if (batch.length >= connector.capabilities.readStockBatchSize) break;
-      if (dueAtMs > dueMs) continue;
-      this.#reads.delete(listingId);
-      const mapped = listing(listingId);
-      if (mapped !== undefined) batch.push({ mapped, times });
-    }
-    if (batch.length === 0) return false;
+    const { connector, breaker } = this.#options;
+    const due = this.#reads.takeDue(connector.capabilities.readStockBatchSize);
+    if (due.length === 0) return false;
     const admission = breaker.admit();
     if (admission.kind === 'refused') {
-      this.#again(batch, admission.retryInMs);
+      for (const read of due) this.#reads.again(read, admission.retryInMs);
       return false;
     }
     try {
-      await this.#readBatch(term, batch, admission.done);
+      await this.#readBatch(term, due, admission.done);
     } catch (error) {
-      this.#again(batch, this.#settings.readAgainMs);
+      for (const read of due) this.#reads.again(read);
       throw error;
     } finally {
       admission.done('ok');
@@ -265,15 +171,22 @@ export class BaseBuilder {
 
   async #readBatch(
     term: LeaseTerm,
-    asked: readonly { readonly mapped: MappedListing; readonly times: number }[],
+    due: readonly DueRead[],
     done: (outcome: 'ok' | 'failed') => void,
   ): Promise<void> {
-    const { connector, rules, ports } = this.#options;
+    const { connector, rules, ports, listing } = this.#options;
+    const asked = due.flatMap((read) => {
+      const mapped = listing(read.listingId);
+      return mapped === undefined ? [] : [{ mapped, read }];
+    });
     const before = await this.#views(asked.map(({ mapped }) => mapped));
-    const isUseless = (listingId: ListingId): boolean =>
-      rules.kind === 'delta' && (before.get(listingId)?.state.openWrites.length ?? 0) > 0;
-    const batch = asked.filter(({ mapped }) => !isUseless(mapped.listingId));
-    this.#again(asked.filter(({ mapped }) => isUseless(mapped.listingId)));
+    const batch: typeof asked = [];
+    for (const one of asked) {
+      const isOpen = (before.get(one.mapped.listingId)?.state.openWrites.length ?? 0) > 0;
+      // A delta under way: which side of it the number would be on cannot be told.
+      if (isOpen && rules.kind === 'delta') this.#reads.again(one.read);
+      else batch.push(one);
+    }
     if (batch.length === 0) return;
 
     const limit = AbortSignal.timeout(connector.capabilities.requestTimeoutMs * 2);
@@ -289,32 +202,37 @@ export class BaseBuilder {
     const rows = new Map(read.rows.map((row) => [row.key, row]));
     const after = await this.#views(batch.map(({ mapped }) => mapped));
     const changes: ListingChange[] = [];
-    for (const { mapped, times } of batch) {
-      this.#noteRead(mapped.listingId);
+    for (const { mapped, read: asking } of batch) {
+      this.#reads.noteRead(mapped.listingId);
       const row = rows.get(mapped.ref.key);
       const view = after.get(mapped.listingId);
       if (row === undefined || !row.isActive) {
         ports.unreadable(mapped, row === undefined ? 'the platform does not know it' : 'it is not active');
         continue;
       }
-      // Claimed or settled while the read was on its way: which side of it the number is on cannot be told.
+      // Claimed or settled while the read was on its way: the same.
       if (view === undefined || view.state.version !== before.get(mapped.listingId)?.state.version) {
-        this.#again([{ mapped, times }]);
+        this.#reads.again(asking);
         continue;
       }
-      const change = this.#judge(mapped, view, row, times);
+      const change = this.#judge(mapped, view, row, asking);
       if (change !== undefined) changes.push(change);
     }
     await this.#store(term, changes);
   }
 
-  #judge(mapped: MappedListing, view: ListingView, row: StockRow, times: number): ListingChange | undefined {
+  #judge(
+    mapped: MappedListing,
+    view: ListingView,
+    row: StockRow,
+    asking: DueRead,
+  ): ListingChange | undefined {
     const { rules, nowMs, ports } = this.#options;
     const { listingId, state } = view;
     const reading = rules.read(state, { value: row.value, startedAtMs: row.readAtMs }, nowMs());
     if (reading.kind === 'discarded') {
-      if (reading.readAgainMs === undefined) this.#again([{ mapped, times }]);
-      else this.#askRead(listingId, { dueAtMs: reading.readAgainMs, times: times + 1 });
+      if (reading.readAgainMs === undefined) this.#reads.again(asking);
+      else this.#reads.ask(listingId, reading.readAgainMs, asking.times + 1);
       return undefined;
     }
     if (isSameKnowledge(reading.next, state)) {
@@ -339,14 +257,7 @@ export class BaseBuilder {
   /** The orders of a walk are applied: what they vouch for is stored. */
   async #pulled(term: LeaseTerm, walk: CompletedWalk): Promise<void> {
     const { listing } = this.#options;
-    const answered: MappedListing[] = [];
-    for (const [listingId, afterMs] of this.#pulls) {
-      if (afterMs >= walk.beganAtMs) continue;
-      this.#pulls.delete(listingId);
-      const mapped = listing(listingId);
-      if (mapped !== undefined) answered.push(mapped);
-    }
-    this.#askPull();
+    const answered = this.#pulls.takeAnswered(walk).flatMap((listingId) => listing(listingId) ?? []);
     const batchSize = this.#options.connector.capabilities.readStockBatchSize;
     for (let start = 0; start < answered.length; start += batchSize) {
       try {
@@ -434,19 +345,6 @@ export class BaseBuilder {
     return new Map(rows.map((row) => [row.listingId, row]));
   }
 
-  #again(rows: readonly { readonly mapped: MappedListing; readonly times: number }[], leastMs = 0): void {
-    for (const { mapped, times } of rows) {
-      const waitMs = jittered(this.#backOffMs(times));
-      const dueAtMs = this.#options.nowMs() + Math.max(leastMs, waitMs);
-      this.#askRead(mapped.listingId, { dueAtMs, times: times + 1 });
-    }
-  }
-
-  #sleepMs(): number {
-    const dueAtMs = Math.min(...firstValues(this.#reads, 1_000).map((read) => read.dueAtMs));
-    return Math.min(1_000, Math.max(1, dueAtMs - this.#options.nowMs()));
-  }
-
   /** Not cut short by new wishes: it is the budget. */
   async #rest(ms: number, term: LeaseTerm): Promise<void> {
     const untilMs = performance.now() + ms;
@@ -454,42 +352,4 @@ export class BaseBuilder {
       await this.#alarm.sleep(untilMs - performance.now());
     }
   }
-}
-
-function isSameKnowledge(a: ListingState, b: ListingState): boolean {
-  return (
-    a === b ||
-    (isSameBase(a.base, b.base) &&
-      a.suspect === b.suspect &&
-      a.suspectAtMs === b.suspectAtMs &&
-      a.provisional === b.provisional &&
-      a.walkAwaitedMs === b.walkAwaitedMs &&
-      isSameResidue(a.residue, b.residue) &&
-      a.openWrites === b.openWrites)
-  );
-}
-
-function isSameBase(a: ListingState['base'], b: ListingState['base']): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.value === b.value && a.takenAt === b.takenAt && a.asOfMs === b.asOfMs && a.settled === b.settled;
-}
-
-function isSameResidue(a: ListingState['residue'], b: ListingState['residue']): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.units === b.units &&
-    a.reads === b.reads &&
-    a.readAtMs === b.readAtMs &&
-    a.pulled === b.pulled &&
-    a.takenThen === b.takenThen
-  );
-}
-
-function firstValues<Value>(map: ReadonlyMap<ListingId, Value>, limit: number): Value[] {
-  const values: Value[] = [];
-  for (const value of map.values()) {
-    if (values.length >= limit) break;
-    values.push(value);
-  }
-  return values;
 }

@@ -1,68 +1,21 @@
-import type { Logger } from 'pino';
-import type { Connector } from '../connectors/connector.ts';
-import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
+// Long on purpose: one place puts the parts of a channel together and says what each is given.
+import type { ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import type { ChannelPolicy } from '../domain/policy.ts';
-import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
-import { BaseBuilder, type BaseBuilderSettings } from './base-builder.ts';
-import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSettings } from './breaker.ts';
+import { BaseBuilder } from './base-builder.ts';
+import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
+import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { channelTarget } from './channel-target.ts';
-import type { ChannelSettings } from './channel.ts';
 import { forgetBases } from './forget-bases.ts';
-import type { FanOut } from './fan-out.ts';
-import { type CompletedWalk, OrderPoll, type OrderPollSettings } from './order-poll.ts';
-import type { OrderSink } from './order-sink.ts';
+import { type CompletedWalk, OrderPoll } from './order-poll.ts';
 import { parkedEntry, parkedRowId } from './parked-rows.ts';
-import type { PublishMetrics } from './publish-metrics.ts';
-import { type PublishTimesSettings, defaultPublishTimes, publishRules } from './publish-rules.ts';
-import { type PlannedWrite, Publisher, type PublisherPorts, type PublisherSettings } from './publisher.ts';
+import { defaultPublishTimes, publishRules } from './publish-rules.ts';
+import type { PlannedWrite, PublisherPorts } from './publisher-options.ts';
+import { Publisher } from './publisher.ts';
 import { RequestSender } from './request-sender.ts';
-import { type MappedListing, type SkuMap, isWritable } from './sku-map.ts';
-
-export interface ChannelPublishingOptions {
-  readonly settings: ChannelSettings;
-  readonly policy: ChannelPolicy;
-  readonly connector: Connector;
-  readonly map: SkuMap;
-  readonly ledger: PublisherLedger;
-  readonly mesh: MeshState;
-  readonly sink: OrderSink;
-  readonly fanOut: FanOut;
-  readonly metrics: PublishMetrics;
-  readonly log: Logger;
-  /** Ledger clock. */
-  readonly nowMs: () => number;
-  /**
-   * Names this process. A name that survives a restart (and is guarded by a lock of its own, as the data directory is)
-   * takes the lease back at once instead of waiting until it ends.
-   */
-  readonly holder: string;
-  /** What to do with a number that somebody changed on the channel. */
-  readonly onEdited: 'report' | 'repair';
-  /** Asked before every look: a channel that needs attention, or is still being read, publishes nothing. */
-  readonly mayPublish: () => boolean;
-  /** The platform ended or refused our access. */
-  readonly onAccessLost: (reason: string) => void;
-  /** Whether the level was ever given a figure: one that was not has no zero to publish. */
-  readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
-  /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
-  readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
-  readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
-  /** How far back open orders are looked for when the channel is polled for the first time. */
-  readonly lookBackMs?: number | undefined;
-  readonly tuning?: ChannelTuning | undefined;
-}
-
-export interface ChannelTuning {
-  readonly leaseTtlMs?: number;
-  readonly times?: Partial<PublishTimesSettings>;
-  readonly publisher?: Partial<PublisherSettings>;
-  readonly baseBuilder?: Partial<BaseBuilderSettings>;
-  readonly poll?: Partial<OrderPollSettings>;
-  readonly breaker?: Partial<BreakerSettings>;
-}
+import { siblingsOf } from './sibling-listings.ts';
+import type { MappedListing, SkuMap } from './sku-map.ts';
 
 const dayMs = 86_400_000;
 const maxPlanned = 1_000;
@@ -288,13 +241,12 @@ export class ChannelPublishing {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
       siblingsOf: (listing) => siblingsOf(this.#options.map, listing),
-      targetOf: (listing, view) => {
-        if (listing.locations.some((location) => hasFigure(listing.sku, location)))
-          return channelTarget(policy, listing, view).units;
+      hasFigure: (listing) => listing.locations.some((location) => hasFigure(listing.sku, location)),
+      withoutFigure: (listing, state) => {
         // Normally done when the base settled; a crash may have come in between.
-        if (view.state.base?.settled === true) this.#open(listing, view.state);
-        return undefined;
+        if (state.base?.settled === true) this.#open(listing, state);
       },
+      targetOf: (listing, view) => channelTarget(policy, listing, view).units,
       edited: (listing, shows, target) => {
         const isRepaired = onEdited === 'repair' && settings.mode === 'live';
         log.warn(
@@ -368,18 +320,6 @@ export class ChannelPublishing {
     }
     await mesh.moveCursor(name, settings.mode, 'opaque');
   }
-}
-
-/** Listings of a SKU at several places of the platform that are one location (or one set of them) of ours. */
-function siblingsOf(map: SkuMap, listing: MappedListing): readonly MappedListing[] {
-  const ofSku = map.ofSku(listing.sku);
-  if (ofSku.length <= 1) return ofSku;
-  const ours = listing.locations.join();
-  const places = map.settings.locations.map((place) => place.platformLocationId);
-  const rank = ({ ref }: MappedListing): number => places.indexOf(ref.locationId) >>> 0;
-  return ofSku
-    .filter((other) => isWritable(other) && other.locations.join() === ours)
-    .toSorted((a, b) => rank(a) - rank(b) || (a.listingId < b.listingId ? -1 : 1));
 }
 
 function* idsOf(map: SkuMap): Iterable<ListingId> {

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
-import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type {
@@ -17,6 +16,7 @@ import type { Breaker } from './breaker.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import type { PublishRules } from './publish-rules.ts';
 import type { MappedListing } from './sku-map.ts';
+import { allRows, writeFailure } from './write-failure.ts';
 import { type NewRequest, newRequest, repeatedBatch } from './write-request.ts';
 
 export interface RequestSenderOptions {
@@ -52,10 +52,6 @@ export interface SettledOutcome {
 }
 
 const settleTries = 10;
-/** After a request that never reached the platform. */
-const pauseMs = 500;
-const deniedPauseMs = 30_000;
-
 /**
  * One request of one channel, from its record to its settlement.
  *
@@ -169,42 +165,11 @@ export class RequestSender {
         { channel, writeId: batch.key, rows: batch.rows.length, err: error },
         'a write request failed',
       );
-      const failure = this.#failure(batch, error);
+      const failure = writeFailure(batch, error, this.#options.onAccessLost);
       done(failure.isPlatformAtFault ? 'failed' : 'ok');
       return failure.result;
     } finally {
       ending.abort();
-    }
-  }
-
-  /** A connector's own errors mean that nothing was applied; anything unforeseen may have happened after it left. */
-  #failure(batch: WriteBatch, error: unknown): { result: WriteResult; isPlatformAtFault: boolean } {
-    const after = (ms: number): WriteResult => ({
-      ...allRows(batch, { kind: 'not-applied' }),
-      throttledForMs: ms,
-    });
-    if (!(error instanceof StockmeshError)) {
-      const result = allRows(batch, { kind: 'unknown', reason: 'the connector failed' });
-      return { result, isPlatformAtFault: true };
-    }
-    const waitMs = Number(error.fields['waitMs'] ?? pauseMs);
-    switch (error.code) {
-      case 'CONNECTOR_THROTTLED':
-      case 'CONNECTOR_LIMIT_WAIT':
-        return { result: after(waitMs), isPlatformAtFault: false };
-      case 'CONNECTOR_ACCESS_DENIED':
-        this.#options.onAccessLost(error.message);
-        return { result: after(deniedPauseMs), isPlatformAtFault: true };
-      case 'CONNECTOR_REQUEST_REFUSED': {
-        const result = allRows(batch, { kind: 'rejected', reason: error.message, isPermanent: true });
-        return { result, isPlatformAtFault: false };
-      }
-      case 'CONNECTOR_KEY_MISMATCH': {
-        const result = allRows(batch, { kind: 'key-spent', reason: error.message });
-        return { result, isPlatformAtFault: false };
-      }
-      default:
-        return { result: after(pauseMs), isPlatformAtFault: true };
     }
   }
 
@@ -303,10 +268,6 @@ export class RequestSender {
 /** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */
 function isKnownForSure(state: ListingState): boolean {
   return state.base?.settled === true && !state.suspect && state.residue === undefined;
-}
-
-function allRows(batch: WriteBatch, outcome: RowOutcome): WriteResult {
-  return { rows: batch.rows.map(() => outcome) };
 }
 
 function stillUnknown(result: WriteResult): WriteResult {

@@ -1,0 +1,59 @@
+import type { Logger } from 'pino';
+import type { Connector } from '../connectors/connector.ts';
+import type { LocationId, Sku } from '../domain/ids.ts';
+import type { ListingState } from '../domain/listing.ts';
+import type { ChannelPolicy } from '../domain/policy.ts';
+import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
+import type { BaseBuilderSettings } from './base-builder.ts';
+import type { BreakerSettings } from './breaker.ts';
+import type { ChannelSettings } from './channel.ts';
+import type { FanOut } from './fan-out.ts';
+import type { CompletedWalk, OrderPollSettings } from './order-poll.ts';
+import type { OrderSink } from './order-sink.ts';
+import type { PublishMetrics } from './publish-metrics.ts';
+import type { PublishTimesSettings } from './publish-rules.ts';
+import type { PublisherSettings } from './publisher-options.ts';
+import type { MappedListing, SkuMap } from './sku-map.ts';
+
+export interface ChannelPublishingOptions {
+  readonly settings: ChannelSettings;
+  readonly policy: ChannelPolicy;
+  readonly connector: Connector;
+  readonly map: SkuMap;
+  readonly ledger: PublisherLedger;
+  readonly mesh: MeshState;
+  readonly sink: OrderSink;
+  readonly fanOut: FanOut;
+  readonly metrics: PublishMetrics;
+  readonly log: Logger;
+  /** Ledger clock. */
+  readonly nowMs: () => number;
+  /**
+   * Names this process. A name that survives a restart (and is guarded by a lock of its own, as the data directory is)
+   * takes the lease back at once instead of waiting until it ends.
+   */
+  readonly holder: string;
+  /** What to do with a number that somebody changed on the channel. */
+  readonly onEdited: 'report' | 'repair';
+  /** Asked before every look: a channel that needs attention, or is still being read, publishes nothing. */
+  readonly mayPublish: () => boolean;
+  /** The platform ended or refused our access. */
+  readonly onAccessLost: (reason: string) => void;
+  /** Whether the level was ever given a figure: one that was not has no zero to publish. */
+  readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
+  /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
+  readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
+  readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
+  /** How far back open orders are looked for when the channel is polled for the first time. */
+  readonly lookBackMs?: number | undefined;
+  readonly tuning?: ChannelTuning | undefined;
+}
+
+export interface ChannelTuning {
+  readonly leaseTtlMs?: number;
+  readonly times?: Partial<PublishTimesSettings>;
+  readonly publisher?: Partial<PublisherSettings>;
+  readonly baseBuilder?: Partial<BaseBuilderSettings>;
+  readonly poll?: Partial<OrderPollSettings>;
+  readonly breaker?: Partial<BreakerSettings>;
+}

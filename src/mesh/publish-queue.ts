@@ -1,0 +1,134 @@
+import type { ListingId } from '../domain/ids.ts';
+import { PendingLanes, type PendingListing } from './pending-lanes.ts';
+
+/**
+ * Where a listing of the channel stands, in memory.
+ *
+ *   waiting (in its lane) --taken--> occupied --request ended, or nothing to do--> gone | waiting again
+ *   waiting --looked at, must know more--> put off --due, or `ready`--> waiting
+ *
+ * Occupied is not for ever: from its time on a listing that waits again may be taken although its request has no answer.
+ */
+export class PublishQueue {
+  readonly #lanes: PendingLanes;
+  /** Monotonic time from which the listing may be taken again. */
+  readonly #occupied = new Map<ListingId, number>();
+  readonly #putOff = new Map<ListingId, { readonly pending: PendingListing; readonly dueAtMs: number }>();
+  #nextDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(limit: number) {
+    this.#lanes = new PendingLanes(limit);
+  }
+
+  get size(): number {
+    return this.#lanes.size + this.#putOff.size;
+  }
+
+  /** Marks did not fit, and what fitted is done: the durable marks have more. */
+  get isDrainedOverflow(): boolean {
+    return this.#lanes.hasOverflowed && this.#lanes.size === 0;
+  }
+
+  clear(): void {
+    this.#lanes.clear();
+    this.#occupied.clear();
+    this.#putOff.clear();
+    this.#nextDueMs = Number.POSITIVE_INFINITY;
+  }
+
+  add(listing: PendingListing): void {
+    this.#lanes.add(listing);
+  }
+
+  /** Durable marks, read anew. */
+  refill(marks: readonly { readonly listingId: ListingId; readonly seq: number }[]): void {
+    this.#lanes.refill();
+    for (const { listingId, seq } of marks) {
+      if (this.#putOff.has(listingId)) continue;
+      this.#lanes.add({ listingId, seq, causedAtMs: undefined, lane: 'lowered' });
+    }
+  }
+
+  /** Back from where it was put off; otherwise as a listing nobody marked. */
+  ready(listingId: ListingId, seq: number): void {
+    if (!this.recall(listingId)) this.#lanes.add({ ...unknownCause(listingId), seq });
+  }
+
+  /** False when it was not put off. */
+  recall(listingId: ListingId): boolean {
+    const waiting = this.#putOff.get(listingId);
+    if (waiting === undefined) return false;
+    this.#putOff.delete(listingId);
+    this.#lanes.add(waiting.pending);
+    return true;
+  }
+
+  putOff(pending: PendingListing, forMs: number): void {
+    this.#occupied.delete(pending.listingId);
+    const dueAtMs = performance.now() + forMs;
+    this.#putOff.set(pending.listingId, { pending, dueAtMs });
+    this.#nextDueMs = Math.min(this.#nextDueMs, dueAtMs);
+  }
+
+  recallDue(nowMs: number): void {
+    if (nowMs < this.#nextDueMs) return;
+    this.#nextDueMs = Number.POSITIVE_INFINITY;
+    for (const [listingId, { dueAtMs }] of this.#putOff) {
+      if (dueAtMs > nowMs) this.#nextDueMs = Math.min(this.#nextDueMs, dueAtMs);
+      else this.recall(listingId);
+    }
+  }
+
+  /**
+   * The most urgent listings that are not occupied, each with its siblings: what one of them ought to show depends on
+   * what the others show, so they are decided from one view. All of them are occupied for `occupyMs`.
+   */
+  take(
+    limit: number,
+    occupyMs: number,
+    siblingsOf: (listingId: ListingId) => readonly ListingId[],
+  ): readonly PendingListing[] {
+    const nowMs = performance.now();
+    const isOccupied = (listingId: ListingId): boolean => nowMs < (this.#occupied.get(listingId) ?? 0);
+    const urgent = this.#lanes.take(limit, isOccupied);
+    const all = new Map(urgent.map((one) => [one.listingId, one]));
+    for (const one of urgent) {
+      for (const listingId of siblingsOf(one.listingId)) {
+        if (all.has(listingId) || isOccupied(listingId)) continue;
+        all.set(listingId, this.#lanes.pull(listingId) ?? { ...one, listingId, causedAtMs: undefined });
+      }
+    }
+    for (const listingId of all.keys()) this.#occupied.set(listingId, nowMs + occupyMs);
+    return [...all.values()];
+  }
+
+  free(listingId: ListingId): void {
+    this.#occupied.delete(listingId);
+  }
+
+  /** Not done: it waits again. */
+  release(pending: PendingListing): void {
+    this.#occupied.delete(pending.listingId);
+    this.#lanes.add(pending);
+  }
+
+  /** A lowering of it is under way, or is likely to come next. */
+  isLowering(listingId: ListingId): boolean {
+    const lane = this.#lanes.laneOf(listingId);
+    return this.#occupied.has(listingId) || lane === 'sold-out' || lane === 'lowered';
+  }
+
+  /** When something of it may be taken that cannot be taken now. */
+  nextMs(nowMs: number, canTake: boolean): number {
+    let untilMs = this.#nextDueMs;
+    if (!canTake || this.#lanes.size === 0) return untilMs;
+    for (const freeAtMs of this.#occupied.values()) {
+      if (freeAtMs > nowMs) untilMs = Math.min(untilMs, freeAtMs);
+    }
+    return untilMs;
+  }
+}
+
+export function unknownCause(listingId: ListingId): PendingListing {
+  return { listingId, seq: 0, causedAtMs: undefined, lane: 'other' };
+}

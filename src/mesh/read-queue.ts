@@ -1,0 +1,103 @@
+import type { ListingId } from '../domain/ids.ts';
+import { jittered } from './alarm.ts';
+
+export interface ReadQueueSettings {
+  /** A read that overlapped a write is taken again after this, longer each time. */
+  readonly readAgainMs: number;
+  readonly maxReadAgainMs: number;
+  /** Longest time between two reads of a listing that is asked for again and again. */
+  readonly maxSpacingMs: number;
+  readonly maxWaiting: number;
+}
+
+export interface DueRead {
+  readonly listingId: ListingId;
+  /** Reads of it in a row that told nothing. */
+  readonly times: number;
+}
+
+/**
+ * Listings that are to be read, each with its earliest moment (ledger clock). A listing that sells all the time may leave
+ * every read undecided: the next one of it waits longer each time.
+ */
+export class ReadQueue {
+  readonly #settings: ReadQueueSettings;
+  readonly #nowMs: () => number;
+  readonly #waiting = new Map<ListingId, { readonly dueAtMs: number; readonly times: number }>();
+  readonly #recent = new Map<ListingId, { readonly atMs: number; readonly times: number }>();
+
+  constructor(settings: ReadQueueSettings, nowMs: () => number) {
+    this.#settings = settings;
+    this.#nowMs = nowMs;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  ask(listingId: ListingId, dueAtMs: number, times = 0): void {
+    const known = this.#waiting.get(listingId);
+    if (known !== undefined && known.dueAtMs <= dueAtMs) return;
+    if (known === undefined && this.#waiting.size >= this.#settings.maxWaiting) return;
+    this.#waiting.set(listingId, { dueAtMs, times });
+  }
+
+  /** As `ask`, but not sooner after its last read than reads of it are spaced. */
+  askSpaced(listingId: ListingId, notBeforeMs: number): void {
+    const read = this.#recent.get(listingId);
+    const { maxSpacingMs } = this.#settings;
+    const spacedMs = read === undefined ? 0 : read.atMs + Math.min(this.#backOffMs(read.times), maxSpacingMs);
+    this.ask(listingId, Math.max(notBeforeMs, spacedMs));
+  }
+
+  again({ listingId, times }: DueRead, leastMs = 0): void {
+    const waitMs = Math.max(leastMs, jittered(this.#backOffMs(times)));
+    this.ask(listingId, this.#nowMs() + waitMs, times + 1);
+  }
+
+  takeDue(limit: number): readonly DueRead[] {
+    const nowMs = this.#nowMs();
+    const due: DueRead[] = [];
+    for (const [listingId, { dueAtMs, times }] of this.#waiting) {
+      if (due.length >= limit) break;
+      if (dueAtMs > nowMs) continue;
+      this.#waiting.delete(listingId);
+      due.push({ listingId, times });
+    }
+    return due;
+  }
+
+  noteRead(listingId: ListingId): void {
+    const { maxSpacingMs, maxWaiting } = this.#settings;
+    const nowMs = this.#nowMs();
+    const known = this.#recent.get(listingId);
+    const isRecent = known !== undefined && nowMs - known.atMs < maxSpacingMs * 2;
+    this.#recent.delete(listingId);
+    this.#recent.set(listingId, { atMs: nowMs, times: isRecent ? known.times + 1 : 0 });
+    // Insertion order is reading order: the longest unread are forgotten first.
+    for (const [oldest, { atMs }] of this.#recent) {
+      if (this.#recent.size <= maxWaiting && nowMs - atMs < maxSpacingMs * 2) break;
+      this.#recent.delete(oldest);
+    }
+  }
+
+  /** Until one is due, at most `atMostMs`: with very many waiting, an answer that is soon enough will do. */
+  nextInMs(atMostMs: number): number {
+    let dueAtMs = Number.POSITIVE_INFINITY;
+    let looked = 0;
+    for (const read of this.#waiting.values()) {
+      dueAtMs = Math.min(dueAtMs, read.dueAtMs);
+      if (++looked >= 1_000) break;
+    }
+    return Math.min(atMostMs, Math.max(1, dueAtMs - this.#nowMs()));
+  }
+
+  #backOffMs(times: number): number {
+    const { readAgainMs, maxReadAgainMs } = this.#settings;
+    return Math.min(readAgainMs * 2 ** Math.min(times, 20), maxReadAgainMs);
+  }
+}

@@ -1,0 +1,79 @@
+import type { RowOutcome } from '../connectors/connector.ts';
+import type { ListingId } from '../domain/ids.ts';
+import type { WriteRecord } from '../ledger/contract.ts';
+import type { PendingListing } from './pending-lanes.ts';
+import { type PublishQueue, unknownCause } from './publish-queue.ts';
+import type { PublisherOptions } from './publisher-options.ts';
+import type { SettledOutcome } from './request-sender.ts';
+import type { Setbacks } from './setbacks.ts';
+
+/** A request that has ended, as its publisher sees it. */
+export interface EndedRequest {
+  readonly kind: WriteRecord['kind'];
+  readonly rows: readonly { readonly listingId: ListingId }[];
+  /** Rows whose record is closed, and what became of them. */
+  readonly outcomes: readonly SettledOutcome[];
+  readonly pendings: ReadonlyMap<ListingId, PendingListing>;
+  /** The record stays: rows without an outcome wait for its repeat. */
+  readonly isOpen: boolean;
+}
+
+/** What the end of a request means for its listings. Whatever is not on the shelf is looked at again. */
+export class RowOutcomes {
+  readonly #options: PublisherOptions;
+  readonly #queue: PublishQueue;
+  readonly #setbacks: Setbacks;
+
+  constructor(options: PublisherOptions, queue: PublishQueue, setbacks: Setbacks) {
+    this.#options = options;
+    this.#queue = queue;
+    this.#setbacks = setbacks;
+  }
+
+  apply(ended: EndedRequest): void {
+    const { channel, metrics } = this.#options;
+    // When every row of a larger batch is refused, the platform named no culprit.
+    const isNamed =
+      ended.rows.length === 1 || ended.outcomes.some(({ outcome }) => outcome.kind !== 'rejected');
+    for (const { listingId, outcome, isDone } of ended.outcomes) {
+      metrics.rows.inc({ channel, kind: ended.kind, outcome: outcome.kind });
+      const pending = ended.pendings.get(listingId) ?? unknownCause(listingId);
+      if (outcome.kind === 'confirmed') this.#shown(listingId, pending);
+      else if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, ended.rows.length);
+      if (!isDone) {
+        const isShown = outcome.kind === 'confirmed';
+        this.#queue.add(isShown ? { ...pending, causedAtMs: undefined } : pending);
+      }
+      // What waited for the end of this write may go on.
+      this.#queue.recall(listingId);
+    }
+    if (ended.isOpen) return;
+    // Rows somebody else settled meanwhile (a read that closed the write): their marks still stand.
+    const judged = new Set(ended.outcomes.map(({ listingId }) => listingId));
+    for (const { listingId } of ended.rows) {
+      if (!judged.has(listingId)) this.#queue.add(unknownCause(listingId));
+    }
+  }
+
+  #shown(listingId: ListingId, { causedAtMs }: PendingListing): void {
+    const { channel, metrics, ports, nowMs } = this.#options;
+    if (causedAtMs !== undefined)
+      metrics.saleToShelfS.observe({ channel }, Math.max(0, nowMs() - causedAtMs) / 1000);
+    if (this.#setbacks.clear(listingId)) ports.unparked(listingId);
+  }
+
+  #refused(
+    listingId: ListingId,
+    { isPermanent, reason }: Extract<RowOutcome, { kind: 'rejected' }>,
+    isNamed: boolean,
+    batchRows: number,
+  ): void {
+    const { channel, metrics, ports, listing, log } = this.#options;
+    const verdict = this.#setbacks.refused(listingId, { isPermanent, isNamed, batchRows }, performance.now());
+    log.warn({ channel, listingId, reason, verdict }, 'the platform refused a row');
+    const mapped = listing(listingId);
+    if (verdict !== 'parked' || mapped === undefined) return;
+    metrics.parked.inc({ channel });
+    ports.parked(mapped, reason);
+  }
+}
