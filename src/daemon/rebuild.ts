@@ -8,7 +8,9 @@ import { LedgerArchive } from '../ledger/archive.ts';
 import { lockDataDir } from '../ledger/data-dir-lock.ts';
 import { type LogTail, RedisLogTail } from '../ledger/full-history.ts';
 import { ledgerKeys } from '../ledger/keys.ts';
+import { beginArchive } from '../ledger/log-retention.ts';
 import { MirrorTail } from '../ledger/mirror-tail.ts';
+import { formatPosition } from '../ledger/position.ts';
 import { checkRebuild, type RebuildCheck, rebuildLedger, type RebuildResult } from '../ledger/rebuild.ts';
 import { RedisMetrics } from '../telemetry/metrics.ts';
 import { openRedis } from './redis-part.ts';
@@ -38,6 +40,19 @@ export async function checkRebuilt(config: Config): Promise<RebuildCheck> {
   return withRedis(config, (redis, archive) =>
     checkRebuild({ redis, keys: ledgerKeys(config.merchant), archive }),
   );
+}
+
+/**
+ * Where the archive's folder is lost for good: a new one begins at what the log still holds, so that the log is trimmed
+ * again. The history before is then gone: it can be verified from there on, and not be rebuilt.
+ */
+export async function beginNewArchive(
+  config: Config,
+): Promise<{ readonly kind: 'begun' | 'not-needed'; readonly lostTo?: string }> {
+  const lostTo = await withRedis(config, (redis, archive) =>
+    beginArchive(redis, ledgerKeys(config.merchant), archive),
+  );
+  return lostTo === undefined ? { kind: 'not-needed' } : { kind: 'begun', lostTo: formatPosition(lostTo) };
 }
 
 /** The lock of the directory keeps a running daemon from finding a half-written ledger. */

@@ -71,6 +71,23 @@ export class LedgerArchive {
     return sealed;
   }
 
+  /**
+   * Begins an empty archive behind entries that no archive holds any more, the id being the last of them: an operator's
+   * act where a folder is lost for good, since no daemon trims a log that its archive does not reach. Their loss stays
+   * in the chain: the history can be verified from here on, and not be rebuilt. False: the archive is not empty.
+   */
+  async beginAfter(id: string): Promise<boolean> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    await this.#dropCutLine();
+    if ((await this.chain()).length > 0) return false;
+    const line = { file: '', first: '', last: id, entries: 0, sha256: '', previous: noHash, hash: '' };
+    await appendDurably(
+      join(this.#dir, chainFile),
+      `${JSON.stringify({ ...line, hash: chainHash(line) })}\n`,
+    );
+    return true;
+  }
+
   /** A last line without its newline was cut by a crash before it was acknowledged; the next would be glued to it. */
   async #dropCutLine(): Promise<void> {
     const path = join(this.#dir, chainFile);
@@ -122,6 +139,8 @@ export class LedgerArchive {
   }
 
   async readSegment(line: SegmentLine): Promise<readonly RawEntry[]> {
+    // The line of a gap has no file.
+    if (line.entries === 0) return [];
     const bytes = await readFile(join(this.#dir, line.file)).catch((error: NodeJS.ErrnoException) => {
       throw new StockmeshError('LEDGER_ARCHIVE_BROKEN', {
         file: line.file,

@@ -222,6 +222,19 @@ function positionOf(id: string): Position {
   return id === '' ? noPosition : parsePosition(id);
 }
 
+/** Accepts that what the log no longer holds is in no archive. Nothing: the log is whole, or the archive not empty. */
+export async function beginArchive(
+  redis: Redis,
+  keys: LedgerKeys,
+  archive: LedgerArchive,
+): Promise<Position | undefined> {
+  const [first] = await redis.xrange(keys.log, '-', '+', 'COUNT', 1);
+  if (first === undefined) return undefined;
+  const { epoch, seq } = parsePosition(first[0]);
+  const last = { epoch, seq: seq - 1 };
+  return seq > 1 && (await archive.beginAfter(formatPosition(last))) ? last : undefined;
+}
+
 /** Runs `retainLog` by a timer; at once again while there is more to do. */
 export class LogRetention {
   readonly #options: RetentionOptions;

@@ -11,9 +11,15 @@ import { LedgerArchive, type RawEntry } from '../../src/ledger/archive.ts';
 import { FullHistory, RedisLogTail } from '../../src/ledger/full-history.ts';
 import { LogHistory } from '../../src/ledger/log-history.ts';
 import { readRawLog } from '../../src/ledger/log-range.ts';
-import { LogRetention, type RetentionOptions, retainLog } from '../../src/ledger/log-retention.ts';
+import {
+  beginArchive,
+  LogRetention,
+  type RetentionOptions,
+  retainLog,
+} from '../../src/ledger/log-retention.ts';
 import { formatPosition } from '../../src/ledger/position.ts';
 import { RetentionMetrics } from '../../src/ledger/retention-metrics.ts';
+import { verifyLedger } from '../../src/ledger/verify.ts';
 import { FanOut } from '../../src/mesh/fan-out.ts';
 import { main, type OrderBench, orderBench, shop } from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
@@ -228,6 +234,27 @@ describe('two daemons', () => {
     });
     expect(await archived()).toEqual(rows);
   });
+});
+
+test('an archive that is lost for good begins anew at the log, by an act of its own, and the gap stays known', async () => {
+  await receipts(300);
+  await retainLog(options());
+  const before = await log();
+  await rm(dir, { recursive: true });
+  expect(await retainLog(options())).toMatchObject({ kind: 'not-joined' });
+  const archive = new LedgerArchive(dir);
+  const first = Number(await bench.redis.hget(bench.keys.ledger, 'first'));
+  expect(await beginArchive(bench.redis, bench.keys, archive)).toMatchObject({ seq: first - 1 });
+  expect(await beginArchive(bench.redis, bench.keys, archive)).toBeUndefined();
+  await receipts(300);
+  const whole = await log();
+  expect(whole.slice(0, before.length)).toEqual(before);
+  expect(await retainLog(options())).toMatchObject({ kind: 'done' });
+  expect(await firstKept()).toBeGreaterThan(first);
+  expect(await history()).toEqual(whole);
+  const report = await verifyLedger({ redis: bench.redis, keys: bench.keys, archive });
+  expect(report.findings).toEqual([]);
+  expect(report.limits).toEqual([expect.stringContaining(`entries 1 to ${first - 1} are not here`)]);
 });
 
 describe('a channel whose cursor is older than the log', () => {

@@ -3,7 +3,7 @@ import type { LedgerArchive, RawEntry } from '../archive.ts';
 import type { Position } from '../contract.ts';
 import { isNextAfter, type LogTail } from '../full-history.ts';
 import { readEntry } from '../log-entry.ts';
-import { formatPosition, noPosition } from '../position.ts';
+import { formatPosition, noPosition, parsePosition } from '../position.ts';
 
 interface Problem {
   readonly at: string;
@@ -17,6 +17,7 @@ export async function archiveProblem(archive: LedgerArchive, tail: LogTail): Pro
     for (let checked = 0; ;) {
       const fresh = (await archive.chain()).slice(checked);
       for (const line of fresh) {
+        if (line.entries === 0) last = parsePosition(line.last);
         for (const row of await archive.readSegment(line)) {
           const entry = readEntry(...row);
           if (!isNextAfter(last, entry))
