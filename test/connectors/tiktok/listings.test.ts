@@ -118,6 +118,21 @@ describe('listings', () => {
     expect(rig.sandbox.violations()).toEqual([]);
   });
 
+  test('a sliced walk can be taken up again where a slice ended', async () => {
+    await using rig = await sandboxRig({ settings: { maxSearchResults: 40 } });
+    for (let index = 0; index < 100; index++)
+      rig.shop.inventory.addProduct({ skus: [{ sku: `S${index}`, quantities: 1 }] }).updatedAt =
+        Date.now() - index * 3_600_000;
+    const pages = await everything(rig.connector.readListings(null, never));
+    const at = pages.findIndex(({ cursor }) => cursor !== null);
+    const before = new Set(pages.slice(0, at + 1).flatMap(({ listings }) => listings.map(({ sku }) => sku)));
+    const rest = await everything(rig.connector.readListings(pages[at]?.cursor ?? null, never));
+    const after = new Set(rest.flatMap(({ listings }) => listings.map(({ sku }) => sku)));
+    expect(before.size + after.size).toBe(100);
+    expect([...before].filter((sku) => after.has(sku))).toEqual([]);
+    expect(pages.at(-1)?.cursor).toBeNull();
+  });
+
   test('too many in one second cannot be told apart: that is said', async () => {
     await using rig = await sandboxRig({ settings: { maxSearchResults: 5 } });
     for (let index = 0; index < 20; index++)

@@ -128,6 +128,13 @@ describe('a walk', () => {
     expect(rig.log.lines.map(({ level }) => level)).toEqual(['warn']);
   });
 
+  test('a machine whose clock is ahead claims no more than TikTok has lived', async () => {
+    await using rig = await rigWithStock();
+    rig.advance(25_000);
+    const walk = walkOf(await poll(rig.connector));
+    expect(walk?.upperBoundMs).toBeLessThanOrEqual(Date.now());
+  });
+
   test('the cursor never moves back, even from the future', async () => {
     await using rig = await rigWithStock();
     const ahead = String(Math.floor(Date.now() / 1_000) + 3_600);

@@ -121,7 +121,7 @@ describe('states', () => {
     const row = order(
       'PARTIALLY_SHIPPING',
       [
-        line('1', { display_status: 'CANCELLED' }),
+        line('1', { display_status: 'CANCELLED', package_id: '8' }),
         line('2', { display_status: 'IN_TRANSIT', package_id: '9' }),
         line('3'),
       ],

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RowOutcome } from '../../../src/connectors/connector.ts';
+import { ShelfMemory } from '../../../src/connectors/tiktok/shelf-memory.ts';
+import { outcomesOf } from '../../../src/connectors/tiktok/write-outcome.ts';
 import { never, rejection } from '../shopify/parts.ts';
 import { type Rig, type SandboxRig, batchOf, rigFor, sandboxRig } from './parts.ts';
 
@@ -202,6 +204,21 @@ describe('other warehouses of the SKU', () => {
 });
 
 describe('errors inside code 0', () => {
+  test('that name nobody leave every row unknown that is not refused by name', () => {
+    const rows = ['1', '2'].map((skuId) => ({ skuId, warehouseId: '7', quantity: 1 }));
+    const memory = new ShelfMemory({ nowMs: () => 0 }, 1_000);
+    const errors = [
+      {
+        code: 12052990,
+        message: 'Check failed',
+        detail: { sku_id: '2', extra_errors: [{ code: '12052097' }] },
+      },
+      { code: 12052990, message: 'Check failed' },
+    ];
+    const outcomes = outcomesOf({ errors }, rows, { memory, wasRead: () => false });
+    expect(outcomes).toMatchObject([{ kind: 'unknown' }, { kind: 'rejected', isPermanent: true }]);
+  });
+
   test('concern their own SKU only', async () => {
     await using rig = await rigWith({ MUG: 5, CUP: 5, PLATE: 5 });
     rig.shop.refuseUpdates('CUP', 12052921);
