@@ -4,7 +4,8 @@ import type { Config } from '../config/configuration.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { exitCodeFor } from '../domain/errors.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
-import { rebuild } from './rebuild.ts';
+import { parseMerchantId } from '../domain/ids.ts';
+import { beginNewArchive, checkRebuilt, rebuild } from './rebuild.ts';
 import { runMain } from './run-main.ts';
 
 const usage = `stockmesh COMMAND --config FILE [--json]
@@ -24,9 +25,13 @@ const usage = `stockmesh COMMAND --config FILE [--json]
   vault rotate              put every stored credential under the current master key, or under a new one where the key
                             is kept in the data directory; exit code 1 unless all of them are
   rebuild                   with the daemon stopped: the ledger from archive and mirror into an empty Redis
-                            (--accept-findings: also when the history contradicts itself)
+                            (--accept-findings: also when the history contradicts itself; --into MERCHANT:
+                            under another merchant of the same Redis; --check: in memory, compared with the
+                            ledger, exit code 1 when they differ)
+  archive begin             with the daemon stopped: the archive's folder is lost for good; a new one begins at what
+                            the log still holds
 
-All but run, check and rebuild ask the running daemon over its private listener.
+All but run, check, rebuild and archive ask the running daemon over its private listener.
 `;
 
 class UsageError extends Error {}
@@ -50,8 +55,10 @@ export async function runCli(args: readonly string[]): Promise<void> {
     const config = loadConfig(values.config);
     const result =
       command === 'rebuild'
-        ? await rebuiltFrom(config, values['accept-findings'])
-        : await ask(config, command, rest);
+        ? await rebuiltFrom(config, values)
+        : command === 'archive' && rest.join(' ') === 'begin'
+          ? await beginNewArchive(config)
+          : await ask(config, command, rest);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : show(result));
   } catch (error) {
     process.stderr.write(`stockmesh: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -69,6 +76,8 @@ function readArgs(args: readonly string[]) {
         config: { type: 'string', short: 'c' },
         json: { type: 'boolean', default: false },
         'accept-findings': { type: 'boolean', default: false },
+        check: { type: 'boolean', default: false },
+        into: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -113,8 +122,22 @@ async function ask(config: Config, command: string, rest: readonly string[]): Pr
   throw new UsageError(`not a command: ${[command, ...rest].join(' ')}`);
 }
 
-async function rebuiltFrom(config: Config, acceptFindings: boolean): Promise<unknown> {
-  const result = await rebuild(config, acceptFindings);
+async function rebuiltFrom(
+  config: Config,
+  options: {
+    readonly check: boolean;
+    readonly into?: string | undefined;
+    readonly 'accept-findings': boolean;
+  },
+): Promise<unknown> {
+  if (options.check) {
+    const check = await checkRebuilt(config);
+    if (check.kind !== 'checked' || check.findings.length > 0) process.exitCode = exitCodes.crashed;
+    return check;
+  }
+  const into = options.into === undefined ? undefined : parseMerchantId(options.into);
+  if (into?.kind === 'bad') throw new UsageError(`--into: ${into.reason}`);
+  const result = await rebuild(config, options['accept-findings'], into?.value);
   if (result.kind !== 'rebuilt') process.exitCode = exitCodes.crashed;
   return result;
 }

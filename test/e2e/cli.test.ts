@@ -69,6 +69,10 @@ test('a Redis that lost everything is rebuilt from the directory, and the shops 
   expect(await run('rebuild')).toMatchObject({ code: 73 });
   await daemon.kill('SIGTERM');
   expect((await run('rebuild')).out).toContain('kind=not-empty');
+  const checked = await run('rebuild', '--check', '--json');
+  expect(checked.code).toBe(0);
+  expect(JSON.parse(checked.out)).toMatchObject({ kind: 'checked', findings: [] });
+  expect((await run('rebuild', '--into', 'copy')).out).toContain('kind=rebuilt');
   await rm(join(daemon.dir, 'state/redis'), { recursive: true });
   const rebuilt = await run('rebuild', '--json');
   expect(rebuilt.code).toBe(0);
