@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { StockmeshError } from '../domain/errors.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
-import { comparePositions, parsePosition } from './position.ts';
+import { comparePositions, noPosition, parsePosition } from './position.ts';
 
 /**
  * Segments of the log that were written to disk before they were trimmed from Redis.
@@ -160,11 +160,18 @@ export class LedgerArchive {
       .map((row) => JSON.parse(row) as RawEntry);
   }
 
-  /** Removes what a crash left behind: half-written files and segments that never got their chain line. */
+  /**
+   * Removes what a crash left behind: half-written files and segments that never got their chain line. Those begin
+   * after the chain's end; anything else in the folder is not ours to remove, least of all when the chain is damaged.
+   */
   async removeUnacknowledged(): Promise<readonly string[]> {
-    const known = new Set((await this.chain()).map((line) => line.file));
+    const last = (await this.chain()).at(-1);
+    const end = last === undefined ? noPosition : parsePosition(last.last);
     const files = await readdir(this.#dir).catch(() => [] as string[]);
-    const stale = files.filter((file) => file !== chainFile && !known.has(file));
+    const stale = files.filter((file) => {
+      const [, first] = /^(\d+-\d+)_\d+-\d+\.ndjson\.gz(?:\.part)?$/.exec(file) ?? [];
+      return first !== undefined && comparePositions(parsePosition(first), end) > 0;
+    });
     await Promise.all(stale.map((file) => rm(join(this.#dir, file), { force: true })));
     return stale;
   }

@@ -110,10 +110,11 @@ class RetentionRun {
 
   async run(): Promise<RetentionResult> {
     const { archive, metrics, redis, keys } = this.#options;
-    await archive.removeUnacknowledged();
     let last = positionOf(await archive.lastId());
     const gap = await this.#gapAfter(last);
     if (gap !== undefined) return gap;
+    // Not before: segments beside a chain that was lost are all that is left of the history.
+    await archive.removeUnacknowledged();
     // What an earlier run archived and did not come to trim.
     await this.#trimTo(last);
     let segments = 0;

@@ -129,6 +129,20 @@ describe('nothing is trimmed', () => {
     }
   });
 
+  test('nor are segments removed, when the chain that names them is lost', async () => {
+    await receipts(300);
+    await retainLog(options());
+    await rm(join(dir, 'chain.ndjson'));
+    const files = await readdir(dir);
+    expect(files.length).toBeGreaterThan(1);
+    expect(await retainLog(options())).toMatchObject({ kind: 'not-joined' });
+    expect(await readdir(dir)).toEqual(files);
+    await beginArchive(bench.redis, bench.keys, new LedgerArchive(dir));
+    await receipts(100);
+    expect(await retainLog(options())).toMatchObject({ kind: 'done' });
+    expect(await readdir(dir)).toEqual(expect.arrayContaining(files));
+  });
+
   test('while another daemon holds the lease', async () => {
     await receipts(300);
     await bench.publisher.takeLease('log-retention', 'other', 60_000);
