@@ -215,7 +215,15 @@ export class Publisher {
       this.#track(this.#dropMarks(term, planned, first.position.seq));
       return;
     }
-    const batches = writeBatches(planned, connector.capabilities, (id) => this.#setbacks.batchLimit(id));
+    const batches = writeBatches(
+      planned,
+      connector.capabilities,
+      (id) => this.#setbacks.batchLimit(id),
+      (id) => {
+        const ref = this.#options.listing(id)?.ref;
+        return (ref === undefined ? undefined : connector.batchGroup?.(ref)) ?? '';
+      },
+    );
     for (const batch of batches.slice(0, slots)) this.#request(() => this.#send(term, batch));
     for (const { pending } of batches.slice(slots).flat()) this.#queue.release(pending);
   }
@@ -311,12 +319,12 @@ export class Publisher {
   }
 
   /**
-   * An unknown raise is repeated only when no lowering of its listings waits: the lowering goes first. Not for ever, as
-   * one that always sells would keep the others of its batch unknown; the order is only a courtesy.
+   * An unknown raise is repeated only when no lowering of its listings waits: repeated first, its precondition may still
+   * hold and put stock on the shelf that was sold meanwhile. A listing that always sells delays the others of its batch,
+   * no longer than to the moment between two of its lowerings.
    */
   #mayRepeat(record: WriteRecord): boolean {
-    const isYoung = this.#options.nowMs() - record.sentAtMs < this.#settings.maxRepeatMs;
-    if (record.kind !== 'raise' || !isYoung) return true;
+    if (record.kind !== 'raise') return true;
     return !record.rows.some(({ listingId }) => this.#queue.isLowering(listingId));
   }
 

@@ -10,12 +10,14 @@ export function writeBatches(
   rows: readonly PlannedRow[],
   { lowerBatchSize, raiseBatchSize }: ConnectorCapabilities,
   batchLimit: (listingId: ListingId) => number,
+  /** Listings with different answers never share a request (TikTok: one product each). */
+  requestGroup: (listingId: ListingId) => string,
 ): readonly WritePlan[] {
   const open = new Map<string, PlannedRow[]>();
   const batches: PlannedRow[][] = [];
   for (const row of rows.toSorted((a, b) => compareUrgency(a.urgency, b.urgency))) {
     const size = Math.min(row.isRaise ? raiseBatchSize : lowerBatchSize, batchLimit(row.listingId));
-    const group = `${row.kind} ${row.isRaise} ${size}`;
+    const group = `${row.kind} ${row.isRaise} ${size} ${requestGroup(row.listingId)}`;
     let batch = open.get(group);
     if (batch === undefined || batch.length >= size) {
       batch = [];
