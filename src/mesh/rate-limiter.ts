@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LearnedBudget, RateLimiter } from '../connectors/ports.ts';
+import type { LearnedBudget, PublishedBudget, RateLimiter } from '../connectors/ports.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { ScriptReply } from '../ledger/script-reply.ts';
@@ -32,10 +32,20 @@ export class SharedRateLimiter implements RateLimiter {
   async acquire(
     operation: string,
     cost: number,
-    { maxWaitMs, signal }: { readonly maxWaitMs: number; readonly signal: AbortSignal },
+    {
+      maxWaitMs,
+      signal,
+      budget,
+    }: {
+      readonly maxWaitMs: number;
+      readonly signal: AbortSignal;
+      readonly budget?: PublishedBudget | undefined;
+    },
   ): Promise<void> {
     signal.throwIfAborted();
-    const reply = await this.#scripts.call('rate-limit', ['take', this.#channel, operation, cost, maxWaitMs]);
+    const published = budget === undefined ? [] : [budget.capacity, budget.refillPerS];
+    const args = ['take', this.#channel, operation, cost, maxWaitMs, ...published];
+    const reply = await this.#scripts.call('rate-limit', args);
     const waitMs = Number(reply.fields[0]);
     if (reply.outcome === 'refused') {
       throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });

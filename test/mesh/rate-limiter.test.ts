@@ -107,3 +107,23 @@ test('a lower figure of the platform is believed at once, a higher one by halves
   await learned(one, { available: 10 });
   await one.acquire('read', 7, options(0));
 });
+
+test('a published budget describes a bucket that nobody has described, which begins full and outlives the daemon', async () => {
+  const budget = { capacity: 2, refillPerS: 0.0056 };
+  const slow = { ...options(200_000), budget };
+  const short = { ...options(1_000), budget };
+  await limiter().acquire('search', 1, short);
+  await limiter().acquire('search', 1, short);
+  // A daemon that starts anew finds the bucket as it is: a restart must not win the burst back.
+  await expect(limiter().acquire('search', 1, short)).rejects.toMatchObject({ code: 'CONNECTOR_LIMIT_WAIT' });
+  await parts.stepClock(179_000);
+  await limiter().acquire('search', 1, { ...slow, maxWaitMs: 1_000 });
+  expect(Number(await parts.redis.hget(`${parts.keys.prefix}limit:shop-a:search`, 'refill'))).toBe(0.0056);
+});
+
+test('what the platform said stands before what it publishes', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 1 });
+  const given = { ...options(100), budget: { capacity: 1_000, refillPerS: 1_000 } };
+  await expect(one.acquire('read', 5, given)).rejects.toMatchObject({ code: 'CONNECTOR_LIMIT_WAIT' });
+});

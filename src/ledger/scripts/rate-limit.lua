@@ -2,7 +2,8 @@
 -- rate-limit: a token bucket of one (channel, operation), shared by all daemons of the merchant.
 -- KEYS[1] ledger hash
 -- ARGV[1] highest sequence seen  ARGV[2] `take` or `learn`  ARGV[3] channel  ARGV[4] operation
--- take:  ARGV[5] cost  ARGV[6] longest wait, ms
+-- take:  ARGV[5] cost  ARGV[6] longest wait, ms  ARGV[7] capacity  ARGV[8] tokens per second, as published: they describe
+--        a bucket that nobody has described yet, which then begins full (absent: not published)
 -- learn: ARGV[5] capacity  ARGV[6] tokens available  ARGV[7] tokens per second  ARGV[8] pause, ms ('' each: not said)
 -- Returns {'granted', seq, ms, ms to wait before the request}  {'refused', seq, ms, ms it would have had to wait}
 --         {'learned', seq, ms}
@@ -29,7 +30,8 @@ local function writeBucket(key, bucket)
   for _, name in ipairs({ 'capacity', 'refill' }) do
     if bucket[name] then
       row[#row + 1] = name
-      row[#row + 1] = string.format('%.3f', bucket[name])
+      -- Amazon's slowest rate is 0.0056 per second.
+      row[#row + 1] = string.format('%.6f', bucket[name])
     end
   end
   write('HSET', key, unpack(row))
@@ -38,6 +40,10 @@ end
 
 local function take(key, bucket)
   local cost, longest = tonumber(ARGV[5]), tonumber(ARGV[6])
+  if not bucket.capacity and ARGV[7] then
+    bucket.capacity, bucket.refill = tonumber(ARGV[7]), bucket.refill or tonumber(ARGV[8])
+    bucket.tokens = bucket.capacity
+  end
   local wait = math.max(0, bucket.paused - wallMs)
   if bucket.capacity and bucket.refill and bucket.refill > 0 then
     -- More than a full bucket is never there: such a request goes when the bucket is full.
