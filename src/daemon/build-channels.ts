@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { Connector } from '../connectors/connector.ts';
+import { discreet } from '../connectors/discreet-connector.ts';
 import { Secret } from '../domain/secret.ts';
 import { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
@@ -76,7 +77,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     const map = maps[index];
     if (map === undefined) continue;
     const channelLog = log.child({ channel: channel.id });
-    const connector = createConnector(channel, {
+    const ports = {
       limiter: new SharedRateLimiter(ledger.scripts, channel.id, (error) =>
         channelLog.debug({ err: error }, 'the rate limit could not be noted'),
       ),
@@ -88,7 +89,8 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       }),
       clock: { nowMs: () => Date.now() },
       log: channelLog,
-    });
+    };
+    const connector = discreet(createConnector(channel, ports), (text) => redactor.scrub(text));
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: map.settings,
       policy: channelPolicy(channel),

@@ -228,7 +228,7 @@ export class Daemon {
     channels: ReadonlyMap<ChannelId, IngestChannel>,
     ingest: Ingest,
   ): Promise<ListeningAt> {
-    const { config, log, registry, version } = this.#options;
+    const { config, log, registry, version, redactor } = this.#options;
     const privateApp = createPrivateServer({
       limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxApiBodyBytes, maxConnections: 200 },
       host: config.http.private.host,
@@ -245,7 +245,11 @@ export class Daemon {
         if (channel.map.settings.mode === 'off') return undefined;
         return { channel: channelId as ChannelId, connector: channel.connector };
       },
-      accept: (delivery) => parts.inbox.accept(delivery),
+      accept: ({ headers, ...delivery }) => {
+        // Where a fixed header is the proof of a delivery, it is a credential and no business of the inbox.
+        const clean = Object.entries(headers).map(([name, value]) => [name, redactor.scrub(value)]);
+        return parts.inbox.accept({ ...delivery, headers: Object.fromEntries(clean) });
+      },
       ring: (channel, raw, headers) => ingest.ring(channel, raw, headers),
       onGenuine: (channel) => {
         parts.states.webhookSeen(channel, Date.now());

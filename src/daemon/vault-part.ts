@@ -33,7 +33,7 @@ const maxRounds = 5;
 export async function openVault(options: VaultPartOptions): Promise<VaultPart> {
   const { config, redis, key, scripts, redactor, log } = options;
   const keys = await masterKeys(config.dataDir, config.masterKey, config.otherMasterKeys);
-  for (const secret of [keys.sealing, ...keys.opening]) redactor.add(secret);
+  for (const secret of [keys.sealing, ...keys.opening]) redactor.keep(secret);
   const vault = new Vault({ ...keys, merchant: config.merchant, redis, key, scripts });
   await vault.check();
   const state = await vault.state();
@@ -43,7 +43,7 @@ export async function openVault(options: VaultPartOptions): Promise<VaultPart> {
   async function rotate(): Promise<RotationOutcome> {
     const successor = await keys.kept?.successor();
     if (successor !== undefined) {
-      redactor.add(successor);
+      redactor.keep(successor);
       vault.sealWith(successor);
     }
     let report = await vault.rotate();

@@ -36,26 +36,35 @@ export function isSecretKey(key: string): boolean {
  * exact values it was told, so that a credential is caught even inside a message some library made.
  */
 export class Redactor {
+  /** Forms of the credentials that are never forgotten: the configured ones. */
+  readonly #kept = new Set<string>();
   readonly #values = new Set<string>();
   #known: RegExp | undefined;
 
   constructor(secrets: Iterable<Secret> = []) {
-    for (const secret of secrets) this.add(secret);
+    for (const secret of secrets) this.keep(secret);
   }
 
-  /** For credentials that come later, such as a renewed token. The oldest are forgotten above 1,000. */
+  /** For a credential that stays in force as long as the process lives. */
+  keep(secret: Secret): void {
+    for (const form of formsOf(secret)) this.#kept.add(form);
+    this.#compile();
+  }
+
+  /** For credentials that come and go, such as renewed tokens. Those not seen for longest are forgotten above 1,000. */
   add(secret: Secret): void {
-    const text = secret.reveal();
-    if (text.length < minValueLength) return;
-    // Inside a JSON line quotes and line ends are escaped, and once more where JSON is quoted in a JSON line.
-    const escaped = JSON.stringify(text).slice(1, -1);
-    for (const form of [text, escaped, JSON.stringify(escaped).slice(1, -1)]) this.#values.add(form);
+    const forms = formsOf(secret);
+    if (forms.length === 0) return;
+    const isKnown = forms.every((form) => this.#values.has(form));
+    for (const form of forms) {
+      this.#values.delete(form);
+      this.#values.add(form);
+    }
     for (const value of this.#values) {
       if (this.#values.size <= maxValues) break;
       this.#values.delete(value);
     }
-    const longestFirst = [...this.#values].toSorted((a, b) => b.length - a.length);
-    this.#known = new RegExp(longestFirst.map(escapePattern).join('|'), 'g');
+    if (!isKnown) this.#compile();
   }
 
   scrub(text: string): string {
@@ -63,6 +72,19 @@ export class Redactor {
     for (const [pattern, replacement] of patterns) clean = clean.replace(pattern, replacement);
     return clean;
   }
+
+  #compile(): void {
+    const longestFirst = [...this.#kept, ...this.#values].toSorted((a, b) => b.length - a.length);
+    if (longestFirst.length > 0) this.#known = new RegExp(longestFirst.map(escapePattern).join('|'), 'g');
+  }
+}
+
+/** Inside a JSON line quotes and line ends are escaped, and once more where JSON is quoted in a JSON line. */
+function formsOf(secret: Secret): readonly string[] {
+  const text = secret.reveal();
+  if (text.length < minValueLength) return [];
+  const escaped = JSON.stringify(text).slice(1, -1);
+  return [...new Set([text, escaped, JSON.stringify(escaped).slice(1, -1)])];
 }
 
 // RegExp.escape is not in Node 22.

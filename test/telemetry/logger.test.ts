@@ -130,6 +130,16 @@ test('a credential learnt at run time is taken out from then on', () => {
   expect(redactor.scrub('abc renewed-token-9 def')).toBe('abc [redacted] def');
 });
 
+test('configured credentials are never forgotten, however many tokens come and go', () => {
+  const redactor = new Redactor([new Secret('configured-secret')]);
+  for (let at = 0; at < 3_000; at++) {
+    redactor.add(new Secret(`token-${at}-of-many`));
+    redactor.add(new Secret('token-in-use'));
+  }
+  const clean = redactor.scrub('configured-secret token-in-use token-2999-of-many token-0-of-many');
+  expect(clean).toBe('[redacted] [redacted] [redacted] token-0-of-many');
+});
+
 test('lines are bounded, whatever is logged', () => {
   const { log, text } = capture();
   log.info({ list: Array.from({ length: 100_000 }, () => 'x'), long: 'y'.repeat(1_000_000) });
