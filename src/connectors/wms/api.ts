@@ -25,8 +25,6 @@ export interface ApiAnswer {
   readonly headers: Readonly<Record<string, string>>;
   /** Our clock, before the request was sent: every figure in the answer is at least that fresh. */
   readonly askedAtMs: number;
-  /** The source's own clock, from its Date header; undefined when it has none. */
-  readonly sourceDateMs: number | undefined;
 }
 
 const maxAttempts = 5;
@@ -122,13 +120,7 @@ export class WmsApi {
       throw new StockmeshError('CONNECTOR_ANSWER_INVALID', { platform, operation, reason: parsed.reason });
     }
     this.#refuseFailure(operation, parsed.value);
-    const dateMs = Date.parse(headers['date'] ?? '');
-    return {
-      json: parsed.value,
-      headers,
-      askedAtMs,
-      sourceDateMs: Number.isNaN(dateMs) ? undefined : dateMs,
-    };
+    return { json: parsed.value, headers, askedAtMs };
   }
 
   /** A failure that came with status 200. Its text may quote the request: only a short code is passed on. */

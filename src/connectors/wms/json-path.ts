@@ -34,7 +34,8 @@ export function compilePath(text: string): JsonPath {
     else if (index !== undefined) steps.push({ kind: 'index', at: Number(index) });
     else if (all !== undefined) steps.push({ kind: 'all' });
   }
-  if (text.length > maxPathLength || steps.length > maxSteps) throw unreadable(text);
+  if (source.startsWith('.') || text.length > maxPathLength || steps.length > maxSteps)
+    throw unreadable(text);
   return { text, steps };
 }
 

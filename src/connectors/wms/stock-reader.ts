@@ -3,7 +3,7 @@ import type { CountPage, CountRows, PlatformMovement } from '../counts.ts';
 import type { ParkedRow } from '../parked-row.ts';
 import { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
-import type { WmsApi } from './api.ts';
+import type { ApiAnswer, WmsApi } from './api.ts';
 import { CountMapper, idOf } from './count-rows.ts';
 import { compilePath, selectOne } from './json-path.ts';
 import { writeMoment } from './moments.ts';
@@ -84,7 +84,8 @@ export class StockReader {
       place: places?.[0] ?? null,
     };
     const { baseUrl, headers = {} } = this.#source;
-    await this.#api.read(requestFor({ baseUrl, headers, operation: 'access', request }, values, 1), signal);
+    const probe = requestFor({ baseUrl, headers, operation: 'access', request }, values, 1);
+    this.#learnClock(await this.#api.read(probe, signal));
   }
 
   async #snapshot(since: string | undefined, nowMs: number, signal: AbortSignal): Promise<CountPage> {
@@ -186,6 +187,10 @@ export class StockReader {
     return newest;
   }
 
+  #learnClock({ headers, askedAtMs }: ApiAnswer): void {
+    this.#sourceClock.learn(headers['date'], askedAtMs, this.#clock.nowMs());
+  }
+
   #span({ increment }: ChangeReading, since: string | undefined, nowMs: number): TemplateValues {
     if (increment.kind === 'since-time') {
       const fromMs = Number(since ?? 0) - increment.overlapMs;
@@ -215,7 +220,7 @@ export class StockReader {
       rows: compilePath(reading.rows),
     };
     for await (const page of pagesOf(source, values, signal)) {
-      this.#sourceClock.learn(page.answer.headers['date'], page.answer.askedAtMs, this.#clock.nowMs());
+      this.#learnClock(page.answer);
       yield page;
     }
   }
