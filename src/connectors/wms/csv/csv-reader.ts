@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CountOutcome, CountPage } from '../../counts.ts';
 import type { Clock, ConnectorLog } from '../../ports.ts';
@@ -6,7 +7,7 @@ import { directorySource } from './directory-source.ts';
 import { type FileCursor, readFileCursor, remembered, writeFileCursor } from './file-cursor.ts';
 import type { FileEntry, FileSource, Files } from './file-source.ts';
 import { sftpSource } from './sftp-source.ts';
-import { hashOf, momentInName, readStockFile } from './stock-file.ts';
+import { momentInName, readStockFile } from './stock-file.ts';
 
 const defaultMaxFileBytes = 64 * 1024 ** 2;
 const maxFilesPerPoll = 200;
@@ -35,7 +36,7 @@ export function createCsvReader(connection: CsvConnection, ports: ReaderPorts): 
  *
  *   lying --two looks, `settleMs` apart, are the same--> settled --oldest first--> read and judged whole
  *   read --applied and the cursor moved--> done/        read --refused or held--> failed/, with the reason; nothing changed
- *   read --bytes known already--> done/, no change       delta file --one before it is missing--> lying, the source is held
+ *   read --known already--> done/, no change               delta file --one before it is missing--> lying, the source is held
  *
  * Where the account may not move files, their hashes are remembered instead.
  */
@@ -129,8 +130,8 @@ export class CsvReader {
       return this.#refusal(file, error.message, signal);
     }
     if (content === undefined) return undefined;
-    const hash = hashOf(content);
-    if (cursor.hashes.includes(shortHash(hash))) {
+    const identity = identityOf(file, content);
+    if (cursor.hashes.includes(identity)) {
       this.#log.info({ file: file.name }, 'the file was applied before');
       await this.#putAway(file, 'done', undefined, signal);
       return undefined;
@@ -147,12 +148,12 @@ export class CsvReader {
         return { kind: 'wait', page: { kind: 'held', source: 'delta files', reason, parked: [] } };
       }
     }
-    const read = readStockFile(this.#connection, { ...file, content }, this.#clock.nowMs());
+    const read = readStockFile(this.#connection, { ...file, content, identity }, this.#clock.nowMs());
     if (read.kind === 'refused') return this.#refusal(file, read.reason, signal);
     if (mode === 'snapshot' && cursor.asOfMs !== undefined && read.asOfMs < cursor.asOfMs) {
       return this.#refusal(file, 'a newer file was applied before it', signal);
     }
-    const next = remembered(cursor, shortHash(hash), read.asOfMs, file.sequence);
+    const next = remembered(cursor, identity, read.asOfMs, file.sequence);
     let outcome: CountOutcome['kind'] | undefined;
     const page: CountPage = {
       ...read.page,
@@ -210,6 +211,12 @@ function printOf({ bytes, modifiedAtMs }: FileEntry): string {
   return `${bytes}:${modifiedAtMs}`;
 }
 
-function shortHash(hash: string): string {
-  return Buffer.from(hash, 'hex').subarray(0, 15).toString('base64url');
+/**
+ * The bytes, and what the name adds to them: a file of another moment or number is another file even when the figures are
+ * the same (nothing was sold, or the same was sold again). The time of modification adds nothing: copying changes it.
+ */
+function identityOf(file: StockFileEntry, content: Uint8Array): string {
+  const named = `${file.isNamedAsOf ? file.asOfMs : ''}:${file.sequence ?? ''}`;
+  const hash = createHash('sha256').update(content).update(`\u001f${named}`).digest();
+  return hash.subarray(0, 15).toString('base64url');
 }

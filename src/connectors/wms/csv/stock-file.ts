@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { CsvError, parse } from 'csv-parse/sync';
 import type { CountRows, PlatformCount, PlatformMovement } from '../../counts.ts';
 import type { ParkedRow } from '../../parked-row.ts';
@@ -12,6 +11,8 @@ import { Tally } from '../tally.ts';
 export interface NamedFile {
   readonly name: string;
   readonly content: Uint8Array;
+  /** The same for the same file, whenever and however often it comes. */
+  readonly identity: string;
   /** From the name, else its modification time. */
   readonly asOfMs: number;
 }
@@ -31,10 +32,6 @@ type CsvRow = Readonly<Record<string, string>>;
 const maxRows = 500_000;
 const maxBadRowRatio = 0.01;
 const defaultMaxAgeMs = 86_400_000;
-
-export function hashOf(content: Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
-}
 
 /** A whole file, read and judged by itself before a row of it counts. */
 export function readStockFile(connection: CsvConnection, file: NamedFile, nowMs: number): ReadFile {
@@ -164,12 +161,10 @@ function readChanges(connection: CsvConnection, file: NamedFile, rows: readonly 
     at: map.asOf === undefined ? undefined : { path: columnPath(map.asOf), ...momentRules(zone) },
     reason: map.reason === undefined ? undefined : columnPath(map.reason),
   });
-  const hash = hashOf(file.content);
   const movements: PlatformMovement[] = [];
   const parked: ParkedRow[] = [];
   for (const [index, row] of rows.entries()) {
-    // The bytes and the line: the same file under another name is the same movements.
-    const mapped = mapper.map({ ...row, id: `${hash}:${index}` });
+    const mapped = mapper.map({ ...row, id: `${file.identity}:${index}` });
     if (mapped.kind === 'bad') parked.push(mapped.row);
     else
       movements.push({ effectiveAtMs: file.asOfMs, ...definedOnly(mapped.movement), reference: file.name });
