@@ -14,36 +14,50 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  parts = ledgerParts({ path: server.path, deadlineMs: 2_000, attemptMs: 1_000 });
+  parts = ledgerParts({ path: server.path, deadlineMs: 5_000, attemptMs: 2_500 });
   await receive(parts, 'a', 1);
 });
 afterEach(() => parts.close());
 
-async function expectRefusedWith(code: string): Promise<void> {
-  await expect(receive(parts, 'a', 1)).rejects.toMatchObject({ code });
+/** On a busy machine the last attempt may get no answer in time: the outcome is then called unknown. */
+async function expectRefused(codes: readonly string[]): Promise<void> {
+  await expect(receive(parts, 'a', 1)).rejects.toMatchObject({
+    code: expect.stringMatching(codes.join('|')),
+  });
   expect(await storedLevel(parts, 'a')).toMatchObject({ onHand: 1 });
 }
 
 test('a replica applies nothing, and the call works again once it is the primary', async () => {
-  await parts.redis.call('REPLICAOF', '127.0.0.1', '1');
-  await expectRefusedWith('LEDGER_UNAVAILABLE');
-  await parts.redis.call('REPLICAOF', 'NO', 'ONE');
+  const admin = connectTestRedis(server.path);
+  await admin.call('REPLICAOF', '127.0.0.1', '1');
+  try {
+    await expectRefused(['LEDGER_UNAVAILABLE', 'LEDGER_UNREACHABLE']);
+  } finally {
+    await admin.call('REPLICAOF', 'NO', 'ONE');
+    await admin.quit();
+  }
   await receive(parts, 'a', 2);
   expect(await storedLevel(parts, 'a')).toMatchObject({ onHand: 3 });
 });
 
 test('too few replicas: nothing is applied', async () => {
   await parts.redis.config('SET', 'min-replicas-to-write', '1');
-  await expectRefusedWith('LEDGER_UNAVAILABLE');
-  await parts.redis.config('SET', 'min-replicas-to-write', '0');
+  try {
+    await expectRefused(['LEDGER_UNAVAILABLE', 'LEDGER_UNREACHABLE']);
+  } finally {
+    await parts.redis.config('SET', 'min-replicas-to-write', '0');
+  }
 });
 
 test('a user who may not run scripts', async () => {
   const admin = connectTestRedis(server.path);
   await admin.call('ACL', 'SETUSER', 'default', '-evalsha');
-  await expectRefusedWith('REDIS_ACCESS_DENIED');
-  await admin.call('ACL', 'SETUSER', 'default', '+evalsha');
-  await admin.quit();
+  try {
+    await expectRefused(['REDIS_ACCESS_DENIED']);
+  } finally {
+    await admin.call('ACL', 'SETUSER', 'default', '+evalsha');
+    await admin.quit();
+  }
 });
 
 test('a server busy with a long script: the call waits within its deadline and is then applied once', async () => {
