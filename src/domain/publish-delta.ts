@@ -155,10 +155,18 @@ export function readDelta(state: ListingState, reading: StockReading, times: Pub
  * A pull of orders has been completed *and applied*. It speaks for a read only when it began later than the read by more
  * than the time an order may be missing from the platform's index; for a refused precondition any later pull will do,
  * because a read follows.
+ *
+ * Reads are dated by the platform's clock, so that they compare with its orders; a refusal is dated by ours. `offsetMs`
+ * is the platform's clock minus ours: a pull of ours that only seems to be later than a read proves nothing.
  */
-export function pulledDelta(state: ListingState, pullBeganAtMs: number, times: PublishTimes): ListingState {
+export function pulledDelta(
+  state: ListingState,
+  pullBeganAtMs: number,
+  times: PublishTimes,
+  offsetMs = 0,
+): ListingState {
   let next = state;
-  const beyondIndexMs = pullBeganAtMs - times.orderIndexLagMs - times.skewMs;
+  const beyondIndexMs = pullBeganAtMs + offsetMs - times.orderIndexLagMs - times.skewMs;
   if (next.base !== undefined && !next.base.settled && beyondIndexMs > next.base.asOfMs + times.readLagMs)
     next = { ...next, base: { ...next.base, settled: true } };
   const residue = next.residue;
@@ -171,11 +179,11 @@ export function pulledDelta(state: ListingState, pullBeganAtMs: number, times: P
 
 /**
  * The moment after which a pull must begin to settle what the listing waits for; undefined when it waits for none.
- * The counterpart of `pulledDelta`, so that a caller pulls once, late enough, instead of again and again.
+ * The counterpart of `pulledDelta`, so that a caller pulls once, late enough, instead of again and again. By our clock.
  */
-export function pullAwaitedDelta(state: ListingState, times: PublishTimes): number | undefined {
+export function pullAwaitedDelta(state: ListingState, times: PublishTimes, offsetMs = 0): number | undefined {
   const { base, residue } = state;
-  const indexMs = times.orderIndexLagMs + times.skewMs;
+  const indexMs = times.orderIndexLagMs + times.skewMs - offsetMs;
   let afterMs: number | undefined;
   if (base !== undefined && !base.settled) afterMs = base.asOfMs + times.readLagMs + indexMs;
   if (residue !== undefined && !residue.pulled) {

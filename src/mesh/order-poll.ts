@@ -52,6 +52,8 @@ export interface CompletedWalk {
   readonly beganAtMs: number;
   /** Platform clock: every order changed up to here has been applied. */
   readonly upperBoundMs: number;
+  /** The same moment as `beganAtMs` by the platform's clock, where that is known. */
+  readonly askedAtMs?: number | undefined;
   readonly orders: number;
   readonly movements: number;
 }
@@ -218,9 +220,9 @@ export class OrderPoll {
           cursor = reached;
         }
         if (next.value.walk !== undefined) {
-          const { upperBoundMs } = next.value.walk;
+          const { upperBoundMs, askedAtMs } = next.value.walk;
           await mesh.moveCursor(`walk:${channel}`, String(upperBoundMs), 'number');
-          return { beganAtMs: walkBeganAtMs, upperBoundMs, orders, movements };
+          return { beganAtMs: walkBeganAtMs, upperBoundMs, askedAtMs, orders, movements };
         }
       }
       return 'unfinished';

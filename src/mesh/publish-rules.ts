@@ -27,7 +27,7 @@ export interface PublishRules {
   read(state: ListingState, reading: StockReading, nowMs: number): ListingReading;
   /** A walk of orders was completed and applied. `editedUnits`: provisional units that no order explained. */
   pulled(state: ListingState, walk: CompletedWalk): { next: ListingState; editedUnits: number };
-  /** A walk that begins after this moment tells what the listing waits for; undefined: it waits for none. */
+  /** A walk that begins after this moment (our clock) tells what the listing waits for; undefined: it waits for none. */
   pullAwaitedMs(state: ListingState): number | undefined;
   mayRepeat(sentAtMs: number, nowMs: number): boolean;
   recordKind(decision: 'lower' | 'raise' | 'edited'): WriteRecord['kind'];
@@ -55,7 +55,12 @@ export function publishRules(
   return capabilities.writes === 'absolute' ? absoluteRules(times) : deltaRules(times);
 }
 
+/** Walks whose clock difference is remembered: one that claimed less than it asked for makes the platform look late. */
+const rememberedWalks = 8;
+
 function deltaRules(times: PublishTimes): PublishRules {
+  const offsets: number[] = [];
+  let newestWalk: CompletedWalk | undefined;
   return {
     kind: 'delta',
     decide: decideDelta,
@@ -66,8 +71,19 @@ function deltaRules(times: PublishTimes): PublishRules {
         ? { kind: 'discarded', readAgainMs: undefined }
         : { kind: 'taken', next: read.next, provisionUnits: 0 };
     },
-    pulled: (state, walk) => ({ next: pulledDelta(state, walk.beganAtMs, times), editedUnits: 0 }),
-    pullAwaitedMs: (state) => pullAwaitedDelta(state, times),
+    pulled(state, walk) {
+      const offsetMs = (walk.askedAtMs ?? walk.beganAtMs) - walk.beganAtMs;
+      // Asked once per listing that the walk answers.
+      if (walk !== newestWalk) offsets.push(offsetMs);
+      newestWalk = walk;
+      if (offsets.length > rememberedWalks) offsets.shift();
+      return { next: pulledDelta(state, walk.beganAtMs, times, offsetMs), editedUnits: 0 };
+    },
+    pullAwaitedMs(state) {
+      // Before the first walk nothing is known of the platform's clock: that walk will say what is still missing.
+      const awaitedMs = pullAwaitedDelta(state, times, offsets.length === 0 ? 0 : Math.max(...offsets));
+      return awaitedMs === undefined || offsets.length > 0 ? awaitedMs : 0;
+    },
     mayRepeat: (sentAtMs, nowMs) => mayRepeat(sentAtMs, nowMs, times),
     recordKind: (decision) => (decision === 'edited' ? 'repair' : decision),
   };

@@ -103,7 +103,8 @@ export class OrderWalk {
         const seenMs = this.#platformClock.isKnown ? claimMs : newestMs - this.#indexLagMs;
         const upperBoundMs = run.isDirty ? Math.min(seenMs, run.edgeMs) : seenMs;
         const cursor = cursorOf(Math.max(reachedMs, upperBoundMs));
-        yield { orders, parked, cursor, walk: { upperBoundMs, cursor } };
+        const askedAtMs = this.#platformClock.isKnown ? upperBoundMs + this.#indexLagMs : undefined;
+        yield { orders, parked, cursor, walk: { upperBoundMs, cursor, askedAtMs } };
         return;
       }
       yield { orders, parked, cursor: cursorOf(reachedMs) };
