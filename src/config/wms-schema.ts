@@ -40,7 +40,7 @@ const units = z
   .meta({ id: 'wmsUnits' });
 
 const moment = {
-  format: z.enum(['iso', 'unix-s', 'unix-ms']),
+  format: z.enum(['iso', 'sql', 'unix-s', 'unix-ms']),
   zone: z.string().max(64).optional().describe('For times without offset: UTC, +02:00, Europe/Berlin'),
 };
 

@@ -2,7 +2,8 @@ import type { Parsed } from '../../domain/ids.ts';
 
 /** How a source writes moments. */
 export interface MomentRules {
-  readonly format: 'iso' | 'unix-s' | 'unix-ms';
+  /** `sql`: `2026-11-21 09:00:00`, UTC unless a zone says otherwise. */
+  readonly format: 'iso' | 'sql' | 'unix-s' | 'unix-ms';
   /** For times without an offset: `UTC`, `+02:00` or a name of the time zone database. */
   readonly zone?: string | undefined;
 }
@@ -16,15 +17,24 @@ const latestMs = Date.UTC(2100, 0, 1);
 
 /** The moment in ms; a date without a time is its first moment: rather too old than too new. */
 export function parseMoment(value: unknown, rules: MomentRules): Parsed<number> {
-  const ms = rules.format === 'iso' ? isoMoment(value, rules.zone) : unixMoment(value, rules.format);
+  const ms = readMoment(value, rules);
   if (ms === undefined || !Number.isFinite(ms)) return { kind: 'bad', reason: 'the moment cannot be read' };
   if (ms < earliestMs || ms > latestMs) return { kind: 'bad', reason: 'the moment is out of this century' };
   return { kind: 'ok', value: Math.floor(ms) };
 }
 
+function readMoment(value: unknown, { format, zone }: MomentRules): number | undefined {
+  if (format === 'iso') return isoMoment(value, zone);
+  return format === 'sql' ? isoMoment(value, zone ?? 'UTC') : unixMoment(value, format);
+}
+
 export function writeMoment(ms: number, rules: MomentRules): string {
   if (rules.format === 'unix-s') return String(Math.floor(ms / 1_000));
   if (rules.format === 'unix-ms') return String(Math.floor(ms));
+  if (rules.format === 'sql') {
+    const wall = new Date(ms + offsetMs(rules.zone ?? 'UTC', ms)).toISOString();
+    return wall.slice(0, 19).replace('T', ' ');
+  }
   const iso = new Date(ms).toISOString();
   // A source that writes local times reads them as local too.
   if (rules.zone === undefined || rules.zone === 'UTC') return iso;

@@ -17,7 +17,7 @@ const wholePlaceholder = /^\{\{([a-z][A-Za-z]*)(:number)?\}\}$/;
 
 /**
  * Fills a body. A text that is nothing but `{{name}}` becomes the value itself (a number, a list, null), `{{name:number}}`
- * becomes a number; inside a longer text the value is inserted as text. The result is built as a value and serialised
+ * becomes a number (of a list: each of its items); inside a longer text the value is inserted as text. The result is built as a value and serialised
  * once, so no value can end a string or add a key.
  */
 export function fillBody(template: BodyTemplate, values: TemplateValues): BodyTemplate {
@@ -68,7 +68,8 @@ function fillLeaf(template: string, values: TemplateValues): BodyTemplate {
   const whole = wholePlaceholder.exec(template);
   if (whole === null) return fillText(template, values);
   const value = values[whole[1] ?? ''] ?? null;
-  return whole[2] === undefined || value === null ? value : Number(textOf(value));
+  if (whole[2] === undefined || value === null) return value;
+  return typeof value === 'object' ? value.map(Number) : Number(value);
 }
 
 function textOf(value: TemplateValue): string {
