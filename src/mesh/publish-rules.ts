@@ -101,7 +101,10 @@ function absoluteRules(times: PublishTimes): PublishRules {
         : { kind: 'taken', next: read.next, provisionUnits: read.provisionUnits };
     },
     pulled: (state, walk) => walkedAbsolute(state, walk.upperBoundMs),
-    pullAwaitedMs: (state) => state.walkAwaitedMs,
+    // A walk is bound to end at a moment that lies its index lag before its start: one that begins earlier proves nothing
+    // here, and would be asked for again at once.
+    pullAwaitedMs: (state) =>
+      state.walkAwaitedMs === undefined ? undefined : state.walkAwaitedMs + times.orderIndexLagMs,
     // A plain number is never repeated blindly: what the platform shows decides what is sent next.
     mayRepeat: () => false,
     recordKind: () => 'put',
