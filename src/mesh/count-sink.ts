@@ -1,3 +1,4 @@
+// Long on purpose: every rule for believing a count of one authority, in the order they apply.
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { CountPage, CountRows, PlatformMovement } from '../connectors/counts.ts';
