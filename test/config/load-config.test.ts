@@ -266,9 +266,14 @@ test('the example loads, and shows the defaults as they are', () => {
   mkdirSync(join(dir, 'secrets'));
   writeFileSync(join(dir, 'secrets/acme-us.token'), 'x', { mode: 0o600 });
   const names = [
-    ...['ACME_EU_CLIENT_SECRET', 'ACME_US_SECRET', 'ACME_US_SECRET_BEFORE'],
-    ...['ACME_TIKTOK_APP_SECRET', 'ACME_TIKTOK_REFRESH_TOKEN'],
-    ...['ACME_AMAZON_CLIENT_SECRET', 'ACME_AMAZON_REFRESH_TOKEN', 'ACME_AWS_SECRET_ACCESS_KEY'],
+    'ACME_EU_CLIENT_SECRET',
+    'ACME_US_SECRET',
+    'ACME_US_SECRET_BEFORE',
+    'ACME_TIKTOK_APP_SECRET',
+    'ACME_TIKTOK_REFRESH_TOKEN',
+    'ACME_AMAZON_CLIENT_SECRET',
+    'ACME_AMAZON_REFRESH_TOKEN',
+    'ACME_AWS_SECRET_ACCESS_KEY',
   ];
   const variables = Object.fromEntries(names.map((name) => [name, name.toLowerCase()]));
   const config = load(example, variables);
