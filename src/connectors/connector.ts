@@ -136,6 +136,8 @@ export interface PlatformOrder {
   readonly lines: readonly PlatformLine[];
   /** The line list was cut short by the platform: fetch the whole order before believing it is complete. */
   readonly isPartial: boolean;
+  /** `false`: even a fetch shows less than what is known to have happened, so it may not lower a counter. */
+  readonly mayLower?: boolean | undefined;
 }
 
 export interface ParsedDelivery {

@@ -195,12 +195,13 @@ export class Ingest implements OrderSink {
       channel,
     );
     let movements = 0;
+    const evidence = order.mayLower === false ? 'push' : source;
     const apply = async (lines: readonly LineSnapshot[], adopt: OrderRouting['adopt']): Promise<void> => {
       if (lines.length === 0) return;
       const { orderId, placedAtMs, changedAtMs } = order;
       try {
         const applied = await this.#options.ledger.applyOrder(
-          { channel, orderId, placedAtMs, changedAtMs, source, beganAtMs, lines },
+          { channel, orderId, placedAtMs, changedAtMs, source: evidence, beganAtMs, lines },
           { ...routing, adopt },
         );
         movements += applied.movements;

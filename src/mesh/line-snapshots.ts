@@ -17,9 +17,17 @@ export const maxLineUnits = 1_000_000_000;
 /** Platforms write times in whole seconds. An order of the reading's own second counts: rather too few than too many. */
 const platformTimeStepMs = 1_000;
 
-/** Surfaces of the platforms themselves. Whatever else names itself as the source may have copied the order here. */
+/**
+ * Surfaces of the platforms themselves; Shopify also names its own apps by number (online store, point of sale, draft
+ * orders, Shop). Nothing named is nobody else. Whatever else names itself as the source may have copied the order here.
+ */
 const ownSources: ReadonlySet<string> = new Set([
   '',
+  '580111',
+  '129785',
+  '1354745',
+  '3890849',
+  'subscription_contract',
   'web',
   'pos',
   'iphone',

@@ -157,6 +157,16 @@ test('a cancellation that comes before its order ends like the right order of ar
   expect(await committed('A')).toBe(0);
 });
 
+test('a fetch that shows less than is known takes nothing back; one that shows all may', async () => {
+  const edited = line('1', 'A', { ordered: 3, takenOut: 3, cancelled: 2, givenBack: 2 });
+  await ingest.applyPlatformOrders(shop, [order('1', [edited])], 'fetch', 1);
+  const bare = order('1', [line('1', 'A', { ordered: 3, takenOut: 3 })]);
+  await ingest.applyPlatformOrders(shop, [{ ...bare, mayLower: false }], 'fetch', 2);
+  expect(await committed('A')).toBe(1);
+  await ingest.applyPlatformOrders(shop, [bare], 'fetch', 3);
+  expect(await committed('A')).toBe(3);
+});
+
 test('a cut line list is applied as far as it goes and the whole order is fetched', async () => {
   parsed = { ...nothing, orders: [order('1', [line('1', 'A', { ordered: 1 })], { isPartial: true })] };
   atPlatform.set('1', order('1', [line('1', 'A', { ordered: 1 }), line('2', 'B', { ordered: 4 })]));

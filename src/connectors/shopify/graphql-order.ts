@@ -71,7 +71,7 @@ export function readGraphqlOrder(whole: WholeOrder): GraphqlReading {
       orderId,
       placedAtMs,
       changedAtMs,
-      sourceName: textOf(order['sourceName']) ?? 'unknown',
+      sourceName: textOf(order['sourceName']) ?? '',
       isCancelled: order['cancelledAt'] !== null && order['cancelledAt'] !== undefined,
       isClaimed: order['confirmed'] !== false,
       lines,

@@ -34,7 +34,13 @@ export interface OrderFlags {
 }
 
 export type CountedLine =
-  | { readonly kind: 'counted'; readonly counters: LineCounters; readonly takenIsKnown: boolean }
+  | {
+      readonly kind: 'counted';
+      readonly counters: LineCounters;
+      readonly takenIsKnown: boolean;
+      /** False: units of a cancelled order that no refund names: their refund is not written yet, or an edit took them. */
+      readonly isExplained: boolean;
+    }
   | { readonly kind: 'bad'; readonly reason: string };
 
 /**
@@ -49,8 +55,10 @@ export function countersOf(line: LineFacts, rows: LineRows, order: OrderFlags): 
 
   // An order edit takes units off a line; where it wrote no refund for them, nothing says whether they were restocked.
   const explained = refunded.cancel + refunded.return + refunded.none + refunded.legacy;
-  const isEditVisible = rows.areRefundsKnown && !order.isCancelled && line.currentQuantity !== undefined;
-  const edited = isEditVisible ? Math.max(0, ordered - (line.currentQuantity ?? ordered) - explained) : 0;
+  const unexplained = rows.areRefundsKnown
+    ? Math.max(0, ordered - (line.currentQuantity ?? ordered) - explained)
+    : 0;
+  const edited = order.isCancelled ? 0 : unexplained;
 
   const shipped =
     rows.shipments === 'derived'
@@ -86,7 +94,7 @@ export function countersOf(line: LineFacts, rows: LineRows, order: OrderFlags): 
     edited === 0 &&
     line.hasVariant &&
     !isRestockedElsewhere(rows);
-  return { kind: 'counted', counters, takenIsKnown };
+  return { kind: 'counted', counters, takenIsKnown, isExplained: !order.isCancelled || unexplained === 0 };
 }
 
 /**

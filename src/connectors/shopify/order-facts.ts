@@ -53,6 +53,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
   const lines: PlatformLine[] = [];
   const parked: ParkedRow[] = [];
   const named = new Set<string>(facts.parkedLineIds);
+  let mayLower = true;
   for (const line of facts.lines) {
     named.add(line.lineId);
     // A gift card is a payment means; one that is made of plastic and counted is tracked like any goods.
@@ -72,6 +73,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
       parked.push({ what: 'order-line', reference, reason: counted.reason, content: contentOf(line) });
       continue;
     }
+    mayLower &&= counted.isExplained;
     const committedAt = placesOf(commitments?.get(line.lineId));
     const shippedFrom = placesOf(shipments.get(line.lineId));
     const restockedAt = placesOf(rows.refunds.filter((row) => row.restock !== 'none'));
@@ -90,7 +92,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
   const isCut = [...refunds.keys(), ...shipments.keys()].some((lineId) => !named.has(lineId));
   const isPartial = facts.isPartial || isCut || facts.refunds === undefined || facts.shipments === undefined;
   const { orderId, placedAtMs, changedAtMs, sourceName } = facts;
-  return { order: { orderId, placedAtMs, changedAtMs, sourceName, lines, isPartial }, parked };
+  return { order: { orderId, placedAtMs, changedAtMs, sourceName, lines, isPartial, mayLower }, parked };
 }
 
 function contentOf(line: OrderLineFacts): string {

@@ -57,7 +57,7 @@ export function readRestOrder(body: JsonRecord): RestReading {
       orderId,
       placedAtMs: createdAtMs,
       changedAtMs: updatedAtMs,
-      sourceName: textOf(body['source_name']) ?? 'unknown',
+      sourceName: textOf(body['source_name']) ?? '',
       // A body may leave members out (`includeFields`): absent means "not said", for this one "not cancelled".
       isCancelled: body['cancelled_at'] !== null && body['cancelled_at'] !== undefined,
       isClaimed: body['confirmed'] !== false,

@@ -194,6 +194,26 @@ describe('orders from special places', () => {
     });
   });
 
+  test('a cancelled order whose units no refund names may not lower what is known of it', () => {
+    const mayLower = (record: JsonRecord) => {
+      const reading = readRestOrder(record);
+      return reading.kind === 'order' && platformOrderOf(reading.facts, noBypass).order.mayLower;
+    };
+    const gone = { current_quantity: 0, fulfillable_quantity: 0 };
+    const cancelled_at = '2026-11-02T10:00:00Z';
+    const refund_line_items = [{ line_item_id: 900, quantity: 2, restock_type: 'cancel', location_id: 11 }];
+    expect(mayLower(body({ cancelled_at }, gone))).toBe(false);
+    expect(mayLower(body({ cancelled_at, refunds: [{ id: 5, refund_line_items }] }, gone))).toBe(true);
+    expect(mayLower(body({}, { current_quantity: 1, fulfillable_quantity: 1 }))).toBe(true);
+  });
+
+  test("an order that names no source is nobody else's", () => {
+    for (const source_name of [null, undefined]) {
+      const reading = readRestOrder(body({ source_name }));
+      expect(reading.kind === 'order' && reading.facts.sourceName).toBe('');
+    }
+  });
+
   test('a test order counts: Shopify took its units', () => {
     expect(lineOf(body({ test: true }))).toMatchObject({ counters: { takenOut: 2 } });
   });
