@@ -55,10 +55,18 @@ export class Ingest implements OrderSink {
     const parsed = connector.parseWebhook(Buffer.from(delivery.body), delivery.headers);
     await this.parkRows(channel, parsed.parked);
     // An absent line changes nothing, so what a cut list does show may be applied before the whole is fetched.
-    await this.applyPlatformOrders(channel, parsed.orders, 'push', delivery.receivedAtMs);
-    if (parsed.orders.length > 0) await failpoint('ledger-applied');
-    const cut = parsed.orders.filter((order) => order.isPartial).map((order) => order.orderId);
-    await this.fetchOrders(channel, [...new Set([...parsed.orderHints, ...cut])], signal);
+    const { placed, unplaced } = this.#byPlace(channel, parsed.orders);
+    await this.applyPlatformOrders(channel, placed, 'push', delivery.receivedAtMs);
+    if (placed.length > 0) await failpoint('ledger-applied');
+    const cut = [...placed.filter((order) => order.isPartial), ...unplaced].map((order) => order.orderId);
+    const fetched = new Set<string>();
+    try {
+      await this.fetchOrders(channel, [...new Set([...parsed.orderHints, ...cut])], signal, fetched);
+    } finally {
+      // Sold at a guessed place is still sold: the other channels must not wait for a platform that does not answer.
+      const left = unplaced.filter((order) => !fetched.has(order.orderId));
+      await this.applyPlatformOrders(channel, left, 'push', delivery.receivedAtMs);
+    }
     const { signals } = this.#options;
     if (parsed.levelHints.length > 0) signals.levelsChanged(channel, parsed.levelHints);
     if (parsed.listingHints.length > 0) signals.listingsChanged(channel, parsed.listingHints);
@@ -80,6 +88,7 @@ export class Ingest implements OrderSink {
     channel: ChannelId,
     orderIds: readonly string[],
     signal: AbortSignal,
+    fetchedIds?: Set<string>,
   ): Promise<AppliedOrders> {
     const { connector } = this.#channel(channel);
     const batchSize = Math.max(1, connector.capabilities.fetchOrdersBatchSize);
@@ -92,8 +101,25 @@ export class Ingest implements OrderSink {
       total.orders += applied.orders;
       total.movements += applied.movements;
       total.parked += applied.parked + fetched.parked.length;
+      for (const { orderId } of fetched.orders) fetchedIds?.add(orderId);
     }
     return total;
+  }
+
+  /**
+   * A webhook of a shop with several places does not say which of them sold. Booked at the wrong one, the listing there
+   * would be believed to show less than it does, and the right one would be lowered a second time.
+   */
+  #byPlace(
+    channel: ChannelId,
+    orders: readonly PlatformOrder[],
+  ): { readonly placed: readonly PlatformOrder[]; readonly unplaced: readonly PlatformOrder[] } {
+    const { map } = this.#channel(channel);
+    const placed: PlatformOrder[] = [];
+    const unplaced: PlatformOrder[] = [];
+    for (const order of orders)
+      (order.lines.some((line) => map.lacksPlace(line)) ? unplaced : placed).push(order);
+    return { placed, unplaced };
   }
 
   async applyPlatformOrders(

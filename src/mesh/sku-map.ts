@@ -1,5 +1,6 @@
 import type { PlatformLine, PlatformListing, ListingRef, ListingProblem } from '../connectors/connector.ts';
 import { type ListingId, type LocationId, type Sku, parseListingId, parseSku } from '../domain/ids.ts';
+import { committedOf } from '../domain/order.ts';
 import { type ChannelSettings, locationsAt } from './channel.ts';
 
 /** A listing of one channel, tied to our SKU and our locations. */
@@ -164,6 +165,12 @@ export class SkuMap {
       listingIsKnown: named.length === 1 || ofItem.length === 1,
       needsDiscovery: false,
     };
+  }
+
+  /** Units of the line are open, several places of ours could have sold them, and the line does not say which. */
+  lacksPlace(line: PlatformLine): boolean {
+    if (line.itemId === null || committedOf(line.counters) === 0 || placesOf(line).length > 0) return false;
+    return this.ofItem(line.itemId).filter((listing) => listing.locations.length > 0).length > 1;
   }
 
   #resolveByText(line: PlatformLine): LineResolution {

@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type {
   Connector,
   ParsedDelivery,
@@ -7,9 +7,10 @@ import type {
   PlatformOrder,
 } from '../../src/connectors/connector.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
-import type { ChannelId, LocationId, Sku } from '../../src/domain/ids.ts';
+import type { ChannelId, ListingId, LocationId, Sku } from '../../src/domain/ids.ts';
 import { type LineCounters, noUnits } from '../../src/domain/order.ts';
 import { RedisMeshState } from '../../src/ledger/mesh-state.ts';
+import { PublisherCommands } from '../../src/ledger/publisher-commands.ts';
 import { RedisLedger } from '../../src/ledger/redis-ledger.ts';
 import type { ChannelSettings } from '../../src/mesh/channel.ts';
 import { Ingest } from '../../src/mesh/ingest.ts';
@@ -31,6 +32,7 @@ let parsed: ParsedDelivery;
 let atPlatform: Map<string, PlatformOrder>;
 let asked: string[][];
 let signals: string[];
+let isPlatformDown: boolean;
 const { signal } = new AbortController();
 
 const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], listingHints: [], parked: [] };
@@ -53,12 +55,14 @@ beforeEach(() => {
   parsed = nothing;
   atPlatform = new Map();
   asked = [];
+  isPlatformDown = false;
   signals = [];
   const connector = {
     capabilities: { writes: 'delta', fetchOrdersBatchSize: 2 },
     parseWebhook: () => parsed,
     fetchOrders: async (orderIds: readonly string[]) => {
       asked.push([...orderIds]);
+      if (isPlatformDown) throw new Error('down');
       return { orders: orderIds.flatMap((id) => atPlatform.get(id) ?? []), parked: [] };
     },
   } as unknown as Connector;
@@ -155,6 +159,46 @@ test('a cancellation that comes before its order ends like the right order of ar
   await ingest.applyPlatformOrders(shop, [cancelled], 'push', 1);
   await ingest.applyPlatformOrders(shop, [placed], 'push', 1);
   expect(await committed('A')).toBe(0);
+});
+
+describe('a shop with several places', () => {
+  const sold = line('1', 'T', { ordered: 2, takenOut: 2 });
+
+  beforeEach(() => {
+    const listing = { sku: 'T', barcode: null, title: null, value: 5, readAtMs: 1_000, problems: [] };
+    const places = ['L1', 'L2'].map((locationId) => ({
+      key: `i-T@${locationId}`,
+      itemId: 'i-T',
+      locationId,
+    }));
+    map.learn(places.map((ref) => ({ ...listing, ref })));
+  });
+
+  async function taken(listingId: string): Promise<number | undefined> {
+    const rows = [{ listingId: listingId as ListingId, sku: 'T' as Sku }];
+    return (await new PublisherCommands(parts.caller).readListings(shop, rows)).rows[0]?.state.taken;
+  }
+
+  test('an order that does not say which of them sold is fetched before it counts', async () => {
+    parsed = { ...nothing, orders: [order('1', [sold])] };
+    atPlatform.set('1', order('1', [{ ...sold, committedAt: [{ locationId: 'L2', units: 2 }] }]));
+    await ingest.handleDelivery(delivery, signal);
+    expect([await taken('i-T@L1'), await taken('i-T@L2'), await committed('T')]).toEqual([0, 2, 2]);
+    expect(asked).toEqual([['1']]);
+  });
+
+  test('when it cannot be fetched it counts all the same, and the delivery is tried again', async () => {
+    parsed = { ...nothing, orders: [order('1', [sold])] };
+    isPlatformDown = true;
+    await expect(ingest.handleDelivery(delivery, signal)).rejects.toThrow('down');
+    expect(await committed('T')).toBe(2);
+  });
+
+  test('an order that the platform does not show yet counts', async () => {
+    parsed = { ...nothing, orders: [order('1', [sold])] };
+    await ingest.handleDelivery(delivery, signal);
+    expect(await committed('T')).toBe(2);
+  });
 });
 
 test('a fetch that shows less than is known takes nothing back; one that shows all may', async () => {

@@ -1,3 +1,4 @@
+import { StockmeshError } from '../../domain/errors.ts';
 import type { Clock, ConnectorLog } from '../ports.ts';
 import { isRecord, listOf, textOf } from '../raw-json.ts';
 import { documents } from './documents.ts';
@@ -7,14 +8,23 @@ import { idOf, gidOf } from './ids.ts';
 import type { ShopLocations } from './locations.ts';
 import type { PlacedUnits } from './order-facts.ts';
 import { member, optionalUnits } from './order-fields.ts';
+import { PageSize } from './pages.ts';
 
 const batchSize = 50;
-const pauseMs = 600_000;
+/** A shop that refuses may be given the scope later; one that fails is asked again soon, and meanwhile not at all. */
+const refusedPauseMs = 600_000;
+const failedPauseMs = 30_000;
+/** Failures in a row that fail the reading of orders with them; after that orders count without their places. */
+const patience = 5;
 const ended = new Set(['CLOSED', 'CANCELLED']);
 
 /**
  * Where open units are committed, from fulfilment orders. Optional knowledge: the scope may be missing, and orders count
- * without it, so a failure only stops the asking for a while. A shop with one location is never asked.
+ * without it, so a refusal only stops the asking for a while. A failure fails the reading: an order booked at the wrong
+ * place has to be found by its drift later. A shop with one location is never asked.
+ *
+ *   asking --failure--> asking (the reading fails, `patience` times in a row) --> paused, 30 s
+ *   asking --refusal--> paused, 10 min        paused --time is over--> asking
  */
 export class CommitLocations {
   readonly #graphql: ShopifyGraphql;
@@ -23,6 +33,8 @@ export class CommitLocations {
   readonly #log: ConnectorLog;
   readonly #isWanted: boolean | undefined;
   #pausedUntilMs = 0;
+  #failures = 0;
+  readonly #batch = new PageSize(batchSize);
 
   constructor(parts: {
     readonly graphql: ShopifyGraphql;
@@ -48,17 +60,27 @@ export class CommitLocations {
       return found;
     try {
       if (this.#isWanted === undefined && !(await this.#hasSeveralLocations(signal))) return found;
-      for (let start = 0; start < orderIds.length; start += batchSize) {
-        const ids = orderIds.slice(start, start + batchSize).map((id) => gidOf('Order', id));
-        const answer = await this.#graphql.read(documents.commitLocations, { ids }, signal);
+      for (let start = 0; start < orderIds.length;) {
+        let ids: readonly string[] = [];
+        const variablesFor = (size: number) => {
+          ids = orderIds.slice(start, start + size).map((id) => gidOf('Order', id));
+          return { ids };
+        };
+        const answer = await this.#batch.read(this.#graphql, documents.commitLocations, variablesFor, signal);
+        start += ids.length;
         for (const node of listOf(answer.data['nodes']) ?? []) {
           const orderId = isRecord(node) ? idOf(node['id']) : undefined;
           const places = isRecord(node) && orderId !== undefined ? placesIn(node) : undefined;
           if (orderId !== undefined && places !== undefined) found.set(orderId, places);
         }
       }
+      this.#failures = 0;
     } catch (error) {
       if (signal.aborted) throw error;
+      const mayPass = error instanceof StockmeshError && error.retryable;
+      if (mayPass && ++this.#failures <= patience) throw error;
+      const pauseMs = mayPass ? failedPauseMs : refusedPauseMs;
+      this.#failures = 0;
       this.#pausedUntilMs = this.#clock.nowMs() + pauseMs;
       const reason = error instanceof Error ? error.message : 'unforeseen';
       this.#log.warn(
