@@ -1,4 +1,5 @@
 // Long on purpose: every key a declared warehouse can have, in one place.
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
@@ -8,6 +9,16 @@ const header = z
   .string()
   .regex(/^[A-Za-z0-9-]{1,100}$/, 'must be the name of a header')
   .meta({ id: 'wmsHeader' });
+const timeZone = z
+  .string()
+  .max(64)
+  .refine((zone) => {
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+    } catch {
+      return false;
+    }
+  }, 'must be a time zone such as UTC or Europe/Berlin');
 const ratio = z.number().min(0).max(1);
 const rowLimit = wholeNumber(1, 10_000);
 const texts = z.record(z.string().min(1).max(200), z.string().max(2_000)).meta({ id: 'wmsTexts' });
@@ -148,7 +159,11 @@ const changeReading = z.strictObject({
   ]),
   use: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('counts'), map: countMapping, each: path.optional() }),
-    z.strictObject({ kind: z.literal('hints'), itemId: path }),
+    z.strictObject({
+      kind: z.literal('hints'),
+      itemId: path,
+      seenBy: z.array(path).min(1).max(5).optional().describe('What tells one change from another'),
+    }),
     z.strictObject({ kind: z.literal('movements'), map: movementMapping }),
   ]),
 });
@@ -276,7 +291,15 @@ function csvSource(sources: SecretSources) {
   return z.strictObject({
     kind: z.literal('csv'),
     from: z.discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('directory'), path: z.string().min(1).max(1_000) }),
+      z.strictObject({
+        kind: z.literal('directory'),
+        path: z
+          .string()
+          .min(1)
+          .max(1_000)
+          .transform((directory) => resolve(sources.directory, directory))
+          .describe('Relative to this file'),
+      }),
       z.strictObject({
         kind: z.literal('sftp'),
         host: z.string().min(1).max(255),
@@ -378,14 +401,13 @@ export function wmsFields(sources: SecretSources) {
       .strictObject({
         from: wholeNumber(0, 23),
         to: wholeNumber(1, 24),
-        zone: z.string().max(64).default('UTC'),
+        zone: timeZone.default('UTC'),
       })
       .optional()
       .describe('Selling hours; absent: always'),
     skewMs: spanMs(0, 600_000)
       .default(2_000)
       .describe('A count this close to a movement of the warehouse is read once more'),
-    staleAfterMs: spanMs(1_000).optional().describe('Figures older than this are not relied upon for raises'),
     locations: z
       .record(z.string().min(1).max(100), z.array(locationId).length(1))
       .optional()

@@ -12,7 +12,7 @@ import { sendProblem } from './problem.ts';
 
 export interface WebhookChannel {
   readonly channel: ChannelId;
-  readonly connector: Pick<Connector, 'verifyWebhook'>;
+  readonly connector: Pick<Connector, 'verifyWebhook' | 'acknowledgement'>;
 }
 
 export interface PublicServerOptions {
@@ -99,7 +99,7 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
     // the orders they come with. A doorbell lost with the process is made up for by the reading at its next start.
     if (verdict.isDoorbell === true && options.ring(channel, raw, request.headers)) {
       metrics.webhooks.inc({ channel, outcome: 'doorbell' });
-      await reply.code(200).send(answerOf(verdict, 'accepted'));
+      await reply.code(200).send(answerOf(connector, verdict, 'accepted'));
       return;
     }
     const result = await options.accept({
@@ -115,7 +115,7 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
       case 'accepted':
       case 'duplicate':
         metrics.webhooks.inc({ channel, outcome: result.kind });
-        await reply.code(200).send(answerOf(verdict, result.kind));
+        await reply.code(200).send(answerOf(connector, verdict, result.kind));
         return;
       case 'full':
         refuse(channel, 'full', 'the inbox is full');
@@ -145,7 +145,12 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
   return app;
 }
 
-function answerOf({ wantsEmptyAnswer }: { wantsEmptyAnswer?: boolean | undefined }, status: string) {
+function answerOf(
+  { acknowledgement }: Pick<Connector, 'acknowledgement'>,
+  { wantsEmptyAnswer }: { wantsEmptyAnswer?: boolean | undefined },
+  status: string,
+): unknown {
+  if (acknowledgement !== undefined) return JSON.parse(acknowledgement) as unknown;
   return wantsEmptyAnswer === true ? undefined : { status };
 }
 

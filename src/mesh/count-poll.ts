@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Connector } from '../connectors/connector.ts';
+import type { Connector, ConnectorCapabilities } from '../connectors/connector.ts';
 import { type CountPage, everyItem } from '../connectors/counts.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
@@ -36,7 +36,10 @@ export const defaultCountPollSettings: CountPollSettings = {
 
 export interface CountPollOptions {
   readonly channel: ChannelId;
-  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts'>;
+  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts'> & {
+    /** As many items as one request may ask for are fetched together: a failure then costs one request. */
+    readonly capabilities?: Pick<ConnectorCapabilities, 'readStockBatchSize'>;
+  };
   readonly sink: CountSink;
   readonly mesh: Pick<MeshState, 'cursor' | 'moveCursor'>;
   readonly breaker: Breaker;
@@ -68,6 +71,8 @@ export class CountPoll {
   readonly #closing = new AbortController();
   readonly #hints = new Map<string, { dueAtMs: number; asks: number }>();
   #dueAtMs = 0;
+  /** A source that failed is left alone until then, whoever asks. */
+  #notBeforeMs = 0;
   #failures = 0;
   #loop: Promise<void> | undefined;
   #lastCompleteAtMs: number | undefined;
@@ -120,21 +125,21 @@ export class CountPoll {
   async #run(): Promise<void> {
     while (!this.#closing.signal.aborted) {
       const nowMs = performance.now();
-      const hintAtMs =
-        this.#failures > 0
-          ? Number.POSITIVE_INFINITY
-          : Math.min(...[...this.#hints.values()].map(({ dueAtMs }) => dueAtMs));
-      if (this.#dueAtMs <= nowMs) await this.#attempt(() => this.#read());
+      const readAtMs = Math.max(this.#dueAtMs, this.#notBeforeMs);
+      const firstHintMs = Math.min(...[...this.#hints.values()].map(({ dueAtMs }) => dueAtMs));
+      const hintAtMs = Math.max(firstHintMs, this.#notBeforeMs);
+      if (readAtMs <= nowMs) await this.#attempt(() => this.#read(), nowMs);
       else if (hintAtMs <= nowMs) await this.#attempt(() => this.#fetchHinted());
-      else await this.#alarm.sleep(Math.min(this.#dueAtMs, hintAtMs) - nowMs);
+      else await this.#alarm.sleep(Math.min(readAtMs, hintAtMs) - nowMs);
     }
   }
 
-  async #attempt(work: () => Promise<void>): Promise<void> {
+  /** `dueAgainAtMs`: a reading that fails is due again as soon as the source may be asked. */
+  async #attempt(work: () => Promise<void>, dueAgainAtMs?: number): Promise<void> {
     const { breaker, log, channel, onFailed } = this.#options;
     const admission = breaker.admit();
     if (admission.kind === 'refused') {
-      this.#dueAtMs = performance.now() + admission.retryInMs;
+      this.#notBeforeMs = performance.now() + admission.retryInMs;
       return;
     }
     try {
@@ -148,7 +153,8 @@ export class CountPoll {
       this.#failures++;
       const backOffMs = this.#settings.retryMs * 2 ** Math.min(this.#failures - 1, 10);
       const restMs = jittered(Math.min(backOffMs, this.#settings.maxRetryMs));
-      this.#dueAtMs = performance.now() + restMs;
+      this.#notBeforeMs = performance.now() + restMs;
+      this.#dueAtMs = Math.min(this.#dueAtMs, dueAgainAtMs ?? Number.POSITIVE_INFINITY);
       log.warn({ channel, err: error, failures: this.#failures, restMs }, 'the counts could not be read');
       onFailed?.(error);
     }
@@ -205,7 +211,8 @@ export class CountPoll {
     if (connector.fetchCounts === undefined) return this.#hints.clear();
     const nowMs = performance.now();
     const due = [...this.#hints].filter(([, { dueAtMs }]) => dueAtMs <= nowMs);
-    const asked = due.slice(0, this.#settings.hintsPerFetch);
+    const atOnce = connector.capabilities?.readStockBatchSize ?? this.#settings.hintsPerFetch;
+    const asked = due.slice(0, Math.max(1, Math.min(atOnce, this.#settings.hintsPerFetch)));
     // Removed first: a hint that comes during the fetch is a new one.
     for (const [itemId] of asked) this.#hints.delete(itemId);
     try {

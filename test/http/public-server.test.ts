@@ -25,11 +25,13 @@ let answer: () => Promise<AcceptResult>;
 let metrics: HttpMetrics;
 const logged: string[] = [];
 let rung: string[] = [];
+let acknowledgement: string | undefined;
 
 beforeEach(async () => {
   received = [];
   genuine = [];
   rung = [];
+  acknowledgement = undefined;
   logged.length = 0;
   answer = async () => ({ kind: 'accepted' });
   metrics = new HttpMetrics(new Registry());
@@ -37,7 +39,7 @@ beforeEach(async () => {
     limits: { ...defaultListenerLimits, maxBodyBytes, headersTimeoutMs: 1_000, requestTimeoutMs: 1_500 },
     find: (platform, channelId) =>
       platform === 'shopify' && channelId === 'shop-a'
-        ? { channel: 'shop-a' as ChannelId, connector: { verifyWebhook } }
+        ? { channel: 'shop-a' as ChannelId, connector: { verifyWebhook, acknowledgement } }
         : undefined,
     accept: async (delivery) => {
       received.push(delivery);
@@ -261,6 +263,12 @@ test('a genuine delivery is stored byte for byte before it is answered; a repeat
   expect(genuine).toEqual(['shop-a']);
   answer = async () => ({ kind: 'duplicate' });
   expect(await post(body)).toMatchObject({ status: 200, body: { status: 'duplicate' } });
+});
+
+test('a platform that insists on the words of its answer gets them', async () => {
+  acknowledgement = '{"code":"200","Status":"Success"}';
+  expect((await post('{"a":1}')).body).toEqual({ code: '200', Status: 'Success' });
+  expect((await post('{"a":1}', { 'x-test-hmac': 'x' })).status).toBe(401);
 });
 
 test('closing answers what is under way and takes nothing new', async () => {

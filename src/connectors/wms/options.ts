@@ -230,8 +230,11 @@ export interface ChangeReading {
   readonly use:
     /** The rows are counts. */
     | { readonly kind: 'counts'; readonly map: CountMapping; readonly each?: string | undefined }
-    /** The rows name items, which are then read by `lookup`. */
-    | { readonly kind: 'hints'; readonly itemId: string }
+    /**
+     * The rows name items, which are then read by `lookup`. `seenBy`: what tells one row from another; a row that an
+     * overlap shows again is then no second hint.
+     */
+    | { readonly kind: 'hints'; readonly itemId: string; readonly seenBy?: readonly string[] | undefined }
     | { readonly kind: 'movements'; readonly map: MovementMapping };
 }
 

@@ -1,4 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
+import { parseJsonText } from '../raw-json.ts';
 import { compilePath } from './json-path.ts';
 import { isZone } from './moments.ts';
 import type { CountMapping, CsvConnection, HttpConnection, Reading, RequestTemplate } from './options.ts';
@@ -47,6 +48,9 @@ export function checkHttpSource(source: HttpConnection): void {
   }
   for (const [topic, rule] of Object.entries(webhook?.topics ?? {})) {
     if (rule.kind === 'counts') checkMapping(`webhook topic ${topic}`, rule.map, problems);
+  }
+  if (webhook?.acknowledgement !== undefined && parseJsonText(webhook.acknowledgement).kind === 'bad') {
+    problems.push('webhook.acknowledgement must be JSON');
   }
   if (source.zeroMissingAfter !== undefined && source.zeroMissingAfter < 1) {
     problems.push('zeroMissingAfter must be at least 1');

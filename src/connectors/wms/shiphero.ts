@@ -4,8 +4,8 @@ import type { HttpConnection, ShipHeroConnection } from './options.ts';
 const usualBaseUrl = 'https://public-api.shiphero.com';
 
 const defaultPageSize = 200;
-/** Places one SKU may be kept at. */
-const lookupSize = 50;
+/** Places one SKU is usually kept at, at most; more take another page. Each costs a credit whether it is there or not. */
+const lookupSize = 5;
 const overlapMs = 300_000;
 const credits = { capacity: 4_004, refillPerS: 60 } as const;
 const hardLimit = { requests: 7_000, windowMs: 300_000 } as const;
@@ -82,7 +82,7 @@ export function shipHeroSource(
       paging: { kind: 'relay', size: 100, pageInfoPath: 'data.inventory_changes.data.pageInfo' },
       rows: 'data.inventory_changes.data.edges[*].node',
       increment: { kind: 'since-time', overlapMs, moment: { format: 'iso' } },
-      use: { kind: 'hints', itemId: 'sku' },
+      use: { kind: 'hints', itemId: 'sku', seenBy: ['id'] },
     },
     snapshotEveryMs: connection.snapshotEveryMs,
     lookup: {

@@ -1,23 +1,17 @@
 import { StockmeshError } from '../../domain/errors.ts';
-import type { CountPage, CountRows, PlatformMovement } from '../counts.ts';
-import type { ParkedRow } from '../parked-row.ts';
+import type { CountPage } from '../counts.ts';
 import { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
 import type { ApiAnswer, WmsApi } from './api.ts';
-import { CountMapper, idOf } from './count-rows.ts';
-import { compilePath, selectOne } from './json-path.ts';
+import { changesReader, newestOf, noRows } from './changes.ts';
+import { CountMapper } from './count-rows.ts';
+import { compilePath } from './json-path.ts';
 import { writeMoment } from './moments.ts';
-import { MovementMapper } from './movement-rows.ts';
-import {
-  type ChangeReading,
-  type CountMapping,
-  type HttpConnection,
-  type Reading,
-  platform,
-} from './options.ts';
+import { type ChangeReading, type HttpConnection, type Reading, platform } from './options.ts';
 import { guardsOf } from './guards.ts';
 import { type SourcePage, pagesOf, requestFor } from './pages.ts';
 import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
+import { SeenChanges } from './seen-changes.ts';
 import { Tally } from './tally.ts';
 import type { TemplateValues } from './template.ts';
 
@@ -25,6 +19,7 @@ const defaultSnapshotEveryMs = 3_600_000;
 const maxBadRowRatio = 0.2;
 /** Fewer bad rows than this never hold a snapshot of an API: they are parked one by one. */
 const minBadRows = 3;
+const dayMs = 86_400_000;
 
 /**
  * Reads a declared source.
@@ -39,12 +34,15 @@ export class StockReader {
   readonly #api: WmsApi;
   readonly #clock: Clock;
   readonly #sourceClock: PlatformClock;
+  readonly #seen: SeenChanges;
 
   constructor(source: HttpConnection, api: WmsApi, clock: Clock) {
     this.#source = source;
     this.#api = api;
     this.#clock = clock;
     this.#sourceClock = new PlatformClock(clock);
+    const increment = source.changes?.increment;
+    this.#seen = new SeenChanges(increment?.kind === 'since-time' ? increment.overlapMs * 2 : dayMs);
   }
 
   async *poll(cursor: string | null, signal: AbortSignal): AsyncGenerator<CountPage> {
@@ -141,7 +139,7 @@ export class StockReader {
     signal: AbortSignal,
   ): AsyncGenerator<CountPage> {
     const startMs = this.#clock.nowMs();
-    const rowsOf = changesReader(changes);
+    const rowsOf = changesReader(changes, (key) => this.#seen.isNew(key, startMs));
     let since = state.since;
     let newestId = since;
     for await (const page of this.#pages(
@@ -224,67 +222,4 @@ export class StockReader {
       yield page;
     }
   }
-}
-
-const noRows = {
-  counts: [],
-  movements: [],
-  hints: [],
-  parked: [],
-  cursor: null,
-} as const satisfies Partial<CountRows>;
-
-type ChangedRows = Pick<CountRows, 'counts' | 'movements' | 'hints' | 'parked'>;
-
-function changesReader({ use }: ChangeReading): (rows: readonly unknown[], askedAtMs: number) => ChangedRows {
-  switch (use.kind) {
-    case 'counts':
-      return (rows, askedAtMs) => readCounts(rows, use.map, use.each, askedAtMs);
-    case 'movements':
-      return (rows) => readMovements(rows, new MovementMapper(use.map));
-    case 'hints': {
-      const path = compilePath(use.itemId);
-      return (rows) => {
-        const items = rows.map((row) => idOf(selectOne(row, path))).filter((item) => item !== undefined);
-        return { ...noRows, hints: [...new Set(items)] };
-      };
-    }
-  }
-}
-
-function readCounts(
-  rows: readonly unknown[],
-  map: CountMapping,
-  each: string | undefined,
-  askedAtMs: number,
-): ChangedRows {
-  const mapper = new CountMapper(map, each);
-  const tally = new Tally('reject');
-  for (const row of rows) for (const mapped of mapper.map(row, { askedAtMs })) tally.add(mapped);
-  return { ...noRows, ...tally.result() };
-}
-
-export function readMovements(
-  rows: readonly unknown[],
-  mapper: MovementMapper,
-): { readonly counts: readonly []; readonly hints: readonly [] } & Pick<ChangedRows, 'movements' | 'parked'> {
-  const movements: PlatformMovement[] = [];
-  const parked: ParkedRow[] = [];
-  for (const row of rows) {
-    const mapped = mapper.map(row);
-    if (mapped.kind === 'bad') parked.push(mapped.row);
-    else movements.push(mapped.movement);
-  }
-  return { counts: [], hints: [], movements, parked };
-}
-
-function newestOf(rows: readonly unknown[], path: string, known: string | undefined): string | undefined {
-  const compiled = compilePath(path);
-  let newest = known;
-  for (const row of rows) {
-    const id = idOf(selectOne(row, compiled));
-    if (id === undefined || !/^\d{1,40}$/.test(id)) continue;
-    if (newest === undefined || BigInt(id) > BigInt(newest)) newest = id;
-  }
-  return newest;
 }

@@ -5,11 +5,11 @@ import type { ParkedRow } from '../parked-row.ts';
 import type { Clock } from '../ports.ts';
 import { type JsonValue, parseRawJson } from '../raw-json.ts';
 import { headerOf, isSignedBy } from '../webhook-signature.ts';
+import { readMovements } from './changes.ts';
 import { CountMapper, idOf } from './count-rows.ts';
 import { compilePath, selectAll, selectOne } from './json-path.ts';
 import { MovementMapper } from './movement-rows.ts';
 import type { CountMapping, WebhookSignature, WebhookSource } from './options.ts';
-import { readMovements } from './stock-reader.ts';
 
 const defaultToleranceMs = 300_000;
 /** More rows than any one event changes. */

@@ -63,7 +63,11 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
   const subscriptions = subscriptionsOf(options, webhooks, api, baseUrl);
   return {
     ...withoutOrders,
-    capabilities: capabilitiesOf({ pushes: webhooks !== undefined, requestTimeoutMs }),
+    capabilities: capabilitiesOf({
+      pushes: webhooks !== undefined,
+      itemsPerRequest: source.lookup?.batchSize,
+      requestTimeoutMs,
+    }),
     acknowledgement: source.webhook?.acknowledgement,
     verifyWebhook: (raw, headers) =>
       webhooks?.verify(raw, headers) ?? { kind: 'forged', reason: 'the source sends no webhooks' },
@@ -139,9 +143,11 @@ const withoutOrders = {
 
 function capabilitiesOf({
   pushes,
+  itemsPerRequest = 1,
   requestTimeoutMs = defaultTimeoutMs,
 }: {
   readonly pushes: boolean;
+  readonly itemsPerRequest?: number | undefined;
   readonly requestTimeoutMs?: number | undefined;
 }): ConnectorCapabilities {
   return {
@@ -151,7 +157,7 @@ function capabilitiesOf({
     lowerBatchSize: 1,
     raiseBatchSize: 1,
     fetchOrdersBatchSize: 1,
-    readStockBatchSize: 1,
+    readStockBatchSize: itemsPerRequest,
     zeroAllowed: true,
     perLocation: true,
     pushes,
