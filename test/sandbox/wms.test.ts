@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../sandbox/shopify/clock.ts';
 import { applyAdjustments, readAdjustments } from '../../sandbox/wms/adjustments.ts';
@@ -113,6 +116,57 @@ describe('refuses as the platforms do', () => {
     expect(bucket.take(20).kind).toBe('taken');
   });
 });
+
+describe('answers in the published shapes', () => {
+  const published = (name: string): unknown =>
+    (
+      JSON.parse(readFileSync(new URL(`../fixtures/wms/${name}.json`, import.meta.url), 'utf8')) as {
+        payload: unknown;
+      }
+    ).payload;
+
+  test('pages of ShipBob', async () => {
+    sandbox.account('bob').warehouse.addItem({ sku: 'a', onHand: 4 });
+    const answer = await fetch(`${sandbox.url}/bob/2026-01/inventory-level/locations`, {
+      headers: { authorization: 'Bearer pat-sandbox' },
+    });
+    const body = (await answer.json()) as object;
+    const sample = published('shipbob-inventory-level-locations') as object;
+    expect(shapeOf(body)).toEqual(expect.arrayContaining([...shapeOf(sample)]));
+  });
+
+  test('webhooks of ShipHero', async () => {
+    const bodies: unknown[] = [];
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        bodies.push(JSON.parse(Buffer.concat(chunks).toString()));
+        response.end('{"code":"200","Status":"Success"}');
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { warehouse, desk } = sandbox.account('hero');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    desk.subscribe('Inventory Update', url);
+    warehouse.addItem({ sku: 'a', onHand: 4 });
+    warehouse.adjust('a', -1);
+    clock.advance(0);
+    await sandbox.webhooksIdle();
+    server.close();
+    expect(bodies.map((body) => shapeOf(body))).toEqual([shapeOf(published('shiphero-inventory-update'))]);
+  });
+});
+
+/** Every key of a document with the type of its value; of a list its first element. */
+function shapeOf(value: unknown, path = ''): readonly string[] {
+  if (Array.isArray(value)) return value.length === 0 ? [] : shapeOf(value[0], `${path}[]`);
+  if (typeof value !== 'object' || value === null)
+    return [`${path}:${value === null ? 'null' : typeof value}`];
+  return Object.entries(value)
+    .flatMap(([key, inner]) => shapeOf(inner, `${path}.${key}`))
+    .toSorted();
+}
 
 describe('a warehouse', () => {
   test('ships and throws away no more than it has, and keeps an audit', () => {
