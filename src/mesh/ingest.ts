@@ -37,12 +37,16 @@ export interface IngestOptions {
 
 const ordersAtOnce = 16;
 
+const maxPlacedOrders = 2_000;
+
 /**
  * From what a platform says to what the ledger does. Every order line ends applied, parked with a reason, or known to be
  * somebody else's stock; all of it may be repeated, because the applied state of the line is its idempotency.
  */
 export class Ingest implements OrderSink {
   readonly #options: IngestOptions;
+  /** Orders whose places a fetch has told, newest last, with their lines: their next webhooks need no fetch for it. */
+  readonly #placedLines = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -101,7 +105,10 @@ export class Ingest implements OrderSink {
       total.orders += applied.orders;
       total.movements += applied.movements;
       total.parked += applied.parked + fetched.parked.length;
-      for (const { orderId } of fetched.orders) fetchedIds?.add(orderId);
+      for (const order of fetched.orders) {
+        fetchedIds?.add(order.orderId);
+        this.#rememberPlaces(channel, order);
+      }
     }
     return total;
   }
@@ -117,9 +124,24 @@ export class Ingest implements OrderSink {
     const { map } = this.#channel(channel);
     const placed: PlatformOrder[] = [];
     const unplaced: PlatformOrder[] = [];
-    for (const order of orders)
-      (order.lines.some((line) => map.lacksPlace(line)) ? unplaced : placed).push(order);
+    for (const order of orders) {
+      const known = this.#placedLines.get(`${channel}/${order.orderId}`);
+      const isOpen = order.lines.some((line) => map.lacksPlace(line) && known?.has(line.lineId) !== true);
+      (isOpen ? unplaced : placed).push(order);
+    }
     return { placed, unplaced };
+  }
+
+  #rememberPlaces(channel: ChannelId, order: PlatformOrder): void {
+    const key = `${channel}/${order.orderId}`;
+    // Also where the fetch could not tell (a missing scope): the next one could not either, and the poll asks again.
+    const lines = order.lines.map((line) => line.lineId);
+    this.#placedLines.delete(key);
+    this.#placedLines.set(key, new Set(lines));
+    for (const oldest of this.#placedLines.keys()) {
+      if (this.#placedLines.size <= maxPlacedOrders) break;
+      this.#placedLines.delete(oldest);
+    }
   }
 
   async applyPlatformOrders(

@@ -184,7 +184,11 @@ describe('a shop with several places', () => {
     atPlatform.set('1', order('1', [{ ...sold, committedAt: [{ locationId: 'L2', units: 2 }] }]));
     await ingest.handleDelivery(delivery, signal);
     expect([await taken('i-T@L1'), await taken('i-T@L2'), await committed('T')]).toEqual([0, 2, 2]);
+    await ingest.handleDelivery(delivery, signal);
     expect(asked).toEqual([['1']]);
+    parsed = { ...nothing, orders: [order('1', [sold, { ...sold, lineId: '2' }])] };
+    await ingest.handleDelivery(delivery, signal);
+    expect(asked).toEqual([['1'], ['1']]);
   });
 
   test('when it cannot be fetched it counts all the same, and the delivery is tried again', async () => {
