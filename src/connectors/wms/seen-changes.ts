@@ -13,6 +13,10 @@ export class SeenChanges {
     this.#keptMs = keptMs;
   }
 
+  clear(): void {
+    this.#seen.clear();
+  }
+
   /** True the first time. */
   isNew(key: string, nowMs: number): boolean {
     for (const [old, atMs] of this.#seen) {

@@ -35,6 +35,8 @@ export class StockReader {
   readonly #clock: Clock;
   readonly #sourceClock: PlatformClock;
   readonly #seen: SeenChanges;
+  /** The cursor at the end of the last reading of changes. */
+  #givenCursor: string | undefined;
 
   constructor(source: HttpConnection, api: WmsApi, clock: Clock) {
     this.#source = source;
@@ -53,7 +55,12 @@ export class StockReader {
       state === undefined || nowMs - state.snapshotAtMs >= snapshotEveryMs || state.snapshotAtMs > nowMs;
     if (changes === undefined) yield await this.#snapshot(undefined, nowMs, signal);
     else if (isDue) yield await this.#snapshot(await this.#startOf(changes, state, signal), nowMs, signal);
-    else yield* this.#changes(changes, state, signal);
+    else {
+      // Another cursor than the last one given: what came with it was not applied, or was lost again.
+      if (cursor !== this.#givenCursor) this.#seen.clear();
+      this.#givenCursor = undefined;
+      yield* this.#changes(changes, state, signal);
+    }
   }
 
   /** Fresh counts of single items. */
@@ -108,7 +115,7 @@ export class StockReader {
       parked,
       guards: guardsOf(guards),
       zeroMissingAfter,
-      cursor: writeCursor({ since, snapshotAtMs: nowMs }),
+      cursor: writeCursor({ since: this.#notAhead(since, nowMs), snapshotAtMs: nowMs }),
     };
   }
 
@@ -155,12 +162,9 @@ export class StockReader {
     }
     if (changes.increment.kind === 'since-time') since = String(this.#sourceClock.at(startMs));
     else if (changes.increment.kind === 'since-id') since = newestId;
-    yield {
-      ...noRows,
-      kind: 'changes',
-      source: 'changes',
-      cursor: writeCursor({ since, snapshotAtMs: state.snapshotAtMs }),
-    };
+    const cursor = writeCursor({ since, snapshotAtMs: state.snapshotAtMs });
+    this.#givenCursor = cursor;
+    yield { ...noRows, kind: 'changes', source: 'changes', cursor };
   }
 
   /** From where changes are read after a snapshot that begins now. */
@@ -183,6 +187,12 @@ export class StockReader {
       newest = newestOf(page.rows, increment.path, newest) ?? newest;
     }
     return newest;
+  }
+
+  /** Our clock may have been set since the source's was last compared with it; the snapshot's answers have told. */
+  #notAhead(since: string | undefined, startMs: number): string | undefined {
+    if (since === undefined || this.#source.changes?.increment.kind !== 'since-time') return since;
+    return String(Math.min(Number(since), this.#sourceClock.at(startMs)));
   }
 
   #learnClock({ headers, askedAtMs }: ApiAnswer): void {

@@ -1,0 +1,4 @@
+import { describeConformance } from './connector-suite.ts';
+import { amazon } from './amazon.ts';
+
+describeConformance(amazon);

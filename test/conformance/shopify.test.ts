@@ -1,0 +1,4 @@
+import { describeConformance } from './connector-suite.ts';
+import { shopify } from './shopify.ts';
+
+describeConformance(shopify);
