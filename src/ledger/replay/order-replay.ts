@@ -231,8 +231,8 @@ function placeOf(line: ReplayedOrderLine, location: LocationId): ReplayedPlace {
 }
 
 function takeOut(line: ReplayedOrderLine, extra: OrderExtra, atMs: number): void {
-  if (extra.listingId !== '' && line.listingId === '') {
-    // The entry that names the listing first says all that was taken: before, nothing counted it.
+  if (extra.listingId !== '' && line.listingId !== extra.listingId) {
+    // The entry that names a listing first says all that was taken: before, nothing counted it, or it was taken back.
     line.listingId = extra.listingId;
     line.counters.takenOut = 0;
     line.counters.givenBack = 0;

@@ -71,7 +71,7 @@ local function resolveProvision(order, listing, units)
   end
 end
 
-local function absorbLine(order, line, row, takenOut, givenBack)
+local function absorbLine(order, line, row, takenOut, givenBack, sincePlaced)
   local listing = order.listings[line.listing]
   if not listing then
     listing = readListing(order.channel, line.listing)
@@ -79,13 +79,26 @@ local function absorbLine(order, line, row, takenOut, givenBack)
   end
   setListing(listing, 'sku', listing.sku == '' and line.sku or listing.sku)
   -- When the order changed is not known, only between which two looks at it (any later touch moves its time).
-  local earliest = math.min(order.isFirstSeen and order.placedAt or order.knownAt, order.changedAt)
+  local earliest = math.min((order.isFirstSeen or sincePlaced) and order.placedAt or order.knownAt, order.changedAt)
   local at, isAbsolute, skew = order.changedAt, order.isAbsolute, order.skew
   resolveProvision(order, listing, absorbTaken(listing, takenOut, at, earliest, isAbsolute, skew))
   resolveProvision(order, listing, absorbTaken(listing, -givenBack, at, earliest, isAbsolute, skew))
   if not row.isKnown then
     suspectListing(listing)
   end
+end
+
+-- The platform says only now from which of its listings the line took, or the units were moved to another: what was counted
+-- at the listing before is taken back there, in an entry of its own.
+local function leaveListing(order, line, row)
+  local takenOut, givenBack = line.counters[TAKEN_OUT], line.counters[GIVEN_BACK]
+  if takenOut == 0 and givenBack == 0 then
+    return
+  end
+  line.dTaken, line.dGivenBack = givenBack - takenOut, -givenBack
+  emit(order, line, loadSku(line.sku, order.locations[1]), 'o', anyLocation(order, line, row), 0, 0, 0, '')
+  line.hasEntry = false
+  absorbLine(order, line, row, -takenOut, -givenBack, true)
 end
 
 -- Returns refused falls and whether the line has to be stored.
@@ -95,6 +108,15 @@ local function applyLine(order, line, row, isNew)
   local givenBack = merged[GIVEN_BACK] - line.counters[GIVEN_BACK]
   if line.listing == '' and row.listing ~= '' then
     -- What it took before its listing was known was counted nowhere.
+    line.listing = row.listing
+    takenOut, givenBack = merged[TAKEN_OUT], merged[GIVEN_BACK]
+    differs, isTouched = true, true
+  end
+  -- An adopted line's units were in the first reading of wherever they were: nothing of it was counted.
+  local isMoved = line.listing ~= '' and row.listing ~= '' and line.listing ~= row.listing
+    and row.isKnown and order.isFetch and not order.isOlder and order.adopt == ''
+  if isMoved then
+    leaveListing(order, line, row)
     line.listing = row.listing
     takenOut, givenBack = merged[TAKEN_OUT], merged[GIVEN_BACK]
     differs, isTouched = true, true
@@ -121,7 +143,7 @@ local function applyLine(order, line, row, isNew)
       emit(order, line, s, 'o', anyLocation(order, line, row), 0, 0, 0, '')
     end
     if line.listing ~= '' and (takenOut ~= 0 or givenBack ~= 0 or not row.isKnown) then
-      absorbLine(order, line, row, takenOut, givenBack)
+      absorbLine(order, line, row, takenOut, givenBack, isMoved)
     end
   elseif row.committedAt and committedOf(line.counters) > 0 then
     followCommittedAt(order, line, row, loadSku(line.sku, order.locations[1]))
