@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Connector, ConnectorCapabilities } from '../connectors/connector.ts';
 import { type CountPage, everyItem } from '../connectors/counts.ts';
+import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { Alarm, jittered, orAborted } from './alarm.ts';
@@ -148,7 +149,8 @@ export class CountPoll {
       this.#failures = 0;
     } catch (error) {
       const isClosing = this.#closing.signal.aborted;
-      admission.done(isClosing ? 'ok' : 'failed');
+      // A source that has had enough works; it is left alone all the same.
+      admission.done(isClosing || isThrottled(error) ? 'ok' : 'failed');
       if (isClosing) return;
       this.#failures++;
       const backOffMs = this.#settings.retryMs * 2 ** Math.min(this.#failures - 1, 10);
@@ -260,4 +262,11 @@ export class CountPoll {
     const isPeak = this.#options.isPeak?.() ?? true;
     return jittered(isPeak ? peakIntervalMs : offPeakIntervalMs);
   }
+}
+
+function isThrottled(error: unknown): boolean {
+  return (
+    error instanceof StockmeshError &&
+    (error.code === 'CONNECTOR_THROTTLED' || error.code === 'CONNECTOR_LIMIT_WAIT')
+  );
 }

@@ -7,6 +7,7 @@ import { defaultCountGuards, judgeSnapshot } from '../domain/count-guard.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
 import type { Ledger, MeshState } from '../ledger/contract.ts';
 import type { ChannelSettings } from './channel.ts';
+import { ClockOffset } from './clock-offset.ts';
 import { type OwnedCount, type OwnedLocation, ownCounts, ownPlace } from './count-rows.ts';
 import type { OrderSink } from './order-sink.ts';
 import { allParked, parkedRowId } from './parked-rows.ts';
@@ -55,6 +56,7 @@ const defaultSkewMs = 2_000;
 export class CountSink {
   readonly #options: CountSinkOptions;
   readonly #skewMs: number;
+  readonly #offset: ClockOffset;
   /** The one place of the WMS that each location of ours has been counted at. */
   readonly #places = new Map<LocationId, string>();
   /** Complete snapshots in a row that did not name the SKU. Lost on restart: it is then zeroed later, never sooner. */
@@ -63,6 +65,7 @@ export class CountSink {
   constructor(options: CountSinkOptions) {
     this.#options = options;
     this.#skewMs = options.skewMs ?? defaultSkewMs;
+    this.#offset = new ClockOffset(() => options.ledger.nowMs(), options.nowMs);
   }
 
   get skewMs(): number {
@@ -75,12 +78,12 @@ export class CountSink {
   }
 
   async #applyRows(page: CountRows): Promise<AppliedCounts> {
-    const { settings, owned, ledger, nowMs } = this.#options;
+    const { settings, owned } = this.#options;
     const read = ownCounts(page, {
       settings,
       owned,
       places: this.#places,
-      clockMs: ledger.nowMs() - nowMs(),
+      clockMs: this.#offset.ms(),
     });
     if (read.conflict !== undefined) return this.#hold(page, read.conflict);
     const counts = [...read.counts];
@@ -102,8 +105,11 @@ export class CountSink {
       if (outcome.kind === 'counted') {
         total.counted++;
         if (outcome.isChange) total.changed++;
-      } else if (outcome.kind === 'stale') total.stale++;
-      else if (outcome.kind === 'refused') parked.push(outcome.row);
+      } else if (outcome.kind === 'stale') {
+        total.stale++;
+        // It may have been late, or only dated so: where a single item can be asked for again, it is.
+        if (page.kind === 'changes' && page.isOnce !== true) again.add(count.itemId);
+      } else if (outcome.kind === 'refused') parked.push(outcome.row);
       else if (page.isOnce === true) parked.push(unplaced(count));
       else again.add(count.itemId);
     });

@@ -286,7 +286,12 @@ describe('order of rows', () => {
   test('a page fetched before a delivery was applied does not overwrite it', async () => {
     const sink = sinkOf();
     await sink.apply(page([counted(7, start + 1_000)]));
-    expect(await sink.apply(page([counted(9, start)]))).toMatchObject({ counted: 0, stale: 1 });
+    expect(await sink.apply(page([counted(9, start)]))).toMatchObject({ counted: 0, stale: 1, again: ['s'] });
+    expect(await sink.apply(snapshot([counted(9, start)]))).toMatchObject({
+      counted: 0,
+      stale: 1,
+      again: [],
+    });
     expect(await levelOf(bench, 's')).toMatchObject({ onHand: 7 });
     expect(await sink.apply(page([counted(6, start + 2_000)]))).toMatchObject({ counted: 1 });
     expect(await levelOf(bench, 's')).toMatchObject({ onHand: 6 });
