@@ -18,7 +18,7 @@ const thingOf = (order: Order): Thing => ({
 
 export const amazon: PlatformUnderTest = {
   name: 'Amazon',
-  async start({ indexLagMs = 0, smallPages = false } = {}) {
+  async start({ indexLagMs = 0, smallPages = false, requestTimeoutMs = 5_000 } = {}) {
     const settings = {
       // The published limits stay on: the budget of searches is the scarcest of all.
       orderHoleMs: 0,
@@ -50,7 +50,7 @@ export const amazon: PlatformUnderTest = {
       webhookHeader: 'stockmesh-secret',
       queueArn: queue.arn,
       readFba: false,
-      requestTimeoutMs: 600,
+      requestTimeoutMs,
       maxWriteWaitMs: 0,
       maxPollWaitMs: 200,
       orderIndexLagMs: indexLagMs,

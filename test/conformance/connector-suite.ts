@@ -39,6 +39,7 @@ const rows: Readonly<Record<Row, readonly [string, Run, StartOptions?]>> = {
   'ambiguous write': [
     'a write without an answer is unknown, never confirmed, and ends right',
     ambiguousWrite,
+    { requestTimeoutMs: 800 },
   ],
   throttling: ['a refusal is waited out, not hammered against', throttling],
   'token expiry mid-batch': ['one renewal, and the batch goes on', tokenExpiry, { smallPages: true }],
@@ -53,7 +54,7 @@ const rows: Readonly<Record<Row, readonly [string, Run, StartOptions?]>> = {
   'huge ids': ['ids beyond 2^53 keep every digit', hugeIds],
   'base URL override': ['nothing leaves the configured address, redirects included', baseUrlOverride],
   'revoked access': ['one clear line says what the merchant must do', revokedAccess],
-  'hung connection': ['no request outlives its time-out', hungConnection],
+  'hung connection': ['no request outlives its time-out', hungConnection, { requestTimeoutMs: 800 }],
 };
 
 /** Holds a connector against everything that platforms and networks do, over real HTTP to the platform's emulator. */
@@ -118,11 +119,13 @@ async function reordering(world: World): Promise<void> {
   await settled(world);
   const truth = await readAll(connector);
   const seen = new Seen();
-  const shuffled = [...deliveries.toReversed(), ...deliveries.filter((_delivery, index) => index % 2 === 0)];
-  for (const { raw, headers } of shuffled) {
-    await takeDelivery(connector, connector.parseWebhook(raw, headers), seen);
+  // The newest first, and at last two that were told long ago, once more.
+  for (const late of [deliveries.toReversed(), deliveries.slice(0, 1), deliveries.slice(1, 2)]) {
+    for (const { raw, headers } of late) {
+      await takeDelivery(connector, connector.parseWebhook(raw, headers), seen);
+    }
+    for (const { key } of things) expect(seen.states.get(key), key).toBe(truth.states.get(key));
   }
-  for (const { key } of things) expect(seen.states.get(key), key).toBe(truth.states.get(key));
   expect(seen.parked).toEqual([]);
 }
 
@@ -277,10 +280,11 @@ async function cursorRegress(world: World): Promise<void> {
     world.advance(stepMs);
     happen();
     await expect.poll(readOn, { ...soon, message: `after a step of ${stepMs} ms` }).toBe(true);
-    // The cursor that was made while the clocks disagreed leads on, too.
-    happen();
-    await expect.poll(readOn, { ...soon, message: `later after a step of ${stepMs} ms` }).toBe(true);
   }
+  // The cursor that was made while the clocks disagreed leads on without a detour.
+  happen();
+  await delay((world.settleMs ?? 0) + 1_200);
+  expect(await readOn()).toBe(true);
   // Redis came back with an older cursor: everything since is found again.
   await settled(world);
   const again = await readAll(connector, cursors[0] ?? null);
@@ -440,6 +444,7 @@ async function baseUrlOverride(world: World): Promise<void> {
   await once(elsewhere, 'listening');
   try {
     const before = proxy.answers.length;
+    world.expireTokens();
     await everything(world, thing);
     expect(proxy.answers.length - before).toBeGreaterThan(3);
     expect([...hosts]).toEqual(['127.0.0.1']);
@@ -493,7 +498,7 @@ async function hungConnection(world: World): Promise<void> {
     proxy.waitedMs.length = 0;
     const outcome = await failureOf(work());
     await expect.poll(() => proxy.waitedMs.length).toBeGreaterThan(0);
-    for (const waitedMs of proxy.waitedMs) expect(waitedMs).toBeLessThan(requestTimeoutMs + 400);
+    for (const waitedMs of proxy.waitedMs) expect(waitedMs).toBeLessThan(requestTimeoutMs + 2_000);
     // What may be repeated is repeated a few times, not for ever.
     expect(proxy.waitedMs.length).toBeLessThanOrEqual(4);
     return outcome;

@@ -27,6 +27,8 @@ export interface PlatformUnderTest {
 }
 
 export interface StartOptions {
+  /** Long when absent: only a row that waits for it wants it short. */
+  readonly requestTimeoutMs?: number | undefined;
   /** How late the search may be, as the connector is told; 0 when absent. */
   readonly indexLagMs?: number | undefined;
   /** Pages as small as the emulator makes them. */

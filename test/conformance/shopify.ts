@@ -17,7 +17,7 @@ const digits = (gid: string): string => /\d+$/.exec(gid)?.[0] ?? '';
 
 export const shopify: PlatformUnderTest = {
   name: 'Shopify',
-  async start({ indexLagMs = 0 } = {}) {
+  async start({ indexLagMs = 0, requestTimeoutMs = 5_000 } = {}) {
     const sandbox = await startShopifySandbox({ shops: [{ domain, hugeIds: true, plan: 'plus' }] });
     const shop = sandbox.shop(domain);
     const proxy = await FaultyProxy.start(sandbox.url);
@@ -31,7 +31,7 @@ export const shopify: PlatformUnderTest = {
       baseUrl: `${proxy.url}/${domain}`,
       credentials: { kind: 'offline', clientId, clientSecret, ...shop.tokens.issueExpiring() },
       webhookSecrets: [clientSecret],
-      requestTimeoutMs: 600,
+      requestTimeoutMs,
       maxWriteWaitMs: 0,
       orderIndexLagMs: indexLagMs,
     });

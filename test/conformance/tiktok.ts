@@ -19,7 +19,7 @@ const thingOf = (order: Order): Thing => ({
 
 export const tiktok: PlatformUnderTest = {
   name: 'TikTok Shop',
-  async start({ indexLagMs = 0 } = {}) {
+  async start({ indexLagMs = 0, requestTimeoutMs = 5_000 } = {}) {
     const settings = { requestsPerS: null, numericIds: true };
     const sandbox = await startTiktokSandbox({ shops: [{ id: shopId, appKey, appSecret, settings }] });
     const shop = sandbox.shop(shopId);
@@ -37,7 +37,7 @@ export const tiktok: PlatformUnderTest = {
       shop: shopId,
       baseUrl: proxy.url,
       credentials: { appKey, appSecret, ...shop.tokens.issue() },
-      requestTimeoutMs: 600,
+      requestTimeoutMs,
       maxWriteWaitMs: 0,
       orderIndexLagMs: indexLagMs,
       writesPerS: 100,

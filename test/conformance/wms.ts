@@ -33,7 +33,10 @@ interface Preset {
   acts(account: Account, proxy: FaultyProxy): Acts;
 }
 
-async function start(preset: Preset, { smallPages = false }: StartOptions = {}): Promise<World> {
+async function start(
+  preset: Preset,
+  { smallPages = false, requestTimeoutMs = 5_000 }: StartOptions = {},
+): Promise<World> {
   const name = preset.kind;
   const sandbox: WmsSandbox = await startWmsSandbox({ warehouses: [{ name, kind: preset.kind }] });
   const account = sandbox.account(name);
@@ -46,7 +49,7 @@ async function start(preset: Preset, { smallPages = false }: StartOptions = {}):
     baseUrl: `${baseUrl}${preset.path}`,
     authUrl: baseUrl,
     webhookSecrets: [],
-    requestTimeoutMs: 600,
+    requestTimeoutMs,
   });
   return {
     ...preset.acts(account, proxy),
