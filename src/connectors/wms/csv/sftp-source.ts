@@ -130,6 +130,7 @@ function failureOf(
       remedy: 'Check user name, password or key of the SFTP account',
     });
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'connection failed';
+  const stated = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = typeof stated === 'string' ? stated : 'connection failed';
   return new StockmeshError('CONNECTOR_UNREACHABLE', { platform, operation, reason: `${host}: ${code}` });
 }
