@@ -1,9 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SandboxShop } from '../sandbox/shopify/shop.ts';
+import { freePort } from '../test/support/free-port.ts';
 
 export interface Workspace {
   readonly dir: string;
@@ -63,12 +62,4 @@ export async function makeWorkspace(shops: readonly SandboxShop[]): Promise<Work
       ),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

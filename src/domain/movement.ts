@@ -24,6 +24,10 @@ export const movementCodes = {
 } as const;
 export type MovementKind = keyof typeof movementCodes;
 
+export const movementKindsByCode: ReadonlyMap<string, MovementKind> = new Map(
+  Object.entries(movementCodes).map(([kind, code]) => [code, kind as MovementKind]),
+);
+
 /** One entry of the log. `units` is the change of the counter behind it; the three deltas are what it did to the level. */
 export interface Movement {
   /** `<epoch>-<seq>` */

@@ -1,18 +1,15 @@
 import type { ChannelId, LocationId, Sku } from '../domain/ids.ts';
-import { type Movement, movementCodes, type MovementKind } from '../domain/movement.ts';
+import { type Movement, movementKindsByCode } from '../domain/movement.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import { US } from './keys.ts';
 import { parsePosition } from './position.ts';
 
-const kindOfCode = new Map<string, MovementKind>(
-  Object.entries(movementCodes).map(([kind, code]) => [code, kind as MovementKind]),
-);
 const fieldCount = 17;
 
 /** One entry of the log with every field read. The log reader's hot path reads only the fields it needs. */
 export function parseEntry(id: string, sku: string, packed: string): Movement {
   const fields = packed.split(US);
-  const kind = kindOfCode.get(fields[0] ?? '');
+  const kind = movementKindsByCode.get(fields[0] ?? '');
   if (kind === undefined || fields.length !== fieldCount) {
     throw new StockmeshError('LEDGER_ENTRY_UNREADABLE', { id, fields: fields.length });
   }

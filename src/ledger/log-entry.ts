@@ -1,11 +1,7 @@
 import type { ChannelId, LocationId, Sku } from '../domain/ids.ts';
-import { type Movement, movementCodes, type MovementKind } from '../domain/movement.ts';
+import { type Movement, type MovementKind, movementKindsByCode } from '../domain/movement.ts';
 import type { LostRange } from './opening.ts';
 import { formatPosition } from './position.ts';
-
-const kindsByCode = new Map<string, MovementKind>(
-  Object.entries(movementCodes).map(([kind, code]) => [code, kind as MovementKind]),
-);
 
 /** Order of the fields of a packed entry (docs/ledger.md). */
 const field = {
@@ -49,7 +45,7 @@ export class LogEntry implements Movement {
     return formatPosition(this);
   }
   get kind(): MovementKind {
-    const kind = kindsByCode.get(this.packed.charAt(0));
+    const kind = movementKindsByCode.get(this.packed.charAt(0));
     if (kind === undefined) throw new Error(`entry ${this.id} has the unknown kind ${this.packed.charAt(0)}`);
     return kind;
   }
