@@ -10,10 +10,4 @@ export declare function parseServerVersion(
 ): { name: string; version: string; isSupported: boolean } | undefined;
 export declare function redisInstallLine(osRelease: string, platform: string): string;
 export declare function namesExternalRedis(yamlText: string): boolean;
-export declare function countsLine(
-  report:
-    | { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number }
-    | undefined,
-  exitCode: number,
-): string;
 export declare function main(argv: readonly string[]): Promise<number>;

@@ -6,16 +6,8 @@
 // to the job (a daemon's log, a benchmark's last line).
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -81,14 +73,6 @@ export function redisInstallLine(osRelease, platform) {
 export function namesExternalRedis(yamlText) {
   const section = /^redis:(.*(?:\n(?:[ \t].*|[ \t]*#.*|[ \t]*)(?=\n|$))*)/m.exec(yamlText);
   return section !== null && /(^|[\s{,])url:\s*\S/.test(section[1].replace(/#.*$/gm, ''));
-}
-
-/** The counts of a vitest JSON report as the line CI reads. A run that failed without a failed test counts one. */
-export function countsLine(report, exitCode) {
-  const passed = report?.numPassedTests ?? 0;
-  const failed = Math.max(report?.numFailedTests ?? 0, exitCode === 0 ? 0 : 1);
-  const skipped = (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0);
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
 function say(line) {
@@ -256,34 +240,6 @@ function runJob(command, args, env) {
   });
 }
 
-async function runChecks(flags, env) {
-  const reportDir = mkdtempSync(join(tmpdir(), 'sm-report-'));
-  const reportFile = join(reportDir, 'vitest.json');
-  const vitestFlags = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...flags];
-  const steps = [
-    { name: 'type check', command: 'tsc', args: ['--noEmit'] },
-    { name: 'lint', command: 'oxlint', args: [] },
-    { name: 'format', command: 'oxfmt', args: ['--check', '.'] },
-    { name: 'dead code', command: 'knip', args: [] },
-    { name: 'tests', command: 'vitest', args: ['run', ...vitestFlags] },
-  ];
-  let code = 0;
-  let report;
-  for (const { name, command, args } of steps) {
-    console.log(`== ${name} (${command})`);
-    code = await runJob(join(root, 'node_modules', '.bin', command), args, env);
-    if (code !== 0) {
-      console.log(`== ${name} failed (exit code ${code})`);
-      break;
-    }
-  }
-  const reportText = readText(reportFile);
-  if (reportText !== '') report = JSON.parse(reportText);
-  rmSync(reportDir, { recursive: true, force: true });
-  console.log(countsLine(report, code));
-  return code;
-}
-
 function valueOfConfigFlag(flags) {
   const index = flags.findIndex((flag) => flag === '--config' || flag.startsWith('--config='));
   if (index < 0) return undefined;
@@ -314,7 +270,13 @@ export async function main([job, ...flags]) {
     }
     if (job === 'test') {
       process.chdir(root);
-      return await runChecks(flags, env);
+      // Not needed before there are packages, so not part of the file that runs alone.
+      const { runChecks } = await import('./checks.mjs');
+      return await runChecks({
+        root,
+        flags,
+        runTool: (name, args) => runJob(join(root, 'node_modules', '.bin', name), args, env),
+      });
     }
     const isDaemon =
       job === 'start' && flags.some((flag) => flag === '--config' || flag.startsWith('--config='));

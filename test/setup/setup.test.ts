@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { countsLine, filesToRunAgain, mergedCounts } from '../../scripts/checks.mjs';
 import {
-  countsLine,
   exitCodes as setupExitCodes,
   isAtLeast,
   namesExternalRedis,
@@ -81,6 +81,22 @@ test('the counts line, also when a run fails without a failed test', () => {
   );
   expect(countsLine(counts, 1)).toBe('7 passed, 1 failed');
   expect(countsLine(undefined, 2)).toBe('0 passed, 1 failed');
+});
+
+test('only files in which nothing but waits ran out are run again, and only a few', () => {
+  expect(filesToRunAgain(undefined)).toEqual([]);
+  expect(filesToRunAgain({ failed: ['b'], timedOut: ['a'] })).toEqual([]);
+  expect(filesToRunAgain({ failed: [], timedOut: ['a', 'b'] })).toEqual(['a', 'b']);
+  expect(filesToRunAgain({ failed: [], timedOut: Array.from('abcdefg') })).toEqual([]);
+});
+
+test('a second run counts for the tests that failed in the first', () => {
+  const counts = { numPassedTests: 90, numFailedTests: 3, numPendingTests: 1, numTodoTests: 0 };
+  expect(mergedCounts(counts, { ...counts, numPassedTests: 11, numFailedTests: 1 })).toMatchObject({
+    numPassedTests: 92,
+    numFailedTests: 1,
+    numPendingTests: 1,
+  });
 });
 
 describe('a machine with everything but Redis', () => {
