@@ -13,7 +13,6 @@ import { CountPoll } from '../../src/mesh/count-poll.ts';
 import { CountSink } from '../../src/mesh/count-sink.ts';
 import { parkedEntry } from '../../src/mesh/parked-rows.ts';
 import { MemoryLimiter, MemoryLog, MemoryTokens } from '../connectors/shopify/parts.ts';
-import { eventually } from '../mesh/support/publishing-rig.ts';
 import {
   type OrderBench,
   levelOf,
@@ -24,6 +23,7 @@ import {
   wmsRouting,
 } from '../support/order-bench.ts';
 import { TrytonServer, hasTryton, password, username } from './tryton-server.ts';
+import { eventually } from '../support/eventually.ts';
 
 const isWanted = process.env['STOCKMESH_TRYTON'] === '1';
 const isPossible = isWanted && (await hasTryton());

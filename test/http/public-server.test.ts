@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WebhookHeaders, WebhookVerdict } from '../../src/connectors/connector.ts';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { HttpMetrics } from '../../src/http/http-metrics.ts';
@@ -14,6 +14,7 @@ import { closeListener, defaultListenerLimits, listenOn } from '../../src/http/l
 import { createPublicServer } from '../../src/http/public-server.ts';
 import type { AcceptResult } from '../../src/mesh/inbox.ts';
 import type { Delivery } from '../../src/mesh/inbox-job.ts';
+import { eventually } from '../support/eventually.ts';
 
 const secret = 'secret-of-the-shop';
 const maxBodyBytes = 10_000;
@@ -277,7 +278,7 @@ test('closing answers what is under way and takes nothing new', async () => {
     return { kind: 'accepted' };
   };
   const underWay = post('{}');
-  await vi.waitFor(() => expect(received).toHaveLength(1), 10_000);
+  await eventually(() => expect(received).toHaveLength(1));
   const closing = app.close();
   expect((await underWay).status).toBe(200);
   await closing;
@@ -288,7 +289,7 @@ test('closing cuts off what takes too long', async () => {
   answer = () => new Promise(() => undefined);
   const underWay = post('{}');
   const cut = expect(underWay).rejects.toThrow();
-  await vi.waitFor(() => expect(received).toHaveLength(1), 10_000);
+  await eventually(() => expect(received).toHaveLength(1));
   await closeListener(app, 50);
   await cut;
 });

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { checkRedis, parseInfo } from '../../src/ledger/redis-checks.ts';
 import { connectRedis, waitUntilReady } from '../../src/ledger/redis-connection.ts';
@@ -8,6 +8,7 @@ import { type RedisHealth, RedisWatch } from '../../src/ledger/redis-watch.ts';
 import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
 import { freePort } from '../support/free-port.ts';
 import { type PrivateRedis, startPrivateRedis } from '../support/redis.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -71,11 +72,11 @@ describe('a Redis of the merchant', () => {
       onChange: ({ kind }) => seen.push(kind),
     });
     watch.start();
-    await vi.waitFor(() => expect(watch.health.kind).toBe('right'), 10_000);
+    await eventually(() => expect(watch.health.kind).toBe('right'));
     await redis.config('SET', 'appendfsync', 'no');
-    await vi.waitFor(() => expect(watch.health.kind).toBe('wrong'), 10_000);
+    await eventually(() => expect(watch.health.kind).toBe('wrong'));
     await redis.config('SET', 'appendfsync', 'always');
-    await vi.waitFor(() => expect(watch.health.kind).toBe('right'), 10_000);
+    await eventually(() => expect(watch.health.kind).toBe('right'));
     await watch.stop();
     expect(seen).toEqual(['right', 'wrong', 'right']);
   });
@@ -86,9 +87,7 @@ describe('a Redis of the merchant', () => {
     await server.kill('SIGSTOP');
     expect(await watch.check()).toMatchObject({ kind: 'away', error: { code: 'REDIS_UNAVAILABLE' } });
     await server.kill('SIGCONT');
-    await vi.waitFor(async () => expect(await watch.check()).toMatchObject({ kind: 'right' }), {
-      timeout: 10_000,
-    });
+    await eventually(async () => expect(await watch.check()).toMatchObject({ kind: 'right' }));
     await watch.stop();
   });
 });

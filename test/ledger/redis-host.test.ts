@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { lockDataDir } from '../../src/ledger/data-dir-lock.ts';
 import { RedisHost, type RedisHostSettings } from '../../src/ledger/redis-host.ts';
 import { RedisMetrics } from '../../src/telemetry/metrics.ts';
 import { freePort } from '../support/free-port.ts';
 import { startPrivateRedis } from '../support/redis.ts';
+import { eventually } from '../support/eventually.ts';
 
 let dataDir: string;
 let metrics: RedisMetrics;
@@ -69,7 +70,7 @@ test('its connections come back after kill -9 of the embedded Redis, which is co
   const pid = Number(/process_id:(\d+)/.exec(await host.commands.info('server'))?.[1]);
   process.kill(pid, 'SIGKILL');
   expect(await blocking.get('acknowledged')).toBe('yes');
-  await vi.waitFor(() => expect(host.health.kind).toBe('right'), { timeout: 10_000 });
+  await eventually(() => expect(host.health.kind).toBe('right'));
   expect((await metrics.restarts.get()).values[0]?.value).toBe(1);
   await host.close();
 });
@@ -77,7 +78,7 @@ test('its connections come back after kill -9 of the embedded Redis, which is co
 test('a setting that turns wrong while running shows in health and metrics', async () => {
   const host = await RedisHost.open(settings());
   await host.commands.config('SET', 'maxmemory-policy', 'allkeys-lru');
-  await vi.waitFor(() => expect(host.health).toMatchObject({ kind: 'wrong' }), { timeout: 10_000 });
+  await eventually(() => expect(host.health).toMatchObject({ kind: 'wrong' }));
   expect((await metrics.up.get()).values[0]?.value).toBe(0);
   expect((await metrics.refusals.get()).values[0]?.labels).toEqual({ setting: 'maxmemory-policy' });
   await host.close();

@@ -13,12 +13,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StockmeshError } from '../../src/domain/errors.ts';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import { EmbeddedRedis, type EmbeddedRedisSettings } from '../../src/ledger/redis-server.ts';
 import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
 import { startPrivateRedis } from '../support/redis.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -73,7 +74,7 @@ function isAlive(pid: number | undefined): boolean {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 15_000, interval: 10 });
+  await eventually(() => expect(condition()).toBe(true));
 }
 
 describe('refuses, and says why', () => {

@@ -10,7 +10,7 @@ import { CountPoll, type CountPollOptions, type CountPollSettings } from '../../
 import { CountSink } from '../../src/mesh/count-sink.ts';
 import { type OrderBench, levelOf, main, orderBench } from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { eventually } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

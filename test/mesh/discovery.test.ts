@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pino from 'pino';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ListingPage, PlatformListing } from '../../src/connectors/connector.ts';
 import type { ChannelId, ListingId, LocationId, Sku } from '../../src/domain/ids.ts';
 import { RedisMeshState } from '../../src/ledger/mesh-state.ts';
@@ -10,6 +10,7 @@ import { isWritable, type LearnResult, SkuMap } from '../../src/mesh/sku-map.ts'
 import { SkuMapStore } from '../../src/mesh/sku-map-store.ts';
 import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -81,14 +82,14 @@ function open(): Discovery {
 }
 
 async function completeReadings(count: number): Promise<void> {
-  await vi.waitFor(() => expect(completed).toBeGreaterThanOrEqual(count), 5_000);
+  await eventually(() => expect(completed).toBeGreaterThanOrEqual(count));
 }
 
 test('a reading that breaks off counts as far as it went, calls nothing gone, and is taken again', async () => {
   map.restore([{ ...mappedOf('i9', 'OLD') }]);
   isDown = true;
   discovery.start();
-  await vi.waitFor(() => expect(failures).toBeGreaterThan(1), 10_000);
+  await eventually(() => expect(failures).toBeGreaterThan(1));
   expect(map.ofSku('A' as Sku)).toHaveLength(1);
   expect(map.ofSku('OLD' as Sku).every(isWritable)).toBe(true);
   expect(completed).toBe(0);

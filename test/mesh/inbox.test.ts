@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pino from 'pino';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
 import type { ParkedEntry } from '../../src/ledger/contract.ts';
@@ -9,6 +9,7 @@ import { Inbox, type InboxSettings } from '../../src/mesh/inbox.ts';
 import { type Delivery, inboxJobId, jobOfParked, keptHeaders } from '../../src/mesh/inbox-job.ts';
 import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
 import { startPrivateRedis, uniqueMerchant } from '../support/redis.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -108,13 +109,13 @@ test('while Redis is away deliveries are refused in time, and taken again when i
   closers.push(() => server.stop());
   const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 200 }, server.path);
   await server.kill('SIGKILL');
-  await vi.waitFor(async () => expect((await inbox.accept(delivery())).kind).toBe('unavailable'), 10_000);
+  await eventually(async () => expect((await inbox.accept(delivery())).kind).toBe('unavailable'));
   await server.restart();
-  await vi.waitFor(
+  await eventually(
     async () => expect((await inbox.accept(delivery('later'))).kind).not.toBe('unavailable'),
     10_000,
   );
-  await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('later'), 10_000);
+  await eventually(() => expect(handled.map((found) => found.deliveryId)).toContain('later'));
   await close();
 });
 
@@ -123,12 +124,12 @@ test('a delivery waits out a short restart of Redis', async () => {
   closers.push(() => server.stop());
   const { inbox, handled, close } = await open(undefined, { acceptTimeoutMs: 10_000 }, server.path);
   await server.kill('SIGKILL');
-  await vi.waitFor(async () => expect(inbox.depth).toBe(0), 10_000);
+  await eventually(async () => expect(inbox.depth).toBe(0));
   const waiting = inbox.accept(delivery('patient'));
   await delay(100);
   await server.restart();
   expect((await waiting).kind).toBe('accepted');
-  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
+  await eventually(() => expect(handled).toHaveLength(1));
   await close();
 });
 
@@ -149,7 +150,7 @@ test('ten copies at once are worked on once, and a later one is called a duplica
   expect(copies.map((copy) => copy.kind).every((kind) => kind === 'accepted' || kind === 'duplicate')).toBe(
     true,
   );
-  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
+  await eventually(() => expect(handled).toHaveLength(1));
   expect(await inbox.accept(delivery('same'))).toEqual({ kind: 'duplicate' });
   await delay(50);
   expect(await inbox.accept(delivery('same'))).toEqual({ kind: 'duplicate' });
@@ -173,7 +174,7 @@ test('the body and the kept headers arrive byte for byte', async () => {
     'content-type': 'application/json',
   });
   await inbox.accept({ ...delivery('b', body), headers });
-  await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000);
+  await eventually(() => expect(handled).toHaveLength(1));
   expect(handled[0]).toEqual({
     ...delivery('b', body),
     headers: { 'x-shopify-topic': 'orders/create', 'content-type': 'application/json' },
@@ -187,8 +188,8 @@ test('a delivery that always fails is parked with its hash and reason while othe
   });
   await inbox.accept(delivery('bad'));
   for (let sent = 0; sent < 20; sent++) await inbox.accept(delivery());
-  await vi.waitFor(() => expect(parked.size).toBe(1), 10_000);
-  await vi.waitFor(() => expect(handled).toHaveLength(20), 10_000);
+  await eventually(() => expect(parked.size).toBe(1));
+  await eventually(() => expect(handled).toHaveLength(20));
   const row = [...parked.values()][0]!;
   expect(row).toMatchObject({
     channel: 'shop-a',
@@ -200,7 +201,7 @@ test('a delivery that always fails is parked with its hash and reason while othe
   isBroken = false;
   const jobId = jobOfParked(row.id)!;
   expect(await inbox.retry(jobId)).toBe('retried');
-  await vi.waitFor(() => expect(handled.map((found) => found.deliveryId)).toContain('bad'), 10_000);
+  await eventually(() => expect(handled.map((found) => found.deliveryId)).toContain('bad'));
   expect(parked.size).toBe(0);
   expect(await inbox.retry(jobId)).toBe('gone');
 });
@@ -214,7 +215,7 @@ test('an outage of the ledger uses up no attempt', async () => {
     { attempts: 1 },
   );
   await inbox.accept(delivery());
-  await vi.waitFor(() => expect(handled).toHaveLength(1), 20_000);
+  await eventually(() => expect(handled).toHaveLength(1));
   expect(parked.size).toBe(0);
 });
 
@@ -231,7 +232,7 @@ test('a handler that hangs gives its place back', async () => {
     { handleTimeoutMs: 50, attempts: 2 },
   );
   await inbox.accept(delivery());
-  await vi.waitFor(() => expect(parked.size).toBe(1), 10_000);
+  await eventually(() => expect(parked.size).toBe(1));
   expect(aborted).toEqual([true, true]);
 });
 
@@ -249,8 +250,8 @@ test('what a dead worker left starts again soon, and what keeps killing is parke
     );
     if (life === 0) await dying.inbox.accept(delivery('killer'));
     // In its last life the job is not handed to the handler any more.
-    if (life < 2) await vi.waitFor(() => expect(isTaken).toBe(true), 5_000);
-    else await vi.waitFor(() => expect(dying.parked.size).toBe(1), 5_000);
+    if (life < 2) await eventually(() => expect(isTaken).toBe(true));
+    else await eventually(() => expect(dying.parked.size).toBe(1));
     parked = dying.parked;
     await dying.close(0);
   }
@@ -261,7 +262,7 @@ test('what a dead worker left starts again soon, and what keeps killing is parke
 test('a failed delivery that nobody parked before the process ended is parked at the next start', async () => {
   const first = await open(() => Promise.reject(new Error('broken')), { attempts: 1 });
   await first.inbox.accept(delivery('bad'));
-  await vi.waitFor(() => expect(first.parked.size).toBe(1), 10_000);
+  await eventually(() => expect(first.parked.size).toBe(1));
   await first.close();
   const second = await open();
   expect([...second.parked.values()].map((row) => row.reference)).toEqual(['bad']);
@@ -269,7 +270,7 @@ test('a failed delivery that nobody parked before the process ended is parked at
 
 test('a canary job shows that the queue flows', async () => {
   const { inbox } = await open(undefined, { canaryEveryMs: 50 });
-  await vi.waitFor(() => expect(inbox.sinceProgressMs).toBeLessThan(1_000));
+  await eventually(() => expect(inbox.sinceProgressMs).toBeLessThan(1_000));
   await inbox.rebuildWorker();
   await delay(150);
   expect(inbox.sinceProgressMs).toBeLessThan(1_000);

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
+import { PublishingRig, type RigOptions } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

@@ -3,7 +3,8 @@ import type { ListingId } from '../../src/domain/ids.ts';
 import type { WriteRecord } from '../../src/ledger/contract.ts';
 import { newRequest, repeatedBatch } from '../../src/mesh/write-request.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
+import { PublishingRig, type RigOptions } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { PublishingRig, type RigOptions, eventually } from './support/publishing-rig.ts';
+import { PublishingRig, type RigOptions } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

@@ -5,7 +5,8 @@ import { StockmeshError } from '../../src/domain/errors.ts';
 import { Breaker } from '../../src/mesh/breaker.ts';
 import { OrderPoll, type OrderPollSettings } from '../../src/mesh/order-poll.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { PublishingRig, type RigChannel, eventually } from './support/publishing-rig.ts';
+import { PublishingRig, type RigChannel } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { SharedRateLimiter } from '../../src/mesh/rate-limiter.ts';
 import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -36,7 +37,7 @@ async function learned(
 ): Promise<void> {
   const before = await parts.redis.hgetall(`${parts.keys.prefix}limit:shop-a:read`);
   of.learn('read', budget);
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect(await parts.redis.hgetall(`${parts.keys.prefix}limit:shop-a:read`)).not.toEqual(before),
   );
 }

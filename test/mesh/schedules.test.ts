@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
 import pino from 'pino';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RedisMeshState } from '../../src/ledger/mesh-state.ts';
 import { Schedules, type Task } from '../../src/mesh/schedules.ts';
 import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
 import { connectTestRedis, failOnLeakedConnections } from '../support/redis-connections.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 
@@ -49,9 +50,9 @@ test('two daemons that tick in the same period run a task once; the next period 
   const daemons = [open([task('one')]), open([task('two')])];
   const nowMs = Math.floor(Date.now() / (48 * hourMs)) * 48 * hourMs;
   for (const daemon of daemons) await daemon.tick(nowMs);
-  await vi.waitFor(() => expect(ran).toHaveLength(1), 10_000);
+  await eventually(() => expect(ran).toHaveLength(1));
   for (const daemon of daemons) await daemon.tick(nowMs + 48 * hourMs);
-  await vi.waitFor(() => expect(ran).toHaveLength(2), 10_000);
+  await eventually(() => expect(ran).toHaveLength(2));
   for (const daemon of daemons) await daemon.tick(nowMs);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(ran).toHaveLength(2);
@@ -81,13 +82,13 @@ test('a task that fails or hangs does not keep the others, nor its own next peri
   );
   const nowMs = Math.floor(Date.now() / (48 * hourMs)) * 48 * hourMs;
   await daemon.tick(nowMs);
-  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([1, 1, 1]), 10_000);
+  await eventually(() => expect([failed, aborted, ran]).toEqual([1, 1, 1]));
   await daemon.tick(nowMs + 48 * hourMs);
-  await vi.waitFor(() => expect([failed, aborted, ran]).toEqual([2, 2, 2]), 10_000);
+  await eventually(() => expect([failed, aborted, ran]).toEqual([2, 2, 2]));
 });
 
 test('the clock itself ticks', async () => {
   let ran = 0;
   open([{ name: 'often', everyMs: 1_000, run: async () => void ran++ }]);
-  await vi.waitFor(() => expect(ran).toBeGreaterThan(0), 5_000);
+  await eventually(() => expect(ran).toBeGreaterThan(0));
 });

@@ -17,7 +17,7 @@ import { parkedEntry } from '../../src/mesh/parked-rows.ts';
 import { MemoryLimiter, MemoryLog, MemoryTokens, never } from '../connectors/shopify/parts.ts';
 import { type OrderBench, main, orderBench } from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { eventually } from './support/publishing-rig.ts';
+import { eventually } from '../support/eventually.ts';
 
 failOnLeakedConnections();
 

@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { countsLine, filesToRunAgain, mergedCounts } from '../../scripts/checks.mjs';
 import {
   exitCodes as setupExitCodes,
@@ -15,6 +15,7 @@ import {
   redisInstallLine,
 } from '../../scripts/setup.mjs';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
+import { eventually } from '../support/eventually.ts';
 
 const repository = dirname(dirname(import.meta.dirname));
 
@@ -180,7 +181,7 @@ describe('a machine with everything but Redis', () => {
     const [line] = (await once(shell.stdout, 'data')) as [Buffer];
     const jobPid = Number(line.toString());
     shell.kill('SIGKILL');
-    await vi.waitFor(() => expect(() => process.kill(jobPid, 0)).toThrow(), { timeout: 5_000 });
+    await eventually(() => expect(() => process.kill(jobPid, 0)).toThrow());
   });
 
   function writeJob(source: string): void {

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 
 test('a process whose starter was killed notices, and one whose starter lives does not', async () => {
   const watch = pathToFileURL(join(import.meta.dirname, '../../src/telemetry/parent-process.ts')).href;
@@ -19,5 +20,5 @@ test('a process whose starter was killed notices, and one whose starter lives do
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(process.kill(pid, 0)).toBe(true);
   parent.kill('SIGKILL');
-  await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 10_000 });
+  await eventually(() => expect(() => process.kill(pid, 0)).toThrow());
 });

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.ts';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect } from 'vitest';
@@ -345,17 +345,4 @@ function severable<T extends object>(
       };
     },
   });
-}
-
-export async function eventually(check: () => void | Promise<void>, withinMs = 8_000): Promise<void> {
-  const untilMs = performance.now() + withinMs;
-  for (;;) {
-    try {
-      await check();
-      return;
-    } catch (error) {
-      if (performance.now() > untilMs) throw error;
-      await delay(10);
-    }
-  }
 }
