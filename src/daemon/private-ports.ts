@@ -1,7 +1,9 @@
 import type { Sku } from '../domain/ids.ts';
 import { availableOf, type Movement } from '../domain/movement.ts';
-import type { LostAnswer, PrivatePorts, StockAnswer } from '../http/private-server.ts';
+import type { PrivatePorts } from '../http/private-server.ts';
 import { checkReadiness } from '../http/readiness.ts';
+import type { LostAnswer } from '../http/routes/ledger-routes.ts';
+import type { StockAnswer } from '../http/routes/stock-routes.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { Inbox } from '../mesh/inbox.ts';
 import { jobOfParked } from '../mesh/inbox-job.ts';

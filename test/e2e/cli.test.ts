@@ -32,12 +32,18 @@ function run(...args: readonly string[]): Promise<{ code: number; out: string; e
 }
 
 test('what is no command is refused with the list of commands', async () => {
-  for (const args of [['sell'], ['parked', 'eat'], ['parked', 'retry'], ['--nonsense']]) {
+  for (const args of [
+    ['sell'],
+    ['parked', 'eat'],
+    ['parked', 'retry'],
+    ['--nonsense'],
+    ['stock', '--check'],
+  ]) {
     const refused = await run(...args);
     expect(refused.code).toBe(2);
     expect(refused.error).toContain('parked retry ID');
   }
-});
+}, 60_000);
 
 test('without a daemon it says so and ends with 1', async () => {
   const refused = await run('channels');
@@ -63,7 +69,7 @@ test('asks the running daemon', async () => {
   expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });
   expect(await run('parked', 'discard', parked!.id)).toMatchObject({ code: 0 });
   expect((await run('parked')).out).toBe('nothing\n');
-});
+}, 120_000);
 
 test('a Redis that lost everything is rebuilt from the directory, and the shops are asked again', async () => {
   expect(await run('rebuild')).toMatchObject({ code: 73 });
@@ -82,4 +88,4 @@ test('a Redis that lost everything is rebuilt from the directory, and the shops 
   await daemon.ready();
   await daemon.until(async () => (await daemon.available('a b')) === 9, 'counted');
   expect(await daemon.findings()).toEqual([]);
-});
+}, 120_000);

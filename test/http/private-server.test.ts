@@ -4,8 +4,9 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ParkedEntry } from '../../src/ledger/contract.ts';
 import { defaultListenerLimits } from '../../src/http/listener.ts';
-import { createPrivateServer, type StockAnswer } from '../../src/http/private-server.ts';
+import { createPrivateServer } from '../../src/http/private-server.ts';
 import { checkReadiness, type ReadinessSources } from '../../src/http/readiness.ts';
+import type { StockAnswer } from '../../src/http/routes/stock-routes.ts';
 
 let app: FastifyInstance;
 let sources: ReadinessSources;
@@ -167,4 +168,8 @@ test('parked rows are shown with their reason and can be tried again', async () 
   expect((await send('discard', rows[0]!.id)).statusCode).toBe(200);
   expect((await send('retry', '')).statusCode).toBe(400);
   expect(retried).toEqual([rows[0]!.id, 'delivery:gone']);
+});
+
+test('a route that does not say who may ask is refused when it is registered', async () => {
+  expect(() => app.get('/open-by-mistake', async () => 'anything')).toThrow('says no scope');
 });

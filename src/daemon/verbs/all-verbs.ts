@@ -1,0 +1,17 @@
+import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
+import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
+import { parkedVerb } from './parked-verbs.ts';
+import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
+import type { Verb } from './verb.ts';
+
+/** In the order of the usage text. */
+export const allVerbs: readonly Verb[] = [
+  channelsVerb,
+  stockVerb,
+  positionVerb,
+  parkedVerb,
+  ledgerVerb,
+  vaultVerb,
+  rebuildVerb,
+  archiveVerb,
+];
