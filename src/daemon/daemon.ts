@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
+import { localOperator } from '../http/api/caller.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { closeListener, defaultListenerLimits, listenOn } from '../http/listener.ts';
 import { createPrivateServer } from '../http/private-server.ts';
@@ -236,6 +237,7 @@ export class Daemon {
       registry,
       log,
       version,
+      authenticate: () => localOperator,
     });
     const publicApp = createPublicServer({
       limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxBodyBytes },

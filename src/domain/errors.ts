@@ -217,6 +217,17 @@ export const errorCodes = {
     retryable: false,
   },
   HTTP_REQUEST_INVALID: { message: 'The request is not valid: {reason}', retryable: false },
+  HTTP_UNAUTHENTICATED: { message: 'An API key is needed here: {reason}', retryable: false },
+  HTTP_FORBIDDEN: { message: 'The API key does not allow this; it needs: {scope}', retryable: false },
+  HTTP_RATE_LIMITED: { message: 'Too many requests of {who}', retryable: true },
+  IDEMPOTENCY_IN_FLIGHT: {
+    message: 'A request with the same Idempotency-Key is still under way',
+    retryable: true,
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    message: 'The Idempotency-Key was used before with another request',
+    retryable: false,
+  },
   HTTP_OVERLOADED: { message: 'Too many requests are under way', retryable: true },
   INTERNAL_ERROR: {
     message: 'Something failed that should not; the log has it under this request id',

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import { StockmeshError } from '../domain/errors.ts';
+import type { Scope } from './api/caller.ts';
 
-/** Who may ask: `open` everybody who reaches the listener, `read` who may see figures, `operator` who may change things. */
-export type RouteScope = 'open' | 'read' | 'operator';
+/** `open`: everybody who reaches the listener. */
+export type RouteScope = 'open' | Scope;
 
 declare module 'fastify' {
   interface FastifyContextConfig {

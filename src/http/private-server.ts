@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { StockmeshError } from '../domain/errors.ts';
+import { type Authenticate, checkCallers } from './api/authenticate.ts';
 import { createListener, type ListenerLimits } from './listener.ts';
 import type { PrivateRoutes } from './private-route.ts';
 import { type HealthPorts, healthRoutes } from './routes/health-routes.ts';
@@ -21,6 +22,7 @@ export interface PrivateServerOptions {
   readonly registry: Registry;
   readonly log: Logger;
   readonly version: string;
+  readonly authenticate: Authenticate;
 }
 
 /**
@@ -38,13 +40,14 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
     const reason = fromBrowser(options.host, request.headers);
     if (reason !== undefined) throw new StockmeshError('HTTP_REQUEST_INVALID', { reason });
   });
+  checkCallers(app, options.authenticate);
 
   for (const register of [
+    ...(options.routes ?? []),
     healthRoutes(ports, registry, version),
     stockRoutes(ports),
     parkedRoutes(ports, log),
     ledgerRoutes(ports, log),
-    ...(options.routes ?? []),
   ]) {
     register(app);
   }

@@ -6,9 +6,14 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   WEBHOOK_MALFORMED: 400,
   HTTP_REQUEST_INVALID: 400,
   LEDGER_REQUEST_INVALID: 400,
+  HTTP_UNAUTHENTICATED: 401,
+  HTTP_FORBIDDEN: 403,
   HTTP_NOT_FOUND: 404,
+  IDEMPOTENCY_IN_FLIGHT: 409,
   HTTP_BODY_TOO_LARGE: 413,
   HTTP_MEDIA_TYPE_UNSUPPORTED: 415,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  HTTP_RATE_LIMITED: 429,
   INBOX_FULL: 503,
   INBOX_UNAVAILABLE: 503,
   HTTP_OVERLOADED: 503,
@@ -30,7 +35,9 @@ export async function sendProblem<Code extends ErrorCode>(
 ): Promise<void> {
   const error = new StockmeshError(code, fields);
   const status = statusOf[code] ?? 500;
-  if (status === 503) reply.header('retry-after', String(retryAfterS ?? 1));
+  const afterS = retryAfterS ?? fields['retryAfterS'];
+  if (status === 503 || afterS !== undefined) reply.header('retry-after', String(afterS ?? 1));
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
   await reply
     .code(status)
     .type('application/problem+json')
@@ -67,12 +74,30 @@ export async function sendThrown(
   }
   if (status >= 400 && status < 500) {
     await sendProblem(request, reply, 'HTTP_REQUEST_INVALID', {
-      reason: isHttpError(thrown) ? thrown.code : 'unknown',
+      reason: validationReason(thrown) ?? (isHttpError(thrown) ? thrown.code : 'unknown'),
     });
     return 'ours';
   }
   await sendProblem(request, reply, 'INTERNAL_ERROR', {});
   return 'defect';
+}
+
+const maxReasons = 5;
+
+/** What the schema of a route found, named by path. */
+function validationReason(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('validation' in thrown) || !Array.isArray(thrown.validation))
+    return undefined;
+  const issues = thrown.validation as readonly {
+    readonly instancePath?: string;
+    readonly message?: string;
+  }[];
+  return issues
+    .slice(0, maxReasons)
+    .map(({ instancePath = '', message = '' }) =>
+      `${instancePath.slice(1).replaceAll('/', '.')}: ${message}`.slice(0, 300),
+    )
+    .join('; ');
 }
 
 function problemOf(error: StockmeshError, status: number, requestId: string): Record<string, unknown> {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { localOperator } from '../../src/http/api/caller.ts';
 import type { ParkedEntry } from '../../src/ledger/contract.ts';
 import { defaultListenerLimits } from '../../src/http/listener.ts';
 import { createPrivateServer } from '../../src/http/private-server.ts';
@@ -69,6 +70,7 @@ beforeEach(() => {
     registry: new Registry(),
     log: pino({ level: 'silent' }),
     version: '0.0.0',
+    authenticate: () => localOperator,
   });
 });
 

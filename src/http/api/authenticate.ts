@@ -1,0 +1,26 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { StockmeshError } from '../../domain/errors.ts';
+import { type Caller, isAllowed } from './caller.ts';
+
+/** Who calls; throws HTTP_UNAUTHENTICATED or HTTP_RATE_LIMITED. */
+export type Authenticate = (request: FastifyRequest) => Caller;
+
+const callers = new WeakMap<FastifyRequest, Caller>();
+const nobody: Caller = { keyId: 'nobody', class: 'agent', scopes: new Set() };
+
+/** Who sent the request: whoever calls an open address is nobody. */
+export function callerOf(request: FastifyRequest): Caller {
+  return callers.get(request) ?? nobody;
+}
+
+/** Holds every request against the scope of its route before its body is read: a stranger's bytes are not parsed. */
+export function checkCallers(app: FastifyInstance, authenticate: Authenticate): void {
+  app.addHook('onRequest', async (request) => {
+    const { scope } = request.routeOptions.config;
+    // Without a scope there is no route: the answer is 404, and a stranger learns nothing from it.
+    if (request.is404 || scope === undefined || scope === 'open') return;
+    const caller = authenticate(request);
+    if (!isAllowed(caller, scope)) throw new StockmeshError('HTTP_FORBIDDEN', { scope });
+    callers.set(request, caller);
+  });
+}

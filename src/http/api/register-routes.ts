@@ -1,0 +1,47 @@
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import type { PrivateRoutes } from '../private-route.ts';
+import { callerOf } from './authenticate.ts';
+import type { Route } from './route.ts';
+
+/** The validator has put what the schemas made of them in their place; `route` has checked that their types agree. */
+type Validated = Pick<Parameters<Route['handler']>[0], 'params' | 'query' | 'headers' | 'body'>;
+
+/** A table of routes as routes of the private listener. */
+export function tableRoutes(routes: readonly Route[]): PrivateRoutes {
+  return (app) => {
+    app.setValidatorCompiler(validatorCompiler);
+    // Answers are made by us and typed; parsing each again would cost more than making it.
+    app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+    for (const route of routes) {
+      const { schemas } = route;
+      app.route({
+        method: route.method,
+        url: route.url,
+        config: { scope: route.scope },
+        schema: {
+          ...(schemas.params === undefined ? {} : { params: schemas.params }),
+          ...(schemas.query === undefined ? {} : { querystring: schemas.query }),
+          ...(schemas.headers === undefined ? {} : { headers: schemas.headers }),
+          ...(schemas.body === undefined ? {} : { body: schemas.body }),
+          ...(schemas.answers === undefined ? {} : { response: schemas.answers }),
+          summary: route.summary,
+          tags: [route.tag],
+          hide: route.isHidden ?? false,
+          security: route.scope === 'open' ? [] : [{ apiKey: [route.scope] }],
+        },
+        handler: async (request, reply) => {
+          const { params, query, headers, body } = request as Validated;
+          return route.handler({
+            caller: callerOf(request),
+            params,
+            query,
+            headers,
+            body,
+            request,
+            reply,
+          });
+        },
+      });
+    }
+  };
+}

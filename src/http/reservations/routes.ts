@@ -1,0 +1,157 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { type Route, route } from '../api/route.ts';
+import {
+  availability,
+  committed,
+  denied,
+  explanation,
+  held,
+  holdView,
+  problem,
+  refused,
+  released,
+} from './answers.ts';
+import {
+  availabilityQuery,
+  commitBody,
+  decisionQuery,
+  extendBody,
+  holdParams,
+  idempotencyHeaders,
+  nothing,
+  pendingBody,
+  reserveBody,
+} from './requests.ts';
+import type { CallOptions, Outcome, ReservationService } from './service.ts';
+
+const tag = 'reservations';
+const problems = { 400: problem, 401: problem, 403: problem, 429: problem, 503: problem };
+/** Of the addresses that take an Idempotency-Key. */
+const conflict = <Answer extends z.ZodType>(answer: Answer) => ({
+  409: z.union([answer, problem]),
+  422: z.union([answer, problem]),
+});
+
+/** `/inventory/v1`, over the service that every other door uses too. */
+export function reservationRoutes(service: ReservationService): readonly Route[] {
+  return [
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations',
+      scope: 'reserve',
+      tag,
+      summary: 'Reserve or deny, in one round trip',
+      schemas: {
+        headers: idempotencyHeaders,
+        body: reserveBody,
+        answers: { 201: held, ...conflict(denied), ...problems },
+      },
+      handler: async ({ caller, body, headers, request, reply }) =>
+        send(reply, await service.reserve(caller, body, options(headers, request))),
+    }),
+    route({
+      method: 'GET',
+      url: '/inventory/v1/reservations/:hold_id',
+      scope: 'availability',
+      tag,
+      summary: 'A hold as it is now',
+      schemas: { params: holdParams, answers: { 200: holdView, 404: refused, ...problems } },
+      handler: async ({ caller, params, reply }) => send(reply, await service.get(caller, params.hold_id)),
+    }),
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations/:hold_id/extend',
+      scope: 'reserve',
+      tag,
+      summary: 'A later deadline, never an earlier one, and never after it has passed',
+      schemas: {
+        params: holdParams,
+        headers: idempotencyHeaders,
+        body: z.union([extendBody, nothing]),
+        answers: { 200: held, 404: refused, ...conflict(refused), 410: refused, ...problems },
+      },
+      handler: async ({ caller, params, body, headers, request, reply }) =>
+        send(reply, await service.extend(caller, params.hold_id, body ?? {}, options(headers, request))),
+    }),
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations/:hold_id/payment-pending',
+      scope: 'reserve',
+      tag,
+      summary: 'The payment takes longer: keep the units until it is resolved',
+      schemas: {
+        params: holdParams,
+        headers: idempotencyHeaders,
+        body: z.union([pendingBody, nothing]),
+        answers: { 200: held, 404: refused, ...conflict(refused), 410: refused, ...problems },
+      },
+      handler: async ({ caller, params, body, headers, request, reply }) =>
+        send(
+          reply,
+          await service.paymentPending(caller, params.hold_id, body ?? {}, options(headers, request)),
+        ),
+    }),
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations/:hold_id/commit',
+      scope: 'reserve',
+      tag,
+      summary: 'The hold, or a part of it, became an order',
+      schemas: {
+        params: holdParams,
+        headers: idempotencyHeaders,
+        body: z.union([commitBody, nothing]),
+        answers: { 200: committed, 404: refused, ...conflict(refused), 410: refused, ...problems },
+      },
+      handler: async ({ caller, params, body, headers, request, reply }) =>
+        send(reply, await service.commit(caller, params.hold_id, body ?? {}, options(headers, request))),
+    }),
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations/:hold_id/release',
+      scope: 'reserve',
+      tag,
+      summary: 'Give the units back',
+      schemas: {
+        params: holdParams,
+        headers: idempotencyHeaders,
+        body: nothing,
+        answers: { 200: released, 404: refused, ...conflict(refused), 410: refused, ...problems },
+      },
+      handler: async ({ caller, params, headers, request, reply }) =>
+        send(reply, await service.release(caller, params.hold_id, options(headers, request))),
+    }),
+    route({
+      method: 'GET',
+      url: '/inventory/v1/availability',
+      scope: 'availability',
+      tag,
+      summary: 'What this caller could have, of one SKU or many',
+      schemas: { query: availabilityQuery, answers: { 200: availability, ...problems } },
+      handler: async ({ caller, query, reply }) => send(reply, await service.availability(caller, query)),
+    }),
+    route({
+      method: 'GET',
+      url: '/inventory/v1/decisions',
+      scope: 'availability',
+      tag,
+      summary: 'What was known, shown and decided about a hold or an order',
+      schemas: { query: decisionQuery, answers: { 200: explanation, ...problems } },
+      handler: async ({ caller, query, reply }) => send(reply, await service.explainDecision(caller, query)),
+    }),
+  ];
+}
+
+function options(headers: z.output<typeof idempotencyHeaders>, request: FastifyRequest): CallOptions {
+  const idempotencyKey = headers['idempotency-key'];
+  return idempotencyKey === undefined
+    ? { signal: request.signal }
+    : { idempotencyKey, signal: request.signal };
+}
+
+function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body {
+  reply.code(outcome.status);
+  if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
+  return outcome.body;
+}
