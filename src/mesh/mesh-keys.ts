@@ -11,6 +11,11 @@ export interface MeshKeys {
   readonly openedLevels: string;
   /** Sealed credentials; the script `vault-swap` derives the same name. */
   readonly vault: string;
+  /** Reconciliation: runs by id, requests by channel, open findings by subject, resolved ones by id. */
+  readonly runs: string;
+  readonly runRequests: string;
+  readonly openFindings: string;
+  readonly closedFindings: string;
   listingMap(channel: ChannelId): string;
 }
 
@@ -21,6 +26,10 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     channelStates: `${prefix}channels`,
     openedLevels: `${prefix}opened`,
     vault: `${prefix}vault`,
+    runs: `${prefix}reconcile:runs`,
+    runRequests: `${prefix}reconcile:requests`,
+    openFindings: `${prefix}reconcile:open`,
+    closedFindings: `${prefix}reconcile:closed`,
     listingMap: (channel) => `${prefix}map:${channel}`,
   };
 }
