@@ -113,8 +113,6 @@ export function oddOneOut(
 export const driftActions = ['report', 'park', 're-publish', 'pull-orders', 'adopt'] as const;
 export type DriftAction = (typeof driftActions)[number];
 
-export type DriftPolicy = Readonly<Record<DriftVerdict, DriftAction>>;
-
 export interface Correction {
   readonly action: DriftAction;
   /** Why not what policy asked for. */
