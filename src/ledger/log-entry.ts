@@ -119,6 +119,13 @@ export function readEntry(id: string, sku: string, packed: string): LogEntry {
   return new LogEntry(Number(id.slice(0, dash)), Number(id.slice(dash + 1)), sku, packed);
 }
 
+/** Id, sku and packed entry joined by US: neither of the first two can hold one. */
+export function readJoinedEntry(text: string): LogEntry {
+  const skuAt = text.indexOf(separator) + 1;
+  const packedAt = text.indexOf(separator, skuAt) + 1;
+  return readEntry(text.slice(0, skuAt - 1), text.slice(skuAt, packedAt - 1), text.slice(packedAt));
+}
+
 /** What a reader that stood at `last` must know before it reads `next`. */
 export type LogGap =
   | { readonly kind: 'trimmed'; readonly from: number; readonly to: number }

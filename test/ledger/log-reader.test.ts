@@ -92,6 +92,85 @@ describe('the reader', () => {
     expect(gaps).toEqual([{ kind: 'trimmed', from: 3, to: 5 }]);
   });
 
+  test('tells all of a long log in order, through the beginning of a new epoch', async () => {
+    for (let i = 0; i < 20; i++) await receive(parts, `s${i % 7}`, 1);
+    await parts.redis.hset(parts.keys.ledger, 'runId', 'another');
+    const later = ledgerParts({ merchant: parts.merchant });
+    await later.caller.open();
+    for (let i = 0; i < 20; i++) await receive(later, `s${i % 7}`, 1);
+    const seen: string[] = [];
+    const gaps: LogGap[] = [];
+    const follower = new LogReader({
+      redis: connectTestRedis(),
+      keys: parts.keys,
+      batchEntries: 3,
+      blockMs: 50,
+    });
+    follower.add({
+      onEntries: (entries) => void seen.push(...entries.map((entry) => `${entry.id} ${entry.sku}`)),
+      onGap: (gap) => void gaps.push(gap),
+    });
+    follower.start(noPosition);
+    const log = await parts.redis.xrange(parts.keys.log, '-', '+');
+    await expect.poll(() => seen.length).toBe(log.length);
+    expect(seen).toEqual(log.map(([id, fields]) => `${id} ${fields[1]}`));
+    expect(gaps).toEqual([]);
+    await follower.stop();
+    await later.close();
+    reader.start(noPosition);
+  });
+
+  test('goes on behind a gap that it meets while it reads ahead', async () => {
+    for (let i = 0; i < 30; i++) await receive(parts, 'a', 1);
+    const { epoch } = parts.seen.get();
+    const told: (number | LogGap)[] = [];
+    const follower = new LogReader({
+      redis: connectTestRedis(),
+      keys: parts.keys,
+      batchEntries: 3,
+      blockMs: 50,
+    });
+    follower.add({
+      // Pages behind this one are on their way; what the log loses now is missing from those asked for later.
+      onEntries: async (entries) => {
+        told.push(...entries.map((entry) => entry.seq));
+        if (told.length === 3) await parts.redis.xtrim(parts.keys.log, 'MINID', `${epoch}-20`);
+      },
+      onGap: (gap) => void told.push(gap),
+    });
+    follower.start({ epoch, seq: 0 });
+    await expect.poll(() => told.at(-1)).toBe(31);
+    const gap = told.find((what) => typeof what !== 'number');
+    expect(gap).toMatchObject({ kind: 'trimmed', to: 19 });
+    const sequences = told.filter((what) => typeof what === 'number');
+    const lastBefore = (gap?.kind === 'trimmed' ? gap.from : 0) - 1;
+    expect(sequences).toEqual([
+      ...Array.from({ length: lastBefore }, (_, i) => i + 1),
+      ...Array.from({ length: 12 }, (_, i) => i + 20),
+    ]);
+    await follower.stop();
+    reader.start(noPosition);
+  });
+
+  test('what slow consumers learn late is as old as the answer, not as new as their end', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    let toldAt = 0;
+    reader.add({
+      onEntries: async () => {
+        toldAt = performance.now();
+        await gate;
+      },
+    });
+    reader.start(noPosition);
+    await expect.poll(() => toldAt).toBeGreaterThan(0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    release();
+    // Promises only: no later answer of the server can come in between.
+    for (let i = 0; i < 50 && reader.ageMs() === Number.POSITIVE_INFINITY; i++) await Promise.resolve();
+    expect(reader.ageMs()).toBeGreaterThanOrEqual(performance.now() - toldAt - 1);
+  });
+
   test('announces a fork behind which it has already read, and goes on with the new epoch', async () => {
     const gaps: LogGap[] = [];
     const kinds: string[] = [];
