@@ -1,22 +1,10 @@
 import { z } from 'zod';
 import { amazonFields } from './amazon-fields.ts';
-import { channelId, locationId, spanMs, webOrigin, wholeNumber } from './fields.ts';
+import { channelId, locationId, spanMs, webOrigin } from './fields.ts';
+import { policyRules, policySchema } from './policy-schema.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
 import { tiktokFields } from './tiktok-fields.ts';
 import { wmsFields } from './wms-schema.ts';
-
-/** No defaults in the fields: a channel says only what differs from `policies.default`. */
-export const policySchema = z.strictObject({
-  sharePercent: wholeNumber(0, 100)
-    .optional()
-    .describe('Share of the available units a channel may show; rounds down. 100 when absent'),
-  bufferUnits: wholeNumber(0, 1_000_000).optional().describe('Units kept back. 0 when absent'),
-  bufferPercent: wholeNumber(0, 100)
-    .optional()
-    .describe('Per cent of the shared units kept back; rounds up. 0 when absent'),
-  capUnits: wholeNumber(0, 1_000_000_000).optional().describe('Never show more than this'),
-  endWhenUnits: wholeNumber(0, 1_000_000).optional().describe('Show 0 when no more than this many are left'),
-});
 
 function credentialsSchema(sources: SecretSources) {
   const secret = secretReference(sources);
@@ -75,6 +63,7 @@ function commonFields(sources: SecretSources) {
       })
       .prefault({}),
     policy: policySchema.default({}).describe('What differs from policies.default'),
+    rules: policyRules,
     openingFigure: z
       .enum(['on-hand', 'available'])
       .default('available')

@@ -1,23 +1,17 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import type { ChannelId, LocationId } from '../domain/ids.ts';
+import { conflictsOfBook } from '../domain/policy-book.ts';
+import { findCatalogueConflicts, findHiddenPatterns } from './catalogue.ts';
+import { policyLayers } from './policy-layers.ts';
 import type { configSchema } from './schema.ts';
 
 type Parsed = z.output<ReturnType<typeof configSchema>>;
 type ParsedChannel = Parsed['channels'][number];
 
-export type PolicyConfig = {
-  readonly sharePercent: number;
-  readonly bufferUnits: number;
-  readonly bufferPercent: number;
-  readonly capUnits: number | undefined;
-  readonly endWhenUnits: number | undefined;
-};
-
 /** Each platform's channel by itself, so that `platform` still tells them apart. */
 type Completed<Channel> = Channel extends unknown
-  ? Readonly<Omit<Channel, 'policy' | 'locations'>> & {
-      readonly policy: PolicyConfig;
+  ? Readonly<Omit<Channel, 'locations'>> & {
       /** Platform location id (`*`: every one) -> our locations, in the order in which orders use them. */
       readonly locations: Readonly<Record<string, readonly LocationId[]>>;
     }
@@ -34,9 +28,6 @@ export type Config = Readonly<Omit<Parsed, 'dataDir' | 'channels'>> & {
 
 export type ConfigProblem = { readonly path: string; readonly problem: string };
 
-/** What a platform can show at most: a target above it would never be seen there. */
-const mostUnits: Readonly<Partial<Record<ParsedChannel['platform'], number>>> = { tiktok: 99_999 };
-
 /** Fills in what depends on other keys. `directory` is where the configuration file is. */
 export function completeConfig(parsed: Parsed, directory: string): Config {
   const only = parsed.locations[0];
@@ -45,16 +36,6 @@ export function completeConfig(parsed: Parsed, directory: string): Config {
     dataDir: resolve(directory, parsed.dataDir ?? `.stockmesh/${parsed.merchant}`),
     channels: parsed.channels.map((channel) => ({
       ...channel,
-      policy: {
-        sharePercent: channel.policy.sharePercent ?? parsed.policies.default.sharePercent ?? 100,
-        bufferUnits: channel.policy.bufferUnits ?? parsed.policies.default.bufferUnits ?? 0,
-        bufferPercent: channel.policy.bufferPercent ?? parsed.policies.default.bufferPercent ?? 0,
-        capUnits: leastOf(
-          channel.policy.capUnits ?? parsed.policies.default.capUnits,
-          mostUnits[channel.platform],
-        ),
-        endWhenUnits: channel.policy.endWhenUnits ?? parsed.policies.default.endWhenUnits,
-      },
       locations: channel.locations ?? {
         [everywhereOf(channel)]: only === undefined ? [] : [only.id],
       },
@@ -80,6 +61,8 @@ function accountOf(channel: ParsedChannel): { readonly key: string; readonly acc
 export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const say = (path: string, problem: string): void => {
+    // Said once, however many channels it concerns.
+    if (problems.some((known) => known.path === path && known.problem === problem)) return;
     problems.push({ path, problem });
   };
   const locations = firstUse(parsed.locations, ({ id }) => id);
@@ -109,6 +92,19 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     ) {
       say(`${at}.shop`, 'must be the NAME.myshopify.com address of the shop, unless baseUrl is set');
     }
+    const layers = policyLayers(parsed, channel, index);
+    for (const { path, problem } of conflictsOfBook(layers)) say(path, problem);
+    findHiddenPatterns(
+      channel.rules.map(({ skus }) => skus),
+      `${at}.rules`,
+      say,
+    );
+    for (const [theirs, ours] of Object.entries(channel.aliases)) {
+      // One step only: what a chain would mean depends on who reads it.
+      if (ours !== theirs && Object.hasOwn(channel.aliases, ours)) {
+        say(`${at}.aliases[${JSON.stringify(theirs)}]`, `names ${ours}, which is an alias itself`);
+      }
+    }
     if (channel.platform === 'wms') sayOfWarehouse(parsed, channel, at, say);
     if (channel.locations === undefined && parsed.locations.length > 1) {
       say(`${at}.locations`, 'is needed when there are several locations');
@@ -118,6 +114,7 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
       if (unknown !== undefined) say(`${at}.locations["${place}"]`, `names ${unknown}, which is no location`);
     }
   });
+  findCatalogueConflicts(parsed.catalogue, say);
   const { public: outside, private: inside } = parsed.http;
   if (outside.port === inside.port && outside.port !== 0) {
     say('http.private.port', 'is the port of http.public too');
@@ -154,10 +151,6 @@ function sayOfWarehouse(
   if (twice !== undefined) {
     say(`${at}.locations`, `has two places for ${twice}: sum them in the mapping, or give each a location`);
   }
-}
-
-function leastOf(cap: number | undefined, most: number | undefined): number | undefined {
-  return cap === undefined || most === undefined ? (cap ?? most) : Math.min(cap, most);
 }
 
 /** Key -> index of its first use. */

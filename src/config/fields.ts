@@ -7,6 +7,8 @@ import {
   parseChannelId,
   parseLocationId,
   parseMerchantId,
+  parseSku,
+  type Sku,
 } from '../domain/ids.ts';
 
 /** Text that the domain parses into one of its branded ids; the pattern is for the JSON Schema and the message. */
@@ -56,3 +58,22 @@ export const webOrigin = z.string().transform((text, context): string => {
   }
   return z.NEVER;
 });
+
+export const skuText = z
+  .string()
+  .min(1)
+  .max(255)
+  .transform((text, context): Sku => {
+    const parsed = parseSku(text);
+    if (parsed.kind === 'ok') return parsed.value;
+    context.addIssue(parsed.reason);
+    return z.NEVER;
+  })
+  .meta({ id: 'sku' });
+
+export const skuPatterns = z
+  .array(z.string().min(1).max(255))
+  .min(1)
+  .max(10_000)
+  .describe('SKUs; * stands for any run of characters')
+  .meta({ id: 'skuPatterns' });

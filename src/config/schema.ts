@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { channelSchema, policySchema } from './channel-schema.ts';
+import { catalogueSchema } from './catalogue-schema.ts';
+import { channelSchema } from './channel-schema.ts';
 import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
+import { policySchema } from './policy-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
 
 const listener = (host: string, port: number) =>
@@ -96,6 +98,7 @@ export function configSchema(sources: SecretSources) {
       .prefault([{ id: 'main' }]),
     channels: z.array(channelSchema(sources)).max(100).default([]),
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
+    catalogue: catalogueSchema,
     limits: z
       .strictObject({
         maxBodyBytes: wholeNumber(1_024, 16_777_216).default(1_048_576).describe('Of a webhook'),

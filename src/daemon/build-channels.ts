@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
+import { policyLayers } from '../config/policy-layers.ts';
 import type { Connector } from '../connectors/connector.ts';
 import { discreet } from '../connectors/discreet-connector.ts';
+import type { Catalogue } from '../domain/catalogue.ts';
+import { PolicyBook } from '../domain/policy-book.ts';
 import { Secret } from '../domain/secret.ts';
 import { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
@@ -21,7 +24,7 @@ import type { Vault } from '../mesh/vault.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import { Baselines } from './baselines.ts';
 import { ChannelPart } from './channel-part.ts';
-import { channelPolicy, ownLocations } from './channel-settings.ts';
+import { ownLocations } from './channel-settings.ts';
 import { createConnector } from './connectors.ts';
 import type { LedgerPart } from './ledger-part.ts';
 import type { RedisPart } from './redis-part.ts';
@@ -38,6 +41,7 @@ export interface BuildChannelsOptions {
   readonly ingest: Ingest;
   readonly holder: string;
   readonly vault: Vault;
+  readonly catalogue: Catalogue;
   readonly registry: Registry;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -58,7 +62,7 @@ const drainMs = 2_500;
 
 /** Every configured channel with its own limiter, token store, connector, map and publishing. */
 export async function buildChannels(options: BuildChannelsOptions): Promise<BuiltChannels> {
-  const { config, redis, ledger, keys, opened, states, redactor, log } = options;
+  const { config, redis, ledger, keys, opened, states, catalogue, redactor, log } = options;
   const baselines = await Baselines.load(config.dataDir);
   const maps = options.settings.map((settings) => new SkuMap(settings));
   const opening = new OpeningFigures({
@@ -93,7 +97,8 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     const connector = discreet(createConnector(channel, ports), (text) => redactor.scrub(text));
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: map.settings,
-      policy: channelPolicy(channel),
+      policies: new PolicyBook(policyLayers(config, channel, index)),
+      catalogue,
       connector,
       map,
       ledger: ledger.publisher,

@@ -1,6 +1,5 @@
 import type { ChannelConfig, Config } from '../config/configuration.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
-import type { ChannelPolicy } from '../domain/policy.ts';
 import type { ChannelLocation, ChannelSettings } from '../mesh/channel.ts';
 
 /** A channel of the configuration in the mesh's words. */
@@ -21,10 +20,6 @@ export function channelSettings(config: Config, channel: ChannelConfig): Channel
     openingFigure: channel.openingFigure,
     aliases: new Map(Object.entries(channel.aliases).map(([theirs, ours]) => [theirs, ours as Sku])),
   };
-}
-
-export function channelPolicy({ policy }: ChannelConfig): ChannelPolicy {
-  return { ...policy, oversellUnits: 0 };
 }
 
 /** Locations whose on-hand figure is the ledger's own. */

@@ -23,6 +23,7 @@ import { Schedules } from '../mesh/schedules.ts';
 import { RedisMetrics } from '../telemetry/metrics.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
+import { openCatalogue } from './catalogue-part.ts';
 import type { ChannelPart } from './channel-part.ts';
 import { channelSettings } from './channel-settings.ts';
 import { startInboundQueues } from './inbound-queues.ts';
@@ -107,6 +108,9 @@ export class Daemon {
     });
     this.#willStop('ledger', () => ledger.close());
 
+    const { catalogue, crossings } = openCatalogue(config, ledger, registry, log);
+    this.#willStop('crossings', async () => crossings.close());
+
     const keys = meshKeys(ledger.keys);
     const vault = await openVault({
       ...this.#options,
@@ -150,6 +154,7 @@ export class Daemon {
       keys,
       opened,
       states,
+      catalogue,
       fanOut,
       ingest,
       holder,

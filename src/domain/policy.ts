@@ -26,6 +26,8 @@ export interface PolicyLocation {
 
 export type PolicyRule =
   | 'sum'
+  /** Of a bundle, in place of the sum: `setting` is the number of its components. */
+  | 'bundle'
   | 'oversell-allowance'
   | 'not-below-zero'
   | 'share'
@@ -57,16 +59,40 @@ export function targetOf(
   locations: readonly PolicyLocation[],
   staleBufferUnits = 0,
 ): Target {
-  const steps: PolicyStep[] = [];
-  let units = 0;
+  const first = { rule: 'sum', setting: locations.length, units: sumOf(locations) } as const;
+  return applyRules(policy, first, staleBufferUnits);
+}
+
+/** What there is of one component of a bundle. */
+export interface PolicyComponent {
+  /** Units of it in one bundle. */
+  readonly units: number;
+  readonly locations: readonly PolicyLocation[];
+}
+
+/**
+ * What the listing of a bundle ought to show: as many as the scarcest of its components makes, summed over the locations
+ * first, because an order may be split over them. The policy is the bundle's own.
+ */
+export function bundleTargetOf(
+  policy: ChannelPolicy,
+  components: readonly PolicyComponent[],
+  staleBufferUnits = 0,
+): Target {
+  let least = components.length === 0 ? 0 : Number.POSITIVE_INFINITY;
+  for (const { units, locations } of components)
+    least = Math.min(least, Math.floor(sumOf(locations) / units));
+  return applyRules(policy, { rule: 'bundle', setting: components.length, units: least }, staleBufferUnits);
+}
+
+function applyRules(policy: ChannelPolicy, first: PolicyStep, staleBufferUnits: number): Target {
+  const steps: PolicyStep[] = [first];
+  let { units } = first;
   const step = (rule: PolicyRule, setting: number, after: number, isAlwaysTold = false) => {
     if (after !== units || isAlwaysTold) steps.push({ rule, setting, units: after });
     units = after;
   };
 
-  let sum = 0;
-  for (const { level, settlesHere } of locations) sum += availableOf(level) + settlesHere;
-  step('sum', locations.length, sum, true);
   step('oversell-allowance', policy.oversellUnits, units + policy.oversellUnits);
   // After the sum: a location that owes units takes them from the others.
   step('not-below-zero', 0, Math.max(0, units), true);
@@ -79,6 +105,12 @@ export function targetOf(
   if (policy.endWhenUnits !== undefined && units <= policy.endWhenUnits)
     step('end-when', policy.endWhenUnits, 0);
   return { units, steps };
+}
+
+function sumOf(locations: readonly PolicyLocation[]): number {
+  let sum = 0;
+  for (const { level, settlesHere } of locations) sum += availableOf(level) + settlesHere;
+  return sum;
 }
 
 /** Exact over the whole range of quantities, where `units * percent` would leave the safe integers. */

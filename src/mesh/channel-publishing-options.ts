@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import type { ChannelPolicy } from '../domain/policy.ts';
+import type { PolicyBook } from '../domain/policy-book.ts';
+import type { Catalogue } from '../domain/catalogue.ts';
 import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
 import type { BaseBuilderSettings } from './base-builder.ts';
 import type { BreakerSettings } from './breaker.ts';
@@ -17,7 +18,8 @@ import type { MappedListing, SkuMap } from './sku-map.ts';
 
 export interface ChannelPublishingOptions {
   readonly settings: ChannelSettings;
-  readonly policy: ChannelPolicy;
+  readonly policies: Pick<PolicyBook, 'of'>;
+  readonly catalogue: Pick<Catalogue, 'componentsOf' | 'bundlesWith'>;
   readonly connector: Connector;
   readonly map: SkuMap;
   readonly ledger: PublisherLedger;

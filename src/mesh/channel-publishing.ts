@@ -236,7 +236,7 @@ export class ChannelPublishing {
   }
 
   #ports(builder: BaseBuilder): PublisherPorts {
-    const { policy, onEdited, log, settings, hasFigure } = this.#options;
+    const { policies, catalogue, onEdited, log, settings, hasFigure } = this.#options;
     return {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
@@ -246,7 +246,7 @@ export class ChannelPublishing {
         // Normally done when the base settled; a crash may have come in between.
         if (state.base?.settled === true) this.#open(listing, state);
       },
-      targetOf: (listing, view) => channelTarget(policy, listing, view).units,
+      targetOf: (listing, view) => channelTarget({ policies, catalogue }, listing, view).units,
       edited: (listing, shows, target) => {
         const isRepaired = onEdited === 'repair' && settings.mode === 'live';
         log.warn(

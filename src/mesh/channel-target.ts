@@ -1,21 +1,35 @@
-import { type ChannelPolicy, type PolicyLocation, type Target, targetOf } from '../domain/policy.ts';
+import type { Catalogue } from '../domain/catalogue.ts';
+import type { LocationId, Sku } from '../domain/ids.ts';
+import { type PolicyLocation, type Target, bundleTargetOf, targetOf } from '../domain/policy.ts';
+import type { PolicyBook } from '../domain/policy-book.ts';
 import type { ListingView } from '../ledger/contract.ts';
 import type { MappedListing } from './sku-map.ts';
 
+export interface TargetRules {
+  readonly policies: Pick<PolicyBook, 'of'>;
+  readonly catalogue: Pick<Catalogue, 'componentsOf'>;
+}
+
 const nothing = { onHand: 0, committed: 0, reserved: 0 };
 
-/** What a listing ought to show by policy, from one view of the ledger. */
+/** What a listing ought to show by policy, from one view of the ledger; of a bundle, by what its components make. */
 export function channelTarget(
-  policy: ChannelPolicy,
+  { policies, catalogue }: TargetRules,
   listing: MappedListing,
   view: ListingView,
   staleBufferUnits = 0,
 ): Target {
-  const levels = view.levels.get(listing.sku);
-  const places = listing.locations.map((location): PolicyLocation => ({
-    location,
-    level: levels?.get(location) ?? nothing,
-    settlesHere: view.settlesHere.get(location) ?? 0,
-  }));
-  return targetOf(policy, places, staleBufferUnits);
+  const { policy } = policies.of(listing.sku);
+  const placesOf = (sku: Sku, settlesHere?: ReadonlyMap<LocationId, number>): PolicyLocation[] =>
+    listing.locations.map((location) => ({
+      location,
+      level: view.levels.get(sku)?.get(location) ?? nothing,
+      settlesHere: settlesHere?.get(location) ?? 0,
+    }));
+  const components = catalogue.componentsOf(listing.sku);
+  if (components === undefined)
+    return targetOf(policy, placesOf(listing.sku, view.settlesHere), staleBufferUnits);
+  // Units held for a purchase here stay hidden in a bundle: who holds a component need not buy the bundle.
+  const parts = components.map(({ sku, units }) => ({ units, locations: placesOf(sku) }));
+  return bundleTargetOf(policy, parts, staleBufferUnits);
 }

@@ -5,7 +5,11 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { describeConfig, loadConfig } from '../../src/config/load-config.ts';
+import { policyLayers } from '../../src/config/policy-layers.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
+import type { Sku } from '../../src/domain/ids.ts';
+import type { ChannelPolicy } from '../../src/domain/policy.ts';
+import { PolicyBook } from '../../src/domain/policy-book.ts';
 import { Secret } from '../../src/domain/secret.ts';
 
 const canary = 'canary-5f1c0d9a';
@@ -31,6 +35,12 @@ function load(yaml: string, variables: Record<string, string> = env): ReturnType
   const file = join(dir, 'stockmesh.yaml');
   writeFileSync(file, yaml);
   return loadConfig(file, variables);
+}
+
+function policyOf(config: ReturnType<typeof loadConfig>, sku = 'any'): ChannelPolicy {
+  const [first] = config.channels;
+  if (first === undefined) throw new Error('no channel');
+  return new PolicyBook(policyLayers(config, first, 0)).of(sku as Sku).policy;
 }
 
 function refusal(yaml: string, variables: Record<string, string> = env): StockmeshError {
@@ -194,7 +204,8 @@ test('the smallest configuration is complete', () => {
     mode: 'live',
     locations: { '*': ['main'] },
     openingFigure: 'available',
-    policy: { sharePercent: 100, bufferUnits: 0, bufferPercent: 0 },
+    policy: {},
+    rules: [],
   });
 });
 
@@ -222,7 +233,7 @@ test("a channel's policy takes over what it does not say from policies.default",
   const config = load(
     `${smallest}    policy: { bufferUnits: 2 }\npolicies: { default: { bufferUnits: 9, capUnits: 50 } }\n`,
   );
-  expect(config.channels[0]?.policy).toMatchObject({ sharePercent: 100, bufferUnits: 2, capUnits: 50 });
+  expect(policyOf(config)).toMatchObject({ sharePercent: 100, bufferUnits: 2, capUnits: 50 });
 });
 
 test('a TikTok channel is capped at what TikTok can show, and its warehouses may be all of them', () => {
@@ -237,9 +248,9 @@ channels:
     locations: { '*': ['main'] },
     otherWarehouses: 'refuse',
     soldOut: 'zero',
-    policy: { capUnits: 99_999 },
   });
-  expect(load(`${tiktok}policies: { default: { capUnits: 50 } }\n`).channels[0]?.policy.capUnits).toBe(50);
+  expect(policyOf(load(tiktok)).capUnits).toBe(99_999);
+  expect(policyOf(load(`${tiktok}policies: { default: { capUnits: 50 } }\n`)).capUnits).toBe(50);
   expect(refusal(tiktok.replace("'7494049642642441621'", '7494049642642441621')).message).toContain(
     'in quotes',
   );
@@ -278,9 +289,10 @@ test('the example loads, and shows the defaults as they are', () => {
   const variables = Object.fromEntries(names.map((name) => [name, name.toLowerCase()]));
   const config = load(example, variables);
   const defaults = load('merchant: acme\n', {});
-  expect({ ...config, channels: [], http: {}, locations: [], policies: {} }).toEqual({
+  expect({ ...config, channels: [], http: {}, locations: [], catalogue: {}, policies: {} }).toEqual({
     ...defaults,
     channels: [],
+    catalogue: {},
     http: {},
     locations: [],
     policies: {},

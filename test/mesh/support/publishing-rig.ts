@@ -1,3 +1,4 @@
+import { Catalogue } from '../../../src/domain/catalogue.ts';
 import { eventually } from '../../support/eventually.ts';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -63,6 +64,7 @@ export interface RigOptions {
   /** Further places of the shop with the same stock of ours: what they show at the start. */
   readonly otherPlaces?: readonly string[];
   readonly isOpening?: boolean;
+  readonly catalogue?: Catalogue;
 }
 
 /** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
@@ -259,7 +261,12 @@ export class PublishingRig {
   readonly #others: ChannelPublishing[] = [];
 
   #newPublishing(channel: RigChannel): ChannelPublishing {
-    const { policy = showEverything, onEdited = 'report', tuning } = this.#options;
+    const {
+      policy = showEverything,
+      catalogue = new Catalogue(),
+      onEdited = 'report',
+      tuning,
+    } = this.#options;
     const isSevered = (): boolean => this.#severed.has(publishing);
     const killedAfter = (step: 'claimed' | 'answered'): void => {
       if (this.#killAt.get(channel.id) !== step) return;
@@ -275,7 +282,8 @@ export class PublishingRig {
     this.#fanOuts.add(fanOut);
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: channel.map.settings,
-      policy,
+      policies: { of: () => ({ policy, origins: [] }) },
+      catalogue,
       connector: severable(channel.platform, isSevered, (name) => {
         if (name === 'write') killedAfter('answered');
       }),
