@@ -1,17 +1,21 @@
-import type { SandboxShop } from '../sandbox/shopify/shop.ts';
+import type { SellingChannel } from './selling-channel.ts';
 
 export interface Disagreement {
   readonly sku: string;
-  readonly ledger: number | undefined;
-  readonly shops: readonly number[];
+  readonly detail: string;
 }
 
-/** What the daemon's ledger says is available, per SKU, by its private API. */
-export async function ledgerAvailable(
+export interface LedgerRow {
+  readonly available: number;
+  readonly onHand: number;
+}
+
+/** What the daemon's ledger says per SKU, by its private API. */
+export async function ledgerStock(
   privateUrl: string,
   skus: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  const available = new Map<string, number>();
+): Promise<ReadonlyMap<string, LedgerRow>> {
+  const stock = new Map<string, LedgerRow>();
   const batch = 100;
   for (let from = 0; from < skus.length; from += batch) {
     const query = skus
@@ -21,27 +25,43 @@ export async function ledgerAvailable(
     const response = await fetch(`${privateUrl}/stock?${query}`, { signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new Error(`GET /stock answered ${response.status}`);
     const body = (await response.json()) as {
-      readonly skus: readonly { readonly sku: string; readonly available: number }[];
+      readonly skus: readonly {
+        readonly sku: string;
+        readonly available: number;
+        readonly locations: readonly { readonly onHand: number }[];
+      }[];
     };
-    for (const row of body.skus) available.set(row.sku, row.available);
+    for (const { sku, available, locations } of body.skus)
+      stock.set(sku, { available, onHand: locations.reduce((sum, { onHand }) => sum + onHand, 0) });
   }
-  return available;
+  return stock;
 }
 
-/** Both shops and the ledger, SKU by SKU; a shop may show no less than nothing. */
+/**
+ * What really happened against the ledger, the warehouse and every channel that lists the SKU, SKU by SKU. A channel may
+ * show no less than nothing.
+ */
 export async function compareAll(
   privateUrl: string,
-  shops: readonly SandboxShop[],
-  skus: readonly string[],
+  channels: readonly SellingChannel[],
+  warehouseOnHand: ReadonlyMap<string, number>,
+  sold: ReadonlyMap<string, number>,
 ): Promise<readonly Disagreement[]> {
-  const ledger = await ledgerAvailable(privateUrl, skus);
+  const ledger = await ledgerStock(privateUrl, [...warehouseOnHand.keys()]);
   const disagreements: Disagreement[] = [];
-  for (const sku of skus) {
+  for (const [sku, onHand] of warehouseOnHand) {
     const said = ledger.get(sku);
-    const shown = shops.map((shop) => shop.available(sku));
-    if (said === undefined || shown.some((units) => Math.max(0, units) !== Math.max(0, said))) {
-      disagreements.push({ sku, ledger: said, shops: shown });
-    }
+    const shown = channels
+      .filter(({ skus }) => skus.has(sku))
+      .map((channel) => ({ id: channel.id, units: Math.max(0, channel.shown(sku)) }));
+    const left = onHand - (sold.get(sku) ?? 0);
+    const isRight = said?.onHand === onHand && said.available === left;
+    if (isRight && shown.every(({ units }) => units === Math.max(0, left))) continue;
+    const there = shown.map(({ id, units }) => `${id} ${units}`).join(', ');
+    disagreements.push({
+      sku,
+      detail: `ledger ${said === undefined ? 'unknown' : `${said.available} of ${said.onHand}`}, warehouse ${onHand} less ${onHand - left} sold, ${there}`,
+    });
   }
   return disagreements;
 }

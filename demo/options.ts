@@ -9,6 +9,8 @@ export interface DemoOptions {
   readonly kill: 'daemon' | 'redis' | undefined;
   /** Webhooks are lost, doubled, delayed and reordered. */
   readonly rough: boolean;
+  /** The rates that the platforms publish, or none. */
+  readonly rateLimits: 'published' | 'none';
 }
 
 export const demoUsage = `npm start -- [options]
@@ -17,7 +19,8 @@ export const demoUsage = `npm start -- [options]
   --seconds N        length of the replay (10 to 240; default 75)
   --orders N         replay only the first N orders
   --kill WHAT        kill -9 the "daemon" or its "redis" in the middle of the replay
-  --rough            lose, double, delay and reorder webhooks`;
+  --rough            lose, double, delay and reorder notifications
+  --no-limits        the emulated platforms do not throttle (Amazon publishes 5 writes a second)`;
 
 /** Throws a RangeError whose message is for the user. */
 export function readDemoOptions(args: readonly string[]): DemoOptions {
@@ -29,6 +32,7 @@ export function readDemoOptions(args: readonly string[]): DemoOptions {
       orders: { type: 'string' },
       kill: { type: 'string' },
       rough: { type: 'boolean', default: false },
+      'no-limits': { type: 'boolean', default: false },
     },
   });
   const seconds = Number(values.seconds);
@@ -40,5 +44,12 @@ export function readDemoOptions(args: readonly string[]): DemoOptions {
   const { kill } = values;
   if (kill !== undefined && kill !== 'daemon' && kill !== 'redis')
     throw new RangeError('--kill takes daemon or redis');
-  return { keep: values.keep, durationMs: seconds * 1_000, maxOrders, kill, rough: values.rough };
+  return {
+    keep: values.keep,
+    durationMs: seconds * 1_000,
+    maxOrders,
+    kill,
+    rough: values.rough,
+    rateLimits: values['no-limits'] ? 'none' : 'published',
+  };
 }

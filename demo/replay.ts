@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PlannedCancellation, PlannedOrder, ReplayPlan } from './replay-plan.ts';
+import type { FourPlatforms } from './emulators/four-platforms.ts';
+import type { PlannedAdjustment, PlannedCancellation, PlannedOrder, ReplayPlan } from './replay-plan.ts';
 import type { ShelfClock } from './shelf-clock.ts';
-import { buy, type DemoShops, giveBack } from './shops.ts';
 
 export interface Tally {
   phase: string;
@@ -9,13 +9,18 @@ export interface Tally {
   orders: number;
   refusedLines: number;
   cancellations: number;
-  /** Net units sold over all shops, per SKU. */
+  adjustments: number;
+  /** Orders per channel. */
+  readonly ordersOf: Map<string, number>;
+  /** Net units sold over all channels, per SKU. */
   readonly sold: Map<string, number>;
 }
 
-type PlannedEvent =
-  | { readonly kind: 'order'; readonly atMs: number; readonly order: PlannedOrder }
-  | { readonly kind: 'cancellation'; readonly atMs: number; readonly cancellation: PlannedCancellation };
+type PlannedEvent = { readonly atMs: number } & (
+  | { readonly kind: 'order'; readonly order: PlannedOrder }
+  | { readonly kind: 'cancellation'; readonly cancellation: PlannedCancellation }
+  | { readonly kind: 'adjustment'; readonly adjustment: PlannedAdjustment }
+);
 
 function eventsOf(plan: ReplayPlan): readonly PlannedEvent[] {
   const orders = plan.orders.map((order): PlannedEvent => ({ kind: 'order', atMs: order.atMs, order }));
@@ -24,30 +29,23 @@ function eventsOf(plan: ReplayPlan): readonly PlannedEvent[] {
     atMs: cancellation.atMs,
     cancellation,
   }));
-  return [...orders, ...cancellations].toSorted((a, b) => a.atMs - b.atMs);
+  const adjustments = plan.adjustments.map((adjustment): PlannedEvent => ({
+    kind: 'adjustment',
+    atMs: adjustment.atMs,
+    adjustment,
+  }));
+  return [...orders, ...cancellations, ...adjustments].toSorted((a, b) => a.atMs - b.atMs);
 }
 
-/** Feeds the clock with what writes of ours (and nobody else's changes) do to each shop's numbers. */
-export function watchShelves({ sandbox, shops }: DemoShops, shelf: ShelfClock): void {
-  const shown = new Map<string, number>();
-  const indexOf = new Map(shops.map((shop, index) => [shop.domain, index]));
-  for (const [index, shop] of shops.entries()) {
-    for (const { sku } of shop.inventory.items.values())
-      if (sku !== null) shown.set(`${index} ${sku}`, shop.available(sku));
-  }
-  sandbox.onLevelChange((change) => {
-    const shop = indexOf.get(change.shop);
-    if (shop === undefined || change.sku === null) return;
-    const key = `${shop} ${change.sku}`;
-    const delta = change.available - (shown.get(key) ?? change.available);
-    shown.set(key, change.available);
-    if (change.cause === 'api') shelf.written(shop, change.sku, delta, performance.now());
-  });
+/** Feeds the clock with what writes of ours (and nobody else's changes) do to each channel's numbers. */
+export function watchShelves({ selling }: Pick<FourPlatforms, 'selling'>, shelf: ShelfClock): void {
+  for (const channel of selling)
+    channel.onWrite((sku, change) => shelf.written(channel.id, sku, change, performance.now()));
 }
 
 /** Plays the plan in real time; `halfway` is called once, in the middle. */
 export async function replay(
-  { shops }: DemoShops,
+  platforms: Pick<FourPlatforms, 'selling' | 'wms'>,
   plan: ReplayPlan,
   durationMs: number,
   tally: Tally,
@@ -63,28 +61,51 @@ export async function replay(
       isHalfway = true;
       halfway();
     }
-    const change = (sku: string, units: number): void => {
-      tally.sold.set(sku, (tally.sold.get(sku) ?? 0) + units);
-    };
-    if (event.kind === 'cancellation') {
-      const { sku, units } = event.cancellation;
-      const shop = giveBack(shops, event.cancellation);
-      if (shop === undefined) continue;
-      tally.cancellations += 1;
-      change(sku, -units);
-      shelf.gaveBack(shop, sku, units);
-      continue;
-    }
-    const { shopIndex } = event.order;
-    const shop = shops[shopIndex];
-    if (shop === undefined) continue;
-    const soldAtMs = performance.now();
-    const { sales, refusedLines } = buy(shop, event.order);
-    tally.refusedLines += refusedLines;
-    if (sales.length > 0) tally.orders += 1;
-    for (const { sku, units } of sales) {
-      change(sku, units);
-      shelf.sold(shopIndex, sku, units, soldAtMs);
+    switch (event.kind) {
+      case 'order':
+        buy(platforms, event.order, tally, shelf);
+        break;
+      case 'cancellation':
+        giveBack(platforms, event.cancellation, tally, shelf);
+        break;
+      case 'adjustment': {
+        const { sku, units, note } = event.adjustment;
+        platforms.wms.warehouse.adjust(sku, units, note === '' ? {} : { reason: note });
+        tally.adjustments += 1;
+      }
     }
   }
+}
+
+function buy(
+  { selling }: Pick<FourPlatforms, 'selling'>,
+  order: PlannedOrder,
+  tally: Tally,
+  shelf: ShelfClock,
+): void {
+  const channel = selling.find(({ id }) => id === order.channel);
+  if (channel === undefined) throw new Error(`no channel ${order.channel}`);
+  const soldAtMs = performance.now();
+  const { sales, refusedLines } = channel.buy(order.lines);
+  tally.refusedLines += refusedLines;
+  if (sales.length === 0) return;
+  tally.orders += 1;
+  tally.ordersOf.set(channel.id, (tally.ordersOf.get(channel.id) ?? 0) + 1);
+  for (const { sku, units } of sales) {
+    tally.sold.set(sku, (tally.sold.get(sku) ?? 0) + units);
+    shelf.sold(channel.id, sku, units, soldAtMs);
+  }
+}
+
+function giveBack(
+  { selling }: Pick<FourPlatforms, 'selling'>,
+  { sku, units }: PlannedCancellation,
+  tally: Tally,
+  shelf: ShelfClock,
+): void {
+  const channel = selling.find((candidate) => candidate.skus.has(sku) && candidate.giveBack(sku, units));
+  if (channel === undefined) return;
+  tally.cancellations += 1;
+  tally.sold.set(sku, (tally.sold.get(sku) ?? 0) - units);
+  shelf.gaveBack(channel.id, sku, units);
 }

@@ -1,52 +1,79 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { compareAll, type Disagreement } from './agreement.ts';
+import { compareAll, ledgerStock, type Disagreement } from './agreement.ts';
 import { DaemonProcess } from './daemon-process.ts';
+import { emulateFourPlatforms, type FourPlatforms } from './emulators/four-platforms.ts';
+import { askDaemon, type DaemonChannel, readFigures } from './figures.ts';
 import { type DemoOptions, demoUsage, readDemoOptions } from './options.ts';
 import { replay, type Tally, watchShelves } from './replay.ts';
-import { planReplay } from './replay-plan.ts';
+import { planReplay, type PlannedChannel, type ReplayPlan } from './replay-plan.ts';
+import type { ContractViolation } from './selling-channel.ts';
 import { ShelfClock } from './shelf-clock.ts';
-import { type DemoShops, openShops, shopNames } from './shops.ts';
-import { type DemoFigures, DemoView } from './view.ts';
+import { type DemoFigures, DemoView, channelLines } from './view.ts';
 import { makeWorkspace, type Workspace } from './workspace.ts';
 
-const samplePath = new URL('./orders/online-retail-sample.csv', import.meta.url);
-const readyWithinMs = 60_000;
-const agreeWithinMs = 90_000;
+const csvPath = new URL('./orders/online-retail-sample.csv', import.meta.url);
+const adjustmentsPath = new URL('./orders/online-retail-adjustments.csv.gz', import.meta.url);
+const readyWithinMs = 90_000;
+const agreeWithinMs = 120_000;
+const shops = ['north', 'south'] as const;
+/** Wholesale orders of hundreds of lines go to the shops; Amazon takes five writes a second, whatever stands behind it. */
+const channels: readonly PlannedChannel[] = [
+  ...shops.map((id) => ({ id, weight: 25, maxLines: 2_000, hearsWithinMs: 15_000 })),
+  { id: 'amazon', weight: 25, maxLines: 20, hearsWithinMs: 45_000 },
+  { id: 'tiktok', weight: 25, maxLines: 20, hearsWithinMs: 30_000 },
+];
 
 /**
- * The demo: two sandbox shops, the real daemon as a child process, and real orders replayed in compressed time. Exit code
- * 0 only when both shops and the ledger agree on every SKU, nothing was oversold and no shop saw its contract broken.
+ * The demo: two Shopify shops, Amazon, TikTok Shop and a warehouse that owns the stock, all emulated; the real daemon as
+ * a child process; real orders and real write-offs replayed in compressed time. Exit code 0 only when every channel, the
+ * warehouse and the ledger agree on every SKU, nothing was oversold and no platform saw its contract broken.
  */
 async function runDemo(options: DemoOptions): Promise<boolean> {
   const view = new DemoView(process.stdout.isTTY);
   const plan = planReplay({
-    csvPath: samplePath,
-    shops: shopNames.length,
+    csvPath,
+    adjustmentsPath,
+    channels,
     durationMs: options.durationMs,
     maxOrders: options.maxOrders,
+    maxAdjustments: 150,
   });
   view.say(
-    `stockmesh demo: ${plan.orders.length} real orders, ${plan.openingUnits.size} SKUs (${plan.scarceSkus.size} of them scarce), ${shopNames.length} shops`,
+    `stockmesh demo: ${plan.orders.length} real orders, ${plan.adjustments.length} real write-offs and finds, ${plan.openingUnits.size} SKUs (${plan.scarceSkus.size} of them scarce); ${shops.length} Shopify shops, Amazon, TikTok Shop, a ShipHero warehouse; published rate limits ${options.rateLimits === 'none' ? 'off' : 'on'}`,
   );
-  const demo = await openShops(plan, options.rough);
-  const workspace = await makeWorkspace(demo.shops);
+  const platforms = await emulateFourPlatforms({
+    stock: plan.openingUnits,
+    seed: 20_111_205,
+    rateLimits: options.rateLimits,
+    isRough: options.rough,
+    shops,
+    amazonSkus: plan.soldOn.get('amazon'),
+    tiktokSkus: plan.soldOn.get('tiktok'),
+  });
+  const workspace = await makeWorkspace({
+    channels: platforms.config,
+    locations: platforms.locations,
+    secrets: platforms.secrets,
+  });
   const daemon = new DaemonProcess({
     configPath: workspace.configPath,
     logPath: workspace.logPath,
     privateUrl: workspace.privateUrl,
     onRestart: (reason) => view.say(`the daemon ended (${reason}); starting it again`),
   });
-  const shelf = new ShelfClock(shopNames.length);
+  const shelf = new ShelfClock(platforms.selling, new Set(plan.adjustments.map(({ sku }) => sku)));
   const tally: Tally = {
     phase: 'connecting',
     startedMs: performance.now(),
     orders: 0,
     refusedLines: 0,
     cancellations: 0,
+    adjustments: 0,
+    ordersOf: new Map(),
     sold: new Map(),
   };
   const show = async (isFinal = false): Promise<DemoFigures> => {
-    const figures = await readFigures(workspace, plan.orders.length, plan.openingUnits, tally, shelf);
+    const figures = await readFigures(workspace.privateUrl, platforms, plan, tally, shelf);
     view.show(figures, isFinal);
     return figures;
   };
@@ -56,33 +83,33 @@ async function runDemo(options: DemoOptions): Promise<boolean> {
       process.once(signal, () => reject(new Error(`stopped by ${signal}`)));
   });
   interrupted.catch(() => undefined);
-  watchShelves(demo, shelf);
+  watchShelves(platforms, shelf);
   try {
     return await Promise.race([interrupted, play()]);
   } finally {
     clearInterval(ticker);
     await daemon.stop();
-    await demo.sandbox.stop();
+    await platforms.stop();
     workspace.remove();
   }
 
   async function play(): Promise<boolean> {
     daemon.start();
     await daemon.ready(readyWithinMs);
-    await untilConnected(workspace, plan.openingUnits.size);
+    await untilConnected(workspace, platforms, plan);
     view.say(
       `daemon ready after ${((performance.now() - tally.startedMs) / 1000).toFixed(1)} s; replaying ${options.durationMs / 1000} s of compressed trade`,
     );
     tally.phase = 'replaying';
-    await replay(demo, plan, options.durationMs, tally, shelf, () =>
+    await replay(platforms, plan, options.durationMs, tally, shelf, () =>
       killPart(options, daemon, workspace, view),
     );
     tally.phase = 'settling';
-    const disagreements = await untilAgreed(workspace, demo, [...plan.openingUnits.keys()]);
+    const disagreements = await untilAgreed(workspace, platforms, plan, tally);
     tally.phase = 'done';
     clearInterval(ticker);
     const figures = await show(true);
-    return summarize(view, demo, disagreements, figures, tally, options, workspace);
+    return summarize(view, platforms.violations(), disagreements, figures, tally, options, workspace);
   }
 }
 
@@ -96,64 +123,43 @@ function killPart(options: DemoOptions, daemon: DaemonProcess, workspace: Worksp
   }
 }
 
-async function readFigures(
-  workspace: Workspace,
-  planned: number,
-  openingUnits: ReadonlyMap<string, number>,
-  tally: Tally,
-  shelf: ShelfClock,
-): Promise<DemoFigures> {
-  let position = '-';
-  let movements = 0;
-  try {
-    const response = await fetch(`${workspace.privateUrl}/position`, { signal: AbortSignal.timeout(1_000) });
-    const body = (await response.json()) as { readonly epoch: number; readonly seq: number };
-    position = `${body.epoch}-${body.seq}`;
-    movements = body.seq;
-  } catch {
-    // The daemon is starting, or was just killed: the figures go on without it.
-  }
-  let oversold = 0;
-  for (const [sku, units] of tally.sold) oversold += Math.max(0, units - (openingUnits.get(sku) ?? 0));
-  return {
-    phase: tally.phase,
-    elapsedMs: performance.now() - tally.startedMs,
-    ordersIn: tally.orders,
-    ordersPlanned: planned,
-    linesRefused: tally.refusedLines,
-    movements,
-    position,
-    waiting: shelf.waiting,
-    oversold,
-    shelfMs: shelf.percentiles(),
-  };
-}
-
-async function untilConnected(workspace: Workspace, skus: number): Promise<void> {
+/** Every listing of every channel is known for sure, and the warehouse has counted everything. */
+async function untilConnected(
+  { privateUrl }: Workspace,
+  platforms: FourPlatforms,
+  plan: ReplayPlan,
+): Promise<void> {
+  const skus = [...plan.openingUnits.keys()];
   const untilMs = performance.now() + readyWithinMs;
   while (performance.now() < untilMs) {
-    const response = await fetch(`${workspace.privateUrl}/channels`, { signal: AbortSignal.timeout(2_000) });
-    const body = (await response.json()) as {
-      readonly channels: readonly { readonly listings: number; readonly settled: number }[];
-    };
-    if (
-      body.channels.length === shopNames.length &&
-      body.channels.every((channel) => channel.settled >= skus)
-    )
-      return;
-    await delay(100);
+    await delay(200);
+    try {
+      const answer = await askDaemon<{ readonly channels: readonly DaemonChannel[] }>(
+        privateUrl,
+        '/channels',
+      );
+      const settled = new Map(answer.channels.map(({ channel, settled: count }) => [channel, count]));
+      if (platforms.selling.some((channel) => (settled.get(channel.id) ?? 0) < channel.skus.size)) continue;
+      const ledger = await ledgerStock(privateUrl, skus);
+      if (skus.every((sku) => ledger.get(sku)?.onHand === plan.openingUnits.get(sku))) return;
+    } catch {
+      // Busy with its first readings.
+    }
   }
+  throw new Error(`the channels were not read within ${readyWithinMs / 1_000} s`);
 }
 
 async function untilAgreed(
-  workspace: Workspace,
-  demo: DemoShops,
-  skus: readonly string[],
+  { privateUrl }: Workspace,
+  { selling, wms }: FourPlatforms,
+  plan: ReplayPlan,
+  { sold }: Tally,
 ): Promise<readonly Disagreement[]> {
   const untilMs = performance.now() + agreeWithinMs;
+  const onHand = new Map([...plan.openingUnits.keys()].map((sku) => [sku, wms.warehouse.onHand(sku)]));
   for (;;) {
     try {
-      const disagreements = await compareAll(workspace.privateUrl, demo.shops, skus);
+      const disagreements = await compareAll(privateUrl, selling, onHand, sold);
       if (disagreements.length === 0 || performance.now() > untilMs) return disagreements;
     } catch (error) {
       if (performance.now() > untilMs) throw error;
@@ -164,7 +170,7 @@ async function untilAgreed(
 
 async function summarize(
   view: DemoView,
-  { sandbox }: DemoShops,
+  seen: readonly ContractViolation[],
   disagreements: readonly Disagreement[],
   figures: DemoFigures,
   tally: Tally,
@@ -172,19 +178,17 @@ async function summarize(
   workspace: Workspace,
 ): Promise<boolean> {
   // With Redis killed the daemon has to answer 503: the platform sends again, which is what its retries are for.
-  const violations = sandbox
-    .violations()
-    .filter(
-      ({ kind, detail }) => options.kill !== 'redis' || kind !== 'webhook-refused' || !detail.endsWith('503'),
-    );
-  for (const { sku, ledger, shops } of disagreements.slice(0, 20))
-    view.say(`disagreement on ${sku}: ledger ${ledger ?? 'unknown'}, shops ${shops.join(', ')}`);
-  for (const { shop, kind, detail } of violations.slice(0, 20))
-    view.say(`contract violation at ${shop}: ${kind}: ${detail}`);
+  const violations = seen.filter(
+    ({ kind, detail }) => options.kill !== 'redis' || kind !== 'webhook-refused' || !detail.endsWith('503'),
+  );
+  for (const { sku, detail } of disagreements.slice(0, 20)) view.say(`disagreement on ${sku}: ${detail}`);
+  for (const { where, kind, detail } of violations.slice(0, 20))
+    view.say(`contract violation at ${where}: ${kind}: ${detail}`);
+  for (const line of channelLines(figures)) view.say(line);
   const isRight = disagreements.length === 0 && violations.length === 0 && figures.oversold === 0;
   view.say(
     isRight
-      ? `every SKU agrees in both shops and the ledger; ${tally.cancellations} cancellations given back, ${tally.refusedLines} lines refused as sold out`
+      ? `every SKU agrees on every channel, in the warehouse and the ledger; ${tally.cancellations} cancellations given back, ${tally.refusedLines} lines refused as sold out`
       : `NOT RIGHT: ${disagreements.length} SKUs disagree, ${violations.length} violations, ${figures.oversold} units oversold`,
   );
   if (options.keep) {

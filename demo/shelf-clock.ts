@@ -1,24 +1,36 @@
+export interface Shelf {
+  readonly id: string;
+  readonly skus: ReadonlySet<string>;
+}
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
 /**
- * Times each sale until the other shops show it. A sale of `u` units on shop A raises A's running total of that SKU; it
- * is on shop B's shelf once the lowerings written to B have reached that total. Counting written units, and not
- * comparing levels, keeps B's own sales of the same SKU from looking like the news from A. With more than two shops
- * B's lowerings contain everybody else's sales, so its total is compared with the sum over the others.
+ * Times each sale until every other channel that lists the SKU shows it. A sale of `u` units on A raises the total that B
+ * has to be lowered by; it is on B's shelf once the lowerings written to B have reached that total. Counting written
+ * units, and not comparing levels, keeps B's own sales of the same SKU from looking like the news from A.
  */
 export class ShelfClock {
-  readonly #shops: number;
+  readonly #shelves: readonly Shelf[];
   readonly #soldElsewhere = new Map<string, number>();
   readonly #lowered = new Map<string, number>();
   readonly #waiting = new Map<string, { readonly total: number; readonly soldAtMs: number }[]>();
-  readonly #timesMs: number[] = [];
+  readonly #timesMs = new Map<string, number[]>();
+  readonly #untimed: ReadonlySet<string>;
 
-  constructor(shops: number) {
-    this.#shops = shops;
+  /** `untimed`: SKUs whose numbers change for other reasons too. */
+  constructor(shelves: readonly Shelf[], untimed: ReadonlySet<string> = new Set()) {
+    this.#shelves = shelves;
+    this.#untimed = untimed;
+    for (const { id } of shelves) this.#timesMs.set(id, []);
   }
 
-  sold(shop: number, sku: string, units: number, atMs: number): void {
-    for (let other = 0; other < this.#shops; other += 1) {
-      if (other === shop) continue;
-      const key = `${other} ${sku}`;
+  sold(channel: string, sku: string, units: number, atMs: number): void {
+    for (const key of this.#others(channel, sku)) {
       const total = (this.#soldElsewhere.get(key) ?? 0) + units;
       this.#soldElsewhere.set(key, total);
       const queue = this.#waiting.get(key);
@@ -27,11 +39,9 @@ export class ShelfClock {
     }
   }
 
-  /** Units that came back on shop `shop`: the other shops have that much less to lower. */
-  gaveBack(shop: number, sku: string, units: number): void {
-    for (let other = 0; other < this.#shops; other += 1) {
-      if (other === shop) continue;
-      const key = `${other} ${sku}`;
+  /** Units that came back on a channel: the others have that much less to lower. */
+  gaveBack(channel: string, sku: string, units: number): void {
+    for (const key of this.#others(channel, sku)) {
       this.#soldElsewhere.set(key, (this.#soldElsewhere.get(key) ?? 0) - units);
       const waiting = this.#waiting.get(key) ?? [];
       this.#waiting.set(
@@ -41,30 +51,45 @@ export class ShelfClock {
     }
   }
 
-  /** `delta`: what a write of ours did to the shop's number (negative for a lowering). */
-  written(shop: number, sku: string, delta: number, atMs: number): void {
-    const key = `${shop} ${sku}`;
+  /** `delta`: what a write of ours did to the channel's number (negative for a lowering). */
+  written(channel: string, sku: string, delta: number, atMs: number): void {
+    if (this.#untimed.has(sku)) return;
+    const key = `${channel} ${sku}`;
     const lowered = (this.#lowered.get(key) ?? 0) - delta;
     this.#lowered.set(key, lowered);
     const queue = this.#waiting.get(key) ?? [];
     const arrived = queue.findIndex((sale) => sale.total > lowered);
     for (const sale of queue.splice(0, arrived === -1 ? queue.length : arrived)) {
-      this.#timesMs.push(Math.max(0, atMs - sale.soldAtMs));
+      this.#timesMs.get(channel)?.push(Math.max(0, atMs - sale.soldAtMs));
     }
   }
 
-  get waiting(): number {
+  /** Sales that some channel does not show yet. */
+  waiting(channels?: readonly string[]): number {
     let count = 0;
-    for (const queue of this.#waiting.values()) count += queue.length;
+    for (const [key, queue] of this.#waiting) {
+      const [channel = ''] = key.split(' ', 1);
+      if (channels === undefined || channels.includes(channel)) count += queue.length;
+    }
     return count;
   }
 
-  percentiles(): { readonly p50: number; readonly p95: number; readonly p99: number } {
-    const sorted = this.#timesMs.toSorted((a, b) => a - b);
+  /** Over the shelves of these channels; absent: of all. */
+  percentiles(channels?: readonly string[]): Percentiles {
+    const sorted = [...this.#timesMs]
+      .flatMap(([id, times]) => (channels === undefined || channels.includes(id) ? times : []))
+      .toSorted((a, b) => a - b);
     const at = (share: number): number => {
       const index = Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1);
       return Math.round((sorted[Math.max(0, index)] ?? 0) * 10) / 10;
     };
     return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+  }
+
+  #others(channel: string, sku: string): readonly string[] {
+    if (this.#untimed.has(sku)) return [];
+    return this.#shelves
+      .filter(({ id, skus }) => id !== channel && skus.has(sku))
+      .map(({ id }) => `${id} ${sku}`);
   }
 }

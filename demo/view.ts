@@ -1,20 +1,39 @@
+import type { Percentiles } from './shelf-clock.ts';
+
+export interface ChannelFigures {
+  readonly id: string;
+  readonly platform: string;
+  readonly skus: number;
+  readonly orders: number;
+  /** Sales elsewhere that it does not show yet. */
+  readonly waiting: number;
+  readonly shelfMs: Percentiles;
+  /** As the daemon tells it. */
+  readonly status: string;
+}
+
 export interface DemoFigures {
   readonly phase: string;
   readonly elapsedMs: number;
   readonly ordersIn: number;
   readonly ordersPlanned: number;
   readonly linesRefused: number;
+  readonly adjustmentsIn: number;
+  readonly adjustmentsPlanned: number;
   readonly movements: number;
   readonly position: string;
   readonly waiting: number;
   readonly oversold: number;
-  readonly shelfMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Over the Shopify shops. */
+  readonly shelfMs: Percentiles;
+  readonly channels: readonly ChannelFigures[];
+  readonly warehouseStatus: string;
 }
 
 const redrawEveryMs = 200;
-const printEveryMs = 3_000;
+const printEveryMs = 5_000;
 
-/** A block that redraws itself on a terminal; one plain line every few seconds elsewhere (pipes, CI, log files). */
+/** A block that redraws itself on a terminal; a plain block every few seconds elsewhere (pipes, CI, log files). */
 export class DemoView {
   readonly #isLive: boolean;
   #lastAtMs = 0;
@@ -47,15 +66,39 @@ export class DemoView {
   }
 }
 
+/** One line per channel, the same in the live block and in the summary. */
+export function channelLines(f: DemoFigures): readonly string[] {
+  const rows = f.channels.map((channel) => {
+    const { p50, p95, p99 } = channel.shelfMs;
+    return [
+      channel.id.padEnd(8),
+      channel.platform.padEnd(8),
+      `${channel.skus} SKUs`.padEnd(10),
+      `${channel.orders} orders`.padEnd(11),
+      `waiting ${channel.waiting}`.padEnd(13),
+      `sale-to-shelf p50 ${p50} p95 ${p95} p99 ${p99} ms`.padEnd(52),
+      channel.status,
+    ].join(' ');
+  });
+  const adjusted = `${f.adjustmentsIn} of ${f.adjustmentsPlanned} write-offs and finds`;
+  return [...rows, `${'wms'.padEnd(8)} ${'shiphero'.padEnd(8)} ${adjusted.padEnd(88)} ${f.warehouseStatus}`];
+}
+
 function plainLine(f: DemoFigures): string {
+  const perChannel = f.channels
+    .map(
+      ({ id, shelfMs, waiting }) =>
+        `${id} ${shelfMs.p50}/${shelfMs.p99}${waiting > 0 ? ` (${waiting})` : ''}`,
+    )
+    .join('  ');
   return [
     `${(f.elapsedMs / 1000).toFixed(0).padStart(3)} s`,
     f.phase.padEnd(10),
     `orders ${f.ordersIn}/${f.ordersPlanned}`,
-    `movements ${f.movements}`,
+    `adjustments ${f.adjustmentsIn}/${f.adjustmentsPlanned}`,
     `sequence ${f.position}`,
     `waiting ${f.waiting}`,
-    `sale-to-shelf p50 ${f.shelfMs.p50} p99 ${f.shelfMs.p99} ms`,
+    `sale-to-shelf p50/p99 ms: ${perChannel}`,
     `oversold ${f.oversold}`,
   ].join('  ');
 }
@@ -71,7 +114,7 @@ function block(f: DemoFigures): string[] {
     row('movements', String(f.movements)),
     row('sequence', f.position),
     row('sales on their way', String(f.waiting)),
-    row('sale-to-shelf', `p50 ${f.shelfMs.p50} ms   p95 ${f.shelfMs.p95} ms   p99 ${f.shelfMs.p99} ms`),
     row('oversold', String(f.oversold)),
+    ...channelLines(f).map((line) => `  ${line}`),
   ];
 }

@@ -1,7 +1,6 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SandboxShop } from '../sandbox/shopify/shop.ts';
 import { freePort } from '../test/support/free-port.ts';
 
 export interface Workspace {
@@ -14,29 +13,26 @@ export interface Workspace {
   remove(): void;
 }
 
-/** The daemon's directory and configuration, as a merchant with these two shops would write it. */
-export async function makeWorkspace(shops: readonly SandboxShop[]): Promise<Workspace> {
+export interface WorkspaceContent {
+  readonly channels: readonly object[];
+  /** Absent: one location whose figures are the ledger's. */
+  readonly locations?: readonly object[] | undefined;
+  /** File name -> credential; `channels` name them as `file:NAME`. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Further keys of the configuration. */
+  readonly more?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The daemon's directory and configuration, as a merchant with these channels would write it. */
+export async function makeWorkspace({
+  channels,
+  locations,
+  secrets,
+  more,
+}: WorkspaceContent): Promise<Workspace> {
   const dir = mkdtempSync(join(tmpdir(), 'stockmesh-demo-'));
-  mkdirSync(join(dir, 'secrets'), { mode: 0o700 });
+  for (const [name, text] of Object.entries(secrets)) writeFileSync(join(dir, name), text, { mode: 0o600 });
   const [publicPort, privatePort] = await Promise.all([freePort(), freePort()]);
-  const channels = shops.map((shop) => {
-    const secretFile = join(dir, 'secrets', `${shop.name}.secret`);
-    writeFileSync(secretFile, shop.tokens.app.clientSecret, { mode: 0o600 });
-    return {
-      id: shop.name,
-      platform: 'shopify',
-      mode: 'live',
-      shop: shop.domain,
-      baseUrl: shop.baseUrl,
-      credentials: {
-        kind: 'client-credentials',
-        clientId: shop.tokens.app.clientId,
-        clientSecret: `file:${secretFile}`,
-      },
-      webhookSecrets: [`file:${secretFile}`],
-      poll: { intervalMs: 5_000, overlapMs: 60_000, indexLagMs: 2_000 },
-    };
-  });
   const config = {
     merchant: 'demo',
     dataDir: join(dir, 'state'),
@@ -45,7 +41,9 @@ export async function makeWorkspace(shops: readonly SandboxShop[]): Promise<Work
       private: { host: '127.0.0.1', port: privatePort },
       publicUrl: `http://127.0.0.1:${publicPort}`,
     },
+    ...(locations === undefined ? {} : { locations }),
     channels,
+    ...more,
   };
   const configPath = join(dir, 'stockmesh.yaml');
   // JSON is YAML; the file is there to be looked at with --keep.

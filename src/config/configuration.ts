@@ -75,7 +75,7 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     const owner = authority.startsWith('channel:') ? authority.slice('channel:'.length) : undefined;
     if (owner !== undefined && !channels.has(owner as ChannelId)) {
       say(`${at}.authority`, `names the channel ${owner}, which is not configured`);
-    }
+    } else if (owner !== undefined) sayOfOwner(parsed, id, owner, at, say);
   });
   parsed.channels.forEach((channel, index) => {
     const at = `channels[${index}]`;
@@ -128,6 +128,23 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     say('redis.tls', 'needs a rediss:// address in redis.url');
   }
   return problems;
+}
+
+/** Whoever owns a figure has to count it, or the location never has one. */
+function sayOfOwner(
+  parsed: Parsed,
+  location: LocationId,
+  owner: string,
+  at: string,
+  say: (path: string, problem: string) => void,
+): void {
+  const channel = parsed.channels.find(({ id }) => id === owner);
+  if (channel === undefined) return;
+  if (channel.platform !== 'wms') {
+    say(`${at}.authority`, `names ${owner}, which is no warehouse (platform: wms): only those own figures`);
+  } else if (channel.locations !== undefined && !Object.values(channel.locations).flat().includes(location)) {
+    say(`${at}.authority`, `names ${owner}, whose locations do not have ${location}`);
+  }
 }
 
 /** A warehouse counts: its channel must own the figures of its locations, each from one place. */

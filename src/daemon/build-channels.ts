@@ -10,6 +10,7 @@ import { Secret } from '../domain/secret.ts';
 import { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
+import { CountMetrics } from '../mesh/count-metrics.ts';
 import type { FanOut } from '../mesh/fan-out.ts';
 import type { Ingest } from '../mesh/ingest.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
@@ -26,6 +27,7 @@ import { Baselines } from './baselines.ts';
 import { ChannelPart } from './channel-part.ts';
 import { ownLocations } from './channel-settings.ts';
 import { createConnector } from './connectors.ts';
+import { createCounting } from './counting.ts';
 import type { LedgerPart } from './ledger-part.ts';
 import type { RedisPart } from './redis-part.ts';
 
@@ -76,6 +78,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     log,
   });
   const metrics = new PublishMetrics(options.registry);
+  const countMetrics = new CountMetrics(options.registry);
   const channels: BuiltChannels['channels'][number][] = [];
   for (const [index, channel] of config.channels.entries()) {
     const map = maps[index];
@@ -130,6 +133,14 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       map,
       store: new SkuMapStore(redis.commands, keys.listingMap(channel.id)),
       publishing,
+      counting: createCounting({
+        ...options,
+        channel,
+        settings: map.settings,
+        connector,
+        sink: options.ingest,
+        metrics: { counts: countMetrics, publish: metrics },
+      }),
       ledger,
       baselines,
       ingest: options.ingest,
@@ -144,6 +155,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     channels,
     async distrustAll() {
       for (const { part } of channels) {
+        part.counting?.pollNow();
         await part.publishing.distrust().catch((error: unknown) => {
           log.error({ channel: part.id, err: error }, 'the channel could not be marked for a full resync');
         });

@@ -8,6 +8,7 @@ import { jittered } from '../mesh/alarm.ts';
 import type { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
+import type { CountIntake } from '../mesh/count-intake.ts';
 import { Discovery } from '../mesh/discovery.ts';
 import type { Ingest } from '../mesh/ingest.ts';
 import type { Task } from '../mesh/schedules.ts';
@@ -23,6 +24,8 @@ export interface ChannelPartOptions {
   readonly map: SkuMap;
   readonly store: SkuMapStore;
   readonly publishing: ChannelPublishing;
+  /** Of a warehouse, instead of the publishing. */
+  readonly counting: CountIntake | undefined;
   readonly ledger: LedgerPart;
   readonly baselines: Baselines;
   readonly ingest: Ingest;
@@ -82,6 +85,15 @@ export class ChannelPart {
     return this.#options.publishing;
   }
 
+  get counting(): CountIntake | undefined {
+    return this.#options.counting;
+  }
+
+  /** Items whose level changed at the platform: they are read. */
+  doorbell(itemIds: readonly string[]): void {
+    (this.counting ?? this.publishing).doorbell(itemIds);
+  }
+
   /** Listings whose number on the channel has been known for sure, by a reading and the orders around it. */
   get settled(): number {
     return this.#settled.size;
@@ -114,12 +126,19 @@ export class ChannelPart {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#discovery.close(), this.publishing.close(), this.#connecting, this.#replaying]);
+    await Promise.all([
+      this.#discovery.close(),
+      this.publishing.close(),
+      this.counting?.close(),
+      this.#connecting,
+      this.#replaying,
+    ]);
   }
 
   /** The map may be out of date. */
   rediscover(): void {
     this.#discovery.hint();
+    this.counting?.pollNow();
   }
 
   /** Parked orders and order lines of the channel are tried again. */
@@ -224,7 +243,7 @@ export class ChannelPart {
   #publish(): void {
     if (this.#isPublishing || this.#closing.signal.aborted) return;
     this.#isPublishing = true;
-    this.publishing.start();
+    (this.counting ?? this.publishing).start();
     // The configuration may have changed since they were parked.
     this.replay(() => true);
   }

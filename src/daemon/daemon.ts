@@ -140,11 +140,12 @@ export class Daemon {
       channels: ingestChannels,
       log,
       signals: {
-        levelsChanged: (channel, items) => parts.get(channel)?.publishing.doorbell(items),
+        levelsChanged: (channel, items) => parts.get(channel)?.doorbell(items),
         listingsChanged: (channel) => parts.get(channel)?.rediscover(),
         accessLost: (channel, reason) => states.needsAttention(channel, reason),
         parked: (channel, row) => inboxMetrics.parkedRows.inc({ channel, what: row.what }),
       },
+      counted: async (channel, figures) => parts.get(channel)?.counting?.deliver(figures),
     });
     built = await buildChannels({
       ...this.#options,

@@ -62,10 +62,11 @@ export function privatePorts({ redis, ledger, vault, inbox, channels, states }: 
       return from < 0 ? [] : skus.slice(from, from + limit).flatMap((sku) => stockOf(sku) ?? []);
     },
     channels: () =>
-      channels.flatMap(({ id, publishing, settled }) => {
+      channels.flatMap(({ id, publishing, counting, settled }) => {
         const view = states.view(id);
         if (view === undefined) return [];
-        const { isPublishing, backlog, circuit, planned } = publishing;
+        const { isPublishing, backlog, planned } = publishing;
+        const { circuit } = counting ?? publishing;
         return [{ ...view, isPublishing, backlog, circuit, planned: planned.length, settled }];
       }),
     async ledgerState() {

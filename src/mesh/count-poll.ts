@@ -41,7 +41,7 @@ export interface CountPollOptions {
     /** As many items as one request may ask for are fetched together: a failure then costs one request. */
     readonly capabilities?: Pick<ConnectorCapabilities, 'readStockBatchSize'>;
   };
-  readonly sink: CountSink;
+  readonly sink: Pick<CountSink, 'apply' | 'skewMs'>;
   readonly mesh: Pick<MeshState, 'cursor' | 'moveCursor'>;
   readonly breaker: Breaker;
   readonly log: Logger;

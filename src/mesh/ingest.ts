@@ -1,5 +1,11 @@
 import type { Logger } from 'pino';
-import type { Connector, ParkedRow, PlatformOrder, WebhookHeaders } from '../connectors/connector.ts';
+import type {
+  Connector,
+  ParkedRow,
+  ParsedDelivery,
+  PlatformOrder,
+  WebhookHeaders,
+} from '../connectors/connector.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { LineSnapshot } from '../domain/order.ts';
@@ -32,6 +38,11 @@ export interface IngestOptions {
   readonly mesh: Pick<MeshState, 'park' | 'unpark' | 'parked'>;
   readonly channels: ReadonlyMap<ChannelId, IngestChannel>;
   readonly signals: IngestSignals;
+  /** Figures of an on-hand authority that came by themselves. Throws when the ledger cannot be asked. */
+  readonly counted?: (
+    channel: ChannelId,
+    figures: Pick<ParsedDelivery, 'counts' | 'movements'>,
+  ) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -58,6 +69,7 @@ export class Ingest implements OrderSink {
     const { connector } = this.#channel(channel);
     const parsed = connector.parseWebhook(Buffer.from(delivery.body), delivery.headers);
     await this.parkRows(channel, parsed.parked);
+    await this.#options.counted?.(channel, parsed);
     // An absent line changes nothing, so what a cut list does show may be applied before the whole is fetched.
     const { placed, unplaced } = this.#byPlace(channel, parsed.orders);
     await this.applyPlatformOrders(channel, placed, 'push', delivery.receivedAtMs);
@@ -80,8 +92,10 @@ export class Ingest implements OrderSink {
   /** True when the delivery says nothing but which levels to read. */
   ring(channel: ChannelId, raw: Uint8Array, headers: WebhookHeaders): boolean {
     const parsed = this.#channel(channel).connector.parseWebhook(raw, headers);
-    const isMore =
-      parsed.orders.length + parsed.orderHints.length + parsed.listingHints.length + parsed.parked.length > 0;
+    const { orders, orderHints, listingHints, counts = [], movements = [], parked } = parsed;
+    const isMore = [orders, orderHints, listingHints, counts, movements, parked].some(
+      ({ length }) => length > 0,
+    );
     if (isMore || parsed.accessLost !== undefined) return false;
     this.#options.signals.levelsChanged(channel, parsed.levelHints);
     return true;

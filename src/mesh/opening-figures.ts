@@ -30,9 +30,10 @@ export class OpeningFigures {
 
   /** Called before `next` is relied upon. Repeating it is harmless. */
   async settling(channel: ChannelId, listing: MappedListing, next: ListingState): Promise<void> {
-    const { opened, ledger, ownLocations, log } = this.#options;
+    const { opened, ledger, log } = this.#options;
     const location = listing.locations[0];
-    if (location === undefined || !ownLocations.has(location) || opened.has(listing.sku, location)) return;
+    if (location === undefined || opened.has(listing.sku, location)) return;
+    if (!this.#isOwn(listing)) return;
     const siblings = this.#givers(listing, location);
     if (siblings.channel !== channel) return;
     const bases = new Map<ListingId, number>();
@@ -63,6 +64,11 @@ export class OpeningFigures {
     opened.add(sku, location);
   }
 
+  /** One number for our own stock and a warehouse's: what is ours of it the listing cannot say. */
+  #isOwn({ locations }: MappedListing): boolean {
+    return locations.every((location) => this.#options.ownLocations.has(location));
+  }
+
   #givers(
     listing: MappedListing,
     location: LocationId,
@@ -71,7 +77,7 @@ export class OpeningFigures {
       if (map.settings.mode === 'off') continue;
       const listings = map
         .ofSku(listing.sku)
-        .filter((found) => found.locations[0] === location && isWritable(found));
+        .filter((found) => found.locations[0] === location && isWritable(found) && this.#isOwn(found));
       if (listings.length > 0) return { channel: map.settings.id, listings };
     }
     return { channel: undefined, listings: [] };

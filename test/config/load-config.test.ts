@@ -93,6 +93,11 @@ describe('refused, with the path of the key and no value', () => {
       'locations[0].authority names',
     ],
     [
+      'an authority that is no warehouse',
+      `${smallest}locations: [{ id: x, authority: 'channel:a' }]\n`,
+      'locations[0].authority names a, which is no warehouse',
+    ],
+    [
       'an unknown mapped location',
       `${smallest}    locations: { '1': [nowhere] }\n`,
       'channels[0].locations["1"] names nowhere',

@@ -49,6 +49,14 @@ describe('refused', () => {
   test.each([
     ["a location that is not the warehouse's to count", smallest('ledger', ''), 'must be channel:wms'],
     [
+      'an owner that does not count the location',
+      smallest('channel:wms', '    locations: { A: [other] }').replace(
+        'locations:\n',
+        "locations:\n  - { id: other, authority: 'channel:wms' }\n",
+      ),
+      'locations[1].authority names wms, whose locations do not have main',
+    ],
+    [
       'a place that is two locations of ours',
       smallest('channel:wms', '    locations: { A: [main, main] }'),
       'channels[0].locations',

@@ -30,12 +30,17 @@ afterEach(async () => {
   await parts.close();
 });
 
-function mapOf(channel: string, places: readonly string[], problems: readonly 'inactive'[] = []): SkuMap {
+function mapOf(
+  channel: string,
+  places: readonly string[],
+  problems: readonly 'inactive'[] = [],
+  ours: readonly LocationId[] = [main],
+): SkuMap {
   const settings: ChannelSettings = {
     id: channel as ChannelId,
     platform: 'shopify',
     mode: 'live',
-    locations: [{ location: main, platformLocationId: '*', wmsOwned: false }],
+    locations: ours.map((location) => ({ location, platformLocationId: '*', wmsOwned: location !== main })),
     sourceRules: new Map(),
     openingFigure: 'available',
     aliases: new Map(),
@@ -127,6 +132,16 @@ test('a listing that cannot be written gives no figure; the next channel does', 
   maps = [mapOf('shop-a', ['L1'], ['inactive']), mapOf('shop-b', ['L1'])];
   await settle('shop-b', 'i@L1', settled(4));
   expect(await onHand()).toBe(4);
+});
+
+test('one number for our own stock and a warehouse opens nothing; a channel with our stock alone does', async () => {
+  const nj = 'nj' as LocationId;
+  maps = [mapOf('shop-a', ['L1'], [], [main, nj]), mapOf('shop-b', ['L1'])];
+  // 40 of ours and 60 in the warehouse: opening ours with all of it would sell 60 twice.
+  await settle('shop-a', 'i@L1', settled(100));
+  expect(await onHand()).toBeUndefined();
+  await settle('shop-b', 'i@L1', settled(40));
+  expect(await onHand()).toBe(40);
 });
 
 test('opened levels outlive the daemon', async () => {
