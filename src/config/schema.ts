@@ -105,6 +105,9 @@ export function configSchema(sources: SecretSources) {
         maxApiBodyBytes: wholeNumber(1_024, 16_777_216).default(262_144),
         maxInboxJobs: wholeNumber(100, 10_000_000).default(100_000).describe('Above it webhooks get 503'),
         inboxConcurrency: wholeNumber(1, 256).default(8),
+        maxSyncRecords: wholeNumber(1_000, 10_000_000)
+          .default(200_000)
+          .describe('Newest writes to channels kept for exports and explanations'),
         maxHoldLines: wholeNumber(1, 1_000).default(200),
         maxHoldTtlMs: spanMs(1_000, 86_400_000).default(3_600_000),
       })

@@ -20,6 +20,7 @@ import { PublishMetrics } from '../mesh/publish-metrics.ts';
 import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
 import { SkuMap } from '../mesh/sku-map.ts';
 import { SkuMapStore } from '../mesh/sku-map-store.ts';
+import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
 import type { Vault } from '../mesh/vault.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
@@ -44,6 +45,7 @@ export interface BuildChannelsOptions {
   readonly holder: string;
   readonly vault: Vault;
   readonly catalogue: Catalogue;
+  readonly journal: SyncJournal;
   readonly registry: Registry;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -109,6 +111,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       sink: options.ingest,
       fanOut: options.fanOut,
       metrics,
+      journal: options.journal,
       log,
       nowMs: () => ledger.ledger.nowMs(),
       holder: options.holder,

@@ -26,11 +26,24 @@ export class DaemonClient {
     return this.#call('POST', path, body);
   }
 
+  /** A file, as it comes. */
+  async stream(path: string): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#fetch('GET', path);
+    if (!response.ok) throw refusalOf(response.status, await response.json().catch(() => undefined));
+    return response.body ?? emptyStream();
+  }
+
   async #call<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
+    const response = await this.#fetch(method, path, body);
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok) return answer as T;
+    throw refusalOf(response.status, answer);
+  }
+
+  async #fetch(method: 'GET' | 'POST', path: string, body?: object): Promise<Response> {
     const url = `${this.#origin}${path}`;
-    let response: Response;
     try {
-      response = await fetch(url, {
+      return await fetch(url, {
         method,
         signal: AbortSignal.timeout(answerWithinMs),
         ...(body === undefined
@@ -40,9 +53,12 @@ export class DaemonClient {
     } catch (error) {
       throw new DaemonRefusal(`the daemon does not answer at ${url}`, { cause: error });
     }
-    const answer: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return answer as T;
-    const { code, title } = problem.safeParse(answer).data ?? {};
-    throw new DaemonRefusal(`${code ?? response.status}: ${title ?? ''}`);
   }
+}
+
+async function* emptyStream(): AsyncGenerator<Uint8Array> {}
+
+function refusalOf(status: number, answer: unknown): DaemonRefusal {
+  const { code, title } = problem.safeParse(answer).data ?? {};
+  return new DaemonRefusal(`${code ?? status}: ${title ?? ''}`);
 }

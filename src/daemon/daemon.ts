@@ -1,3 +1,4 @@
+// Long on purpose: the one place that starts every part in its order and stops them in the reverse.
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
@@ -9,8 +10,10 @@ import type { ChannelId } from '../domain/ids.ts';
 import { localOperator } from '../http/api/caller.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { closeListener, defaultListenerLimits, listenOn } from '../http/listener.ts';
+import type { PrivateRoutes } from '../http/private-route.ts';
 import { createPrivateServer } from '../http/private-server.ts';
 import { createPublicServer } from '../http/public-server.ts';
+import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
 import { ChannelStates } from '../mesh/channel-state.ts';
 import { FanOut } from '../mesh/fan-out.ts';
@@ -20,12 +23,14 @@ import { Ingest, type IngestChannel } from '../mesh/ingest.ts';
 import { meshKeys } from '../mesh/mesh-keys.ts';
 import { OpenedLevels } from '../mesh/opened-levels.ts';
 import { Schedules } from '../mesh/schedules.ts';
+import { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisMetrics } from '../telemetry/metrics.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
 import { openCatalogue } from './catalogue-part.ts';
 import type { ChannelPart } from './channel-part.ts';
 import { channelSettings } from './channel-settings.ts';
+import { historyPorts } from './explaining.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { privatePorts } from './private-ports.ts';
@@ -147,6 +152,14 @@ export class Daemon {
       },
       counted: async (channel, figures) => parts.get(channel)?.counting?.deliver(figures),
     });
+    const journal = new SyncJournal({
+      redis: redis.commands,
+      key: keys.syncJournal,
+      maxRecords: config.limits.maxSyncRecords,
+      registry,
+      log,
+    });
+    this.#willStop('records of writes', () => journal.close());
     built = await buildChannels({
       ...this.#options,
       settings,
@@ -160,6 +173,7 @@ export class Daemon {
       ingest,
       holder,
       vault: vault.vault,
+      journal,
     });
     for (const { part, connector, map } of built.channels) {
       parts.set(part.id, part);
@@ -207,6 +221,7 @@ export class Daemon {
       { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
       ingestChannels,
       ingest,
+      [historyRoutes(historyPorts(ledger, journal, states, built.channels))],
     );
   }
 
@@ -234,12 +249,14 @@ export class Daemon {
     parts: Parameters<typeof privatePorts>[0],
     channels: ReadonlyMap<ChannelId, IngestChannel>,
     ingest: Ingest,
+    routes: readonly PrivateRoutes[],
   ): Promise<ListeningAt> {
     const { config, log, registry, version, redactor } = this.#options;
     const privateApp = createPrivateServer({
       limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxApiBodyBytes, maxConnections: 200 },
       host: config.http.private.host,
       ports: privatePorts(parts),
+      routes,
       registry,
       log,
       version,

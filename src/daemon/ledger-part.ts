@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { ChannelId, MerchantId } from '../domain/ids.ts';
+import type { ChannelId, MerchantId, Sku } from '../domain/ids.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { Movement } from '../domain/movement.ts';
 import { LedgerArchive } from '../ledger/archive.ts';
@@ -46,6 +46,8 @@ export interface LedgerPart {
   confirmLoss(actor: string): Promise<readonly ReappliedEntry[]>;
   /** Every entry there ever was, archive and log, oldest first. */
   wholeHistory(): AsyncGenerator<readonly Movement[]>;
+  /** Those of one SKU. */
+  historyOf(sku: Sku): AsyncGenerator<readonly Movement[]>;
   /** Archive and log against the state; changes nothing. */
   verify(): Promise<VerifyReport>;
   /** After every consumer has joined the reader. */
@@ -163,6 +165,10 @@ export async function openLedgerPart(options: LedgerPartOptions): Promise<Ledger
     async *wholeHistory() {
       const whole = new FullHistory(new RedisLogTail(redis.commands, keys), archive);
       yield* whole.after(await whole.branch());
+    },
+    async *historyOf(sku) {
+      const whole = new FullHistory(new RedisLogTail(redis.commands, keys), archive);
+      yield* whole.after(await whole.branch(), undefined, sku);
     },
     verify: () => verifyLedger({ redis: redis.commands, keys, archive }),
     async close() {

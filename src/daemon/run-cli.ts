@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os';
+import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load-config.ts';
 import { exitCodeFor } from '../domain/errors.ts';
@@ -43,8 +44,10 @@ export async function runCli(args: readonly string[]): Promise<void> {
       actor: `operator:${userInfo().username}`,
     });
     if (answering === undefined) throw new UsageError(`not a command: ${positionals.join(' ')}`);
-    const { result, isFinding = false } = await answering;
-    process.stdout.write(options['json'] === true ? `${JSON.stringify(result)}\n` : show(result));
+    const { result, text, isFinding = false } = await answering;
+    if (typeof text === 'object') await pipeline(text, process.stdout, { end: false });
+    else if (options['json'] === true) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else process.stdout.write(text ?? show(result));
     if (isFinding) process.exitCode = exitCodes.crashed;
   } catch (error) {
     process.stderr.write(`stockmesh: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -86,11 +86,16 @@ export class FullHistory {
     return branch;
   }
 
-  /** Entries on the branch after `last`, page by page, up to where the log ends now. */
-  async *after(branch: Branch, last: Position = noPosition): AsyncGenerator<readonly Movement[]> {
+  /** Entries on the branch after `last` (of one SKU, where one is named), page by page, up to where the log ends now. */
+  async *after(
+    branch: Branch,
+    last: Position = noPosition,
+    onlySku?: string,
+  ): AsyncGenerator<readonly Movement[]> {
     for await (const rows of this.rawAfter(last)) {
       const page: Movement[] = [];
       for (const [id, sku, packed] of rows) {
+        if (onlySku !== undefined && sku !== onlySku) continue;
         if (isOnBranch(branch, parsePosition(id))) page.push(parseEntry(id, sku, packed));
       }
       if (page.length > 0) yield page;

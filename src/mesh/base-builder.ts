@@ -41,6 +41,8 @@ export interface BaseBuilderPorts {
   resume(listingId: ListingId): void;
   /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. May throw. */
   settling(listing: MappedListing, next: ListingState): Promise<void>;
+  /** The platform showed this number, and the reading was not discarded. */
+  shown?(listing: MappedListing, value: number): void;
   /** The platform does not know the listing, or shows it where nothing is sold. */
   unreadable(listing: MappedListing, reason: string): void;
 }
@@ -235,6 +237,7 @@ export class BaseBuilder {
       else this.#reads.ask(listingId, reading.readAgainMs, asking.times + 1);
       return undefined;
     }
+    ports.shown?.(mapped, row.value);
     if (isSameKnowledge(reading.next, state)) {
       // Nothing learnt (an undecidable number), or nothing new: who waits for it looks again, and asks again if need be.
       ports.resume(listingId);

@@ -15,6 +15,7 @@ import type { PublishMetrics } from './publish-metrics.ts';
 import type { PublishTimesSettings } from './publish-rules.ts';
 import type { PublisherSettings } from './publisher-options.ts';
 import type { MappedListing, SkuMap } from './sku-map.ts';
+import type { SyncJournal } from './sync-journal.ts';
 
 export interface ChannelPublishingOptions {
   readonly settings: ChannelSettings;
@@ -45,6 +46,8 @@ export interface ChannelPublishingOptions {
   readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
   /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
+  /** Told of every write and of the first reading after it. */
+  readonly journal?: SyncJournal | undefined;
   readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
   /** How far back open orders are looked for when the channel is polled for the first time. */
   readonly lookBackMs?: number | undefined;

@@ -1,11 +1,14 @@
 // Long on purpose: one place puts the parts of a channel together and says what each is given.
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
+import type { Target } from '../domain/policy.ts';
+import type { ListingView } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
 import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
+import { ChannelJournal } from './channel-journal.ts';
 import { channelTarget } from './channel-target.ts';
 import { forgetBases } from './forget-bases.ts';
 import { type CompletedWalk, OrderPoll } from './order-poll.ts';
@@ -41,6 +44,7 @@ export class ChannelPublishing {
   readonly breaker: Breaker;
   readonly #options: ChannelPublishingOptions;
   readonly #lease: ChannelLease;
+  readonly #journal: ChannelJournal | undefined;
   readonly #planned: PlannedWrite[] = [];
   #parts: TermParts | undefined;
 
@@ -48,6 +52,8 @@ export class ChannelPublishing {
     this.#options = options;
     const { settings, connector, tuning, metrics, log, ledger, holder } = options;
     const channel = settings.id;
+    const { journal, nowMs } = options;
+    this.#journal = journal === undefined ? undefined : new ChannelJournal(journal, channel, nowMs);
     this.breaker = new Breaker({ ...defaultBreakerSettings, ...tuning?.breaker }, undefined, (state) => {
       metrics.breakerOpen.set({ channel }, state === 'closed' ? 0 : 1);
       log.warn({ channel, state }, 'the circuit of the channel changed');
@@ -79,6 +85,12 @@ export class ChannelPublishing {
   /** `dry-run` and `observe`: the newest writes that would have been sent. */
   get planned(): readonly PlannedWrite[] {
     return this.#planned;
+  }
+
+  /** What a listing ought to show by the channel's policy, rule by rule. */
+  targetOf(listing: MappedListing, view: ListingView): Target {
+    const { policies, catalogue } = this.#options;
+    return channelTarget({ policies, catalogue }, listing, view);
   }
 
   start(): void {
@@ -197,6 +209,7 @@ export class ChannelPublishing {
       log,
       nowMs,
       onAccessLost: this.#options.onAccessLost,
+      onWritten: (record, rows) => this.#journal?.written(record, rows, listing),
     });
     const builder: BaseBuilder = new BaseBuilder({
       channel,
@@ -214,6 +227,7 @@ export class ChannelPublishing {
         ready: (listingId, seq) => publisher.ready(listingId, seq),
         resume: (listingId) => publisher.resume(listingId),
         settling: this.#options.settling,
+        shown: (mapped, value) => this.#journal?.shown(mapped, value),
         unreadable: (mapped, reason) => this.#park(mapped, reason),
       },
     });
@@ -236,7 +250,7 @@ export class ChannelPublishing {
   }
 
   #ports(builder: BaseBuilder): PublisherPorts {
-    const { policies, catalogue, onEdited, log, settings, hasFigure } = this.#options;
+    const { onEdited, log, settings, hasFigure } = this.#options;
     return {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
@@ -246,7 +260,11 @@ export class ChannelPublishing {
         // Normally done when the base settled; a crash may have come in between.
         if (state.base?.settled === true) this.#open(listing, state);
       },
-      targetOf: (listing, view) => channelTarget({ policies, catalogue }, listing, view).units,
+      targetOf: (listing, view) => {
+        const target = this.targetOf(listing, view);
+        this.#journal?.planned(listing.listingId, target);
+        return target.units;
+      },
       edited: (listing, shows, target) => {
         const isRepaired = onEdited === 'repair' && settings.mode === 'live';
         log.warn(

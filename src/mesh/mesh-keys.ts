@@ -16,6 +16,8 @@ export interface MeshKeys {
   readonly runRequests: string;
   readonly openFindings: string;
   readonly closedFindings: string;
+  /** Newest records of platform writes. */
+  readonly syncJournal: string;
   listingMap(channel: ChannelId): string;
 }
 
@@ -30,6 +32,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     runRequests: `${prefix}reconcile:requests`,
     openFindings: `${prefix}reconcile:open`,
     closedFindings: `${prefix}reconcile:closed`,
+    syncJournal: `${prefix}syncs`,
     listingMap: (channel) => `${prefix}map:${channel}`,
   };
 }

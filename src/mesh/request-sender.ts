@@ -30,6 +30,8 @@ export interface RequestSenderOptions {
   /** Ledger clock. */
   readonly nowMs: () => number;
   readonly onAccessLost: (reason: string) => void;
+  /** Rows of a request have their outcome, and the ledger knows it. It must not throw and not wait. */
+  readonly onWritten?: ((record: WriteRecord, rows: readonly SettledOutcome[]) => void) | undefined;
 }
 
 /** What became of a request that was to be sent. */
@@ -210,7 +212,10 @@ export class RequestSender {
       const { rows: views } = await this.#read(record);
       const { settlement, rows, isOpen } = this.#settlementOf(record, outcomes, views);
       const result = await ledger.settle(channel, term.token, settlement);
-      if (result.kind === 'settled') return { isOpen, rows };
+      if (result.kind === 'settled') {
+        this.#options.onWritten?.(record, rows);
+        return { isOpen, rows };
+      }
       if (result.kind === 'suspected') return 'suspected';
       if (attempt >= settleTries) {
         throw new Error(`write ${record.writeId} could not be settled: its listings keep changing`);

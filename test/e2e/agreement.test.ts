@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
+import type { ExplanationAnswer as Explanation } from '../../src/daemon/verbs/explanation-text.ts';
 import { DaemonUnderTest } from './daemon.ts';
 
 let sandbox: ShopifySandbox;
@@ -35,6 +36,24 @@ test('a sale in one shop shows in the other; a cancellation gives it back', asyn
   await daemon.until(async () => a.available('X') === 8 && b.available('X') === 8, 'given back');
   expect(await daemon.available('X')).toBe(8);
   expect(await daemon.parked()).toEqual([]);
+
+  // Why it is 8, told by the daemon.
+  const told = await daemon.get<Explanation>('/explain?sku=X');
+  expect(told).toMatchObject({ available: 8, orders: [{ channel: 'shop-b', units: 2 }], holds: [] });
+  expect(told.channels.map(({ channel }) => channel)).toEqual(['shop-a', 'shop-b']);
+  for (const { listings } of told.channels)
+    expect(listings).toMatchObject([{ belief: 8, target: 8, hindrances: [], openWrites: [] }]);
+  const ofB = told.channels[1]?.lastWrites ?? [];
+  expect(ofB.filter(({ kind }) => kind === 'lower')).toMatchObject([
+    { from: 10, to: 7, outcome: 'confirmed' },
+  ]);
+  const ordered = told.movements.find(({ kind }) => kind === 'ordered');
+  const then = await daemon.get<Explanation>(`/explain?sku=X&at=${ordered?.sequence}`);
+  expect(then).toMatchObject({ isPast: true, available: 5, orders: [{ units: 3 }, { units: 2 }] });
+  for (const what of ['history', 'sync']) {
+    const csv = await (await fetch(`${daemon.privateUrl}/exports/${what}`)).text();
+    expect(csv.split('\r\n').length).toBeGreaterThan(4);
+  }
   expect(sandbox.violations()).toEqual([]);
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
 });

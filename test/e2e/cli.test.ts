@@ -60,6 +60,10 @@ test('asks the running daemon', async () => {
   const stock = JSON.parse((await run('stock', 'a b', '--json')).out) as unknown;
   expect(stock).toMatchObject([{ sku: 'a b', available: 10 }]);
   expect(JSON.parse((await run('position', '--json')).out)).toMatchObject({ seq: expect.any(Number) });
+  expect((await run('explain', 'a b')).out).toContain('a b  available 10  newest entry');
+  expect(await run('explain', 'a b', '--at', 'yesterday')).toMatchObject({ code: 1 });
+  expect((await run('export', 'history')).out).toMatch(/^sequence,at,sku,[^]*,a b,main,/);
+  expect(await run('export', 'sync', '--sku', 'X')).toMatchObject({ code: 2 });
   expect((await run('ledger')).out).toContain('halted=null');
   const verified = await run('ledger', 'verify', '--json');
   expect(verified.code).toBe(0);

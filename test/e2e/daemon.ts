@@ -121,12 +121,12 @@ export class DaemonUnderTest {
     this.#child = child;
   }
 
-  async ready(withinMs = 20_000): Promise<void> {
+  async ready(withinMs = 45_000): Promise<void> {
     await this.until(async () => (await fetch(`${this.privateUrl}/readyz`)).ok, 'ready', withinMs);
   }
 
   /** Every shop is read, and every listing of it is known for sure. */
-  async connected(listings: number, withinMs = 20_000): Promise<void> {
+  async connected(listings: number, withinMs = 45_000): Promise<void> {
     await this.until(
       async () =>
         (await this.channels()).every(
@@ -138,7 +138,7 @@ export class DaemonUnderTest {
     );
   }
 
-  async until(condition: () => Promise<boolean>, what: string, withinMs = 20_000): Promise<void> {
+  async until(condition: () => Promise<boolean>, what: string, withinMs = 45_000): Promise<void> {
     const untilMs = performance.now() + withinMs;
     let last: unknown;
     while (performance.now() < untilMs) {
@@ -149,7 +149,9 @@ export class DaemonUnderTest {
       }
       await delay(20);
     }
-    throw new Error(`not ${what} within ${withinMs} ms (${String(last)})\n${this.#output.slice(-6_000)}`);
+    throw new Error(`not ${what} within ${withinMs} ms (${String(last)})\n${this.#output.slice(-6_000)}`, {
+      cause: new Error(`Timed out in waitFor: ${withinMs} ms`),
+    });
   }
 
   async channels(): Promise<readonly Record<string, unknown>[]> {
@@ -197,7 +199,7 @@ export class DaemonUnderTest {
     return this.exited();
   }
 
-  async exited(withinMs = 20_000): Promise<Exit> {
+  async exited(withinMs = 45_000): Promise<Exit> {
     const child = this.#child;
     if (child === undefined) throw new Error('the daemon was not started');
     if (child.exitCode === null && child.signalCode === null) {

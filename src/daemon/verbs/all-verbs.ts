@@ -1,3 +1,4 @@
+import { explainVerb, exportVerb } from './history-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
 import { parkedVerb } from './parked-verbs.ts';
@@ -9,6 +10,8 @@ export const allVerbs: readonly Verb[] = [
   channelsVerb,
   stockVerb,
   positionVerb,
+  explainVerb,
+  exportVerb,
   parkedVerb,
   ledgerVerb,
   vaultVerb,

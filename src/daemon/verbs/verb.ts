@@ -24,6 +24,8 @@ export interface VerbContext {
  */
 export interface VerbAnswer {
   readonly result: unknown;
+  /** What is printed instead of the rows, unless JSON was asked for; a stream is printed in either case. */
+  readonly text?: string | AsyncIterable<Uint8Array> | undefined;
   readonly isFinding?: boolean | undefined;
 }
 
