@@ -33,6 +33,7 @@ let atPlatform: Map<string, PlatformOrder>;
 let asked: string[][];
 let signals: string[];
 let isPlatformDown: boolean;
+let isLedgerAway: boolean;
 const { signal } = new AbortController();
 
 const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], listingHints: [], parked: [] };
@@ -56,6 +57,7 @@ beforeEach(() => {
   atPlatform = new Map();
   asked = [];
   isPlatformDown = false;
+  isLedgerAway = false;
   signals = [];
   const connector = {
     capabilities: { writes: 'delta', fetchOrdersBatchSize: 2 },
@@ -71,6 +73,11 @@ beforeEach(() => {
     mesh,
     channels: new Map([[shop, { connector, map }]]),
     log: pino({ level: 'silent' }),
+    counted: async (_, { counts = [], movements = [] }) => {
+      if (isLedgerAway) throw new Error('away');
+      if (counts.length + movements.length > 0)
+        signals.push(`counted ${counts.length} moved ${movements.length}`);
+    },
     signals: {
       levelsChanged: (_, items) => signals.push(`levels ${items.join()}`),
       listingsChanged: (_, items) => signals.push(`listings ${items.join()}`),
@@ -297,4 +304,18 @@ test('an order the platform no longer knows stays parked', async () => {
   learn('X');
   expect(await ingest.replayParked(shop, () => true, signal)).toEqual({ tried: 1, released: 0 });
   expect(await mesh.parkedCount()).toBe(1);
+});
+
+test('figures of a warehouse in a delivery are no mere doorbell: they are applied by the worker, or come again', async () => {
+  const count = { sku: 's', itemId: 's', locationId: 'W', onHand: 1, asOfMs: 1 };
+  parsed = { ...nothing, levelHints: ['x'], counts: [count] };
+  expect(ingest.ring(shop, Buffer.from('{}'), {})).toBe(false);
+  isLedgerAway = true;
+  await expect(ingest.handleDelivery(delivery, signal)).rejects.toThrow('away');
+  expect(signals).toEqual([]);
+  isLedgerAway = false;
+  await ingest.handleDelivery(delivery, signal);
+  expect(signals).toEqual(['counted 1 moved 0', 'levels x']);
+  parsed = { ...nothing, levelHints: ['x'] };
+  expect(ingest.ring(shop, Buffer.from('{}'), {})).toBe(true);
 });

@@ -1,0 +1,180 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Connector } from '../../src/connectors/connector.ts';
+import type { CountPage, PlatformCount } from '../../src/connectors/counts.ts';
+import { StockmeshError } from '../../src/domain/errors.ts';
+import type { ChannelId } from '../../src/domain/ids.ts';
+import { LevelCommands } from '../../src/ledger/level-commands.ts';
+import { CountIntake } from '../../src/mesh/count-intake.ts';
+import { CountMetrics } from '../../src/mesh/count-metrics.ts';
+import { type OrderBench, levelOf, main, orderBench } from '../support/order-bench.ts';
+import { failOnLeakedConnections } from '../support/redis-connections.ts';
+import { eventually } from '../support/eventually.ts';
+
+failOnLeakedConnections();
+
+const wms = 'wms' as ChannelId;
+let bench: OrderBench;
+let registry: Registry;
+const started: CountIntake[] = [];
+beforeEach(async () => {
+  bench = orderBench();
+  await bench.caller.open();
+  registry = new Registry();
+});
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((intake) => intake.close()));
+  await bench.close();
+});
+
+type Reads = Pick<Connector, 'pollCounts'> & Partial<Pick<Connector, 'fetchCounts'>>;
+
+function daemon(
+  name: string,
+  reads: Reads,
+  onAccessLost: (reason: string) => void = () => undefined,
+  metrics = new CountMetrics(new Registry()),
+): CountIntake {
+  const levels = new LevelCommands(bench.caller);
+  const intake = new CountIntake({
+    settings: {
+      id: wms,
+      platform: 'wms',
+      mode: 'live',
+      locations: [{ location: main, platformLocationId: 'W1', wmsOwned: true }],
+      sourceRules: new Map(),
+      openingFigure: 'on-hand',
+      aliases: new Map(),
+    },
+    owned: new Map([[main, { pickLagMs: 0 }]]),
+    connector: { ...reads, capabilities: { requestTimeoutMs: 100 } } as unknown as Connector,
+    ledger: {
+      applyCount: (count) => bench.counts.applyCount(count),
+      adjust: (request) => bench.counts.adjust(request),
+      peek: (skus) => levels.peek(skus),
+      nowMs: () => bench.clock.nowMs(),
+    },
+    leases: bench.publisher,
+    mesh: bench.mesh,
+    sink: { parkRows: async () => undefined },
+    stocked: () => [],
+    metrics,
+    onCircuit: () => undefined,
+    log: pino({ level: 'silent' }),
+    holder: name,
+    nowMs: () => bench.clock.nowMs(),
+    skewMs: 20,
+    isPeak: () => true,
+    onComplete: () => undefined,
+    onAccessLost,
+    poll: { peakIntervalMs: 20, retryMs: 10, hintDelayMs: 1 },
+    leaseTtlMs: 800,
+  });
+  started.push(intake);
+  intake.start();
+  return intake;
+}
+
+const row = (onHand: number): PlatformCount => ({
+  sku: 's',
+  itemId: 's',
+  locationId: 'W1',
+  onHand,
+  asOfMs: bench.clock.nowMs(),
+});
+
+function page(...counts: readonly PlatformCount[]): CountPage {
+  return {
+    kind: 'changes',
+    source: 'stock',
+    counts,
+    movements: [],
+    hints: [],
+    parked: [],
+    cursor: null,
+  };
+}
+
+test('one of two daemons reads; when it stops the other goes on', async () => {
+  const readings = { one: 0, two: 0 };
+  const reads = (name: 'one' | 'two'): Reads => ({
+    async *pollCounts() {
+      readings[name]++;
+      yield page(row(7));
+    },
+  });
+  const one = daemon('one', reads('one'));
+  await eventually(() => expect(readings.one).toBeGreaterThan(2));
+  const two = daemon('two', reads('two'));
+  const before = readings.one;
+  await eventually(() => expect(readings.one).toBeGreaterThan(before + 5));
+  expect([one.isReading, two.isReading, readings.two]).toEqual([true, false, 0]);
+  await one.close();
+  await eventually(() => expect(readings.two).toBeGreaterThan(0));
+  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 7 });
+});
+
+test('what a delivery brings is applied by a daemon that does not read, and repeats change nothing', async () => {
+  const reader = daemon('one', {
+    async *pollCounts() {
+      yield page();
+    },
+  });
+  await eventually(() => expect(reader.isReading).toBe(true));
+  const other = daemon('two', {
+    async *pollCounts() {
+      yield page();
+    },
+  });
+  const received = {
+    movementId: 'r1',
+    kind: 'received' as const,
+    sku: 's',
+    locationId: 'W1',
+    units: 4,
+    effectiveAtMs: bench.clock.nowMs(),
+    reference: 'PO 1',
+    reason: '',
+  };
+  await other.deliver({ movements: [received] });
+  await other.deliver({ movements: [received] });
+  await reader.deliver({ movements: [received] });
+  expect(other.isReading).toBe(false);
+  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 4 });
+});
+
+test('refused access is told once per reading, counted as failed, and reading goes on when it is granted again', async () => {
+  let isRefused = true;
+  const lost: string[] = [];
+  const metrics = new CountMetrics(registry);
+  daemon(
+    'one',
+    {
+      async *pollCounts() {
+        if (isRefused) {
+          throw new StockmeshError('CONNECTOR_ACCESS_DENIED', {
+            platform: 'wms',
+            operation: 'stock',
+            reason: 'the token is revoked',
+            remedy: 'make a new one',
+          });
+        }
+        yield page(row(3));
+      },
+    },
+    (reason) => lost.push(reason),
+    metrics,
+  );
+  await eventually(() => expect(lost.length).toBeGreaterThan(0));
+  expect(lost[0]).toContain('revoked');
+  isRefused = false;
+  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 3 }));
+  await eventually(async () => {
+    const text = await registry.metrics();
+    expect(text).toMatch(/stockmesh_count_readings_total\{channel="wms",outcome="failed"\} [1-9]/);
+    expect(text).toMatch(/stockmesh_count_readings_total\{channel="wms",outcome="complete"\} [1-9]/);
+    expect(text).toMatch(/stockmesh_count_rows_total\{channel="wms",outcome="changed"\} 1\n/);
+    expect(text).toMatch(/stockmesh_count_age_seconds\{channel="wms"\} \d/);
+  });
+});
