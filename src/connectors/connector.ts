@@ -47,9 +47,12 @@ export interface Connector {
   checkAccess(signal: AbortSignal): Promise<AccessReport>;
 
   /** Only where the platform owns the on-hand figure (a WMS): what it has, from the cursor on (null: all of it). */
-  pollCounts?(cursor: string | null, signal: AbortSignal): AsyncIterable<CountPage>;
+  /** `all`: everything even where the changes since the cursor would do. */
+  pollCounts?(cursor: string | null, signal: AbortSignal, want?: 'all'): AsyncIterable<CountPage>;
   /** Fresh counts of these items at every place; an item the platform does not know is simply absent. */
   fetchCounts?(itemIds: readonly string[], signal: AbortSignal): Promise<CountPage>;
+  /** Whether everything costs less of the platform's limits than `fetchCounts` of so many items. */
+  isAllCheaper?(items: number): boolean;
   /** JSON that the platform insists on as the body of a 2xx; any body will do where this is absent. */
   readonly acknowledgement?: string | undefined;
 }

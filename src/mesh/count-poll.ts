@@ -6,6 +6,8 @@ import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { Alarm, jittered, orAborted } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
+import { CountCursor } from './count-cursor.ts';
+import { CountHints } from './count-hints.ts';
 import type { AppliedCounts, CountSink } from './count-sink.ts';
 
 export interface CountPollSettings {
@@ -37,7 +39,7 @@ export const defaultCountPollSettings: CountPollSettings = {
 
 export interface CountPollOptions {
   readonly channel: ChannelId;
-  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts'> & {
+  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts' | 'isAllCheaper'> & {
     /** As many items as one request may ask for are fetched together: a failure then costs one request. */
     readonly capabilities?: Pick<ConnectorCapabilities, 'readStockBatchSize'>;
   };
@@ -59,10 +61,12 @@ export interface CountPollOptions {
  *
  *   resting --due, `pollNow`, a hint for everything--> reading --last page applied--> resting (told to `onComplete`)
  *   resting --hints waited long enough--> fetching those items --applied--> resting
+ *   resting --so many hints that everything costs less, or too many to remember--> reading everything
  *   reading --platform or ledger fails--> resting, longer each time (cursor stays: the page comes again)
  *   any --close--> closed
  *
- * The cursor moves after a page's last command. What the ledger could not place in time (a movement of the authority lies
+ * The cursor moves after a page's last command, and not before the items that the page only named were read: until
+ * then the next reading begins ahead of it. What the ledger could not place in time (a movement of the authority lies
  * within clock skew) is a hint for a moment when that skew has passed.
  */
 export class CountPoll {
@@ -70,8 +74,13 @@ export class CountPoll {
   readonly #settings: CountPollSettings;
   readonly #alarm = new Alarm();
   readonly #closing = new AbortController();
-  readonly #hints = new Map<string, { dueAtMs: number; asks: number }>();
+  readonly #hints: CountHints;
+  readonly #cursor: CountCursor;
   #dueAtMs = 0;
+  /** Hints were dropped: only a whole reading can make up for them. */
+  #mustReadAll = false;
+  /** The last whole reading was held: items are read one by one until another is not. */
+  #isAllHeld = false;
   /** A source that failed is left alone until then, whoever asks. */
   #notBeforeMs = 0;
   #failures = 0;
@@ -81,6 +90,8 @@ export class CountPoll {
   constructor(options: CountPollOptions) {
     this.#options = options;
     this.#settings = { ...defaultCountPollSettings, ...options.settings };
+    this.#hints = new CountHints(this.#settings.maxHints);
+    this.#cursor = new CountCursor(options.mesh, options.channel, () => this.#hints.owesNothing);
   }
 
   /** Monotonic ms since the last complete reading; undefined before the first. Old figures deserve a larger buffer. */
@@ -105,12 +116,11 @@ export class CountPoll {
 
   /** These items changed; none: nobody knows which. Never waits. */
   doorbell(itemIds: readonly string[]): void {
-    const isTooMany = this.#hints.size + itemIds.length > this.#settings.maxHints;
     const isAll = itemIds.length === 0 || itemIds.includes(everyItem);
-    if (isAll || isTooMany || this.#options.connector.fetchCounts === undefined) {
-      this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + this.#settings.hintDelayMs);
-      this.#alarm.ring();
-      return;
+    if (isAll || this.#options.connector.fetchCounts === undefined) return this.#readSoon();
+    if (!this.#hints.hasRoomFor(itemIds.length)) {
+      this.#mustReadAll = true;
+      return this.#readSoon();
     }
     for (const itemId of itemIds) this.#hint(itemId, this.#settings.hintDelayMs, 0);
   }
@@ -127,11 +137,11 @@ export class CountPoll {
     while (!this.#closing.signal.aborted) {
       const nowMs = performance.now();
       const readAtMs = Math.max(this.#dueAtMs, this.#notBeforeMs);
-      const firstHintMs = Math.min(...[...this.#hints.values()].map(({ dueAtMs }) => dueAtMs));
-      const hintAtMs = Math.max(firstHintMs, this.#notBeforeMs);
-      if (readAtMs <= nowMs) await this.#attempt(() => this.#read(), nowMs);
-      else if (hintAtMs <= nowMs) await this.#attempt(() => this.#fetchHinted());
-      else await this.#alarm.sleep(Math.min(readAtMs, hintAtMs) - nowMs);
+      const hintAtMs = Math.max(this.#hints.firstDueMs, this.#notBeforeMs);
+      if (readAtMs <= nowMs) await this.#attempt(() => this.#read(this.#mustReadAll), nowMs);
+      else if (hintAtMs > nowMs) await this.#alarm.sleep(Math.min(readAtMs, hintAtMs) - nowMs);
+      else if (this.#isAllCheaper(nowMs)) await this.#attempt(() => this.#read(true), nowMs);
+      else await this.#attempt(() => this.#fetchHinted());
     }
   }
 
@@ -162,14 +172,14 @@ export class CountPoll {
     }
   }
 
-  async #read(): Promise<void> {
-    const { channel, connector, sink, mesh } = this.#options;
+  async #read(isAll: boolean): Promise<void> {
+    const { channel, connector, sink } = this.#options;
     const { signal } = this.#closing;
     if (connector.pollCounts === undefined) throw new Error(`${channel} has no counts to read`);
     const beganAtMs = performance.now();
-    const name = `counts:${channel}`;
-    let cursor = await mesh.cursor(name);
-    const pages = connector.pollCounts(cursor, signal)[Symbol.asyncIterator]();
+    const forgetHints = this.#hints.mark();
+    const reading = connector.pollCounts(await this.#cursor.current(), signal, isAll ? 'all' : undefined);
+    const pages = reading[Symbol.asyncIterator]();
     let counted = 0;
     let isHeld = false;
     let isDone = false;
@@ -185,14 +195,18 @@ export class CountPoll {
         const result = await sink.apply(next.value);
         counted += result.counted;
         this.#askAgain(result);
-        if (next.value.kind !== 'held' && next.value.hints.length > 0) this.doorbell(next.value.hints);
-        if (result.kind === 'held') {
+        if (result.kind === 'held' || next.value.kind === 'held') {
           isHeld = true;
+          this.#isAllHeld = true;
           this.#options.onHeld?.(result.reason ?? '');
-        } else if (next.value.kind !== 'held' && next.value.cursor !== null && next.value.cursor !== cursor) {
-          // `kept`: another daemon read meanwhile. Its cursor counts.
-          await mesh.moveCursor(name, next.value.cursor, 'opaque', cursor);
-          cursor = next.value.cursor;
+        } else {
+          if (next.value.kind === 'snapshot') {
+            forgetHints();
+            this.#mustReadAll = false;
+            this.#isAllHeld = false;
+          }
+          if (next.value.hints.length > 0) this.#owe(next.value.hints);
+          if (next.value.cursor !== null) await this.#cursor.reached(next.value.cursor);
         }
         // After the cursor: a file that is put away first, and then a crash, would leave a gap in its sequence.
         await next.value.settled?.(
@@ -211,50 +225,58 @@ export class CountPoll {
   async #fetchHinted(): Promise<void> {
     const { connector, sink } = this.#options;
     if (connector.fetchCounts === undefined) return this.#hints.clear();
-    const nowMs = performance.now();
-    const due = [...this.#hints].filter(([, { dueAtMs }]) => dueAtMs <= nowMs);
     const atOnce = connector.capabilities?.readStockBatchSize ?? this.#settings.hintsPerFetch;
-    const asked = due.slice(0, Math.max(1, Math.min(atOnce, this.#settings.hintsPerFetch)));
-    // Removed first: a hint that comes during the fetch is a new one.
-    for (const [itemId] of asked) this.#hints.delete(itemId);
+    const most = Math.max(1, Math.min(atOnce, this.#settings.hintsPerFetch));
+    const asked = this.#hints.take(performance.now(), most);
     try {
       const page = await orAborted(
-        connector.fetchCounts(
-          asked.map(([itemId]) => itemId),
-          this.#closing.signal,
-        ),
+        connector.fetchCounts([...asked.keys()], this.#closing.signal),
         this.#closing.signal,
       );
-      this.#askAgain(await sink.apply(page), new Map(asked));
+      const result = await sink.apply(page);
+      this.#askAgain(result, asked);
+      for (const itemId of asked.keys()) if (!result.again.includes(itemId)) this.#hints.paid(itemId);
     } catch (error) {
       for (const [itemId, hint] of asked) this.#hint(itemId, this.#settings.retryMs, hint.asks);
       throw error;
     }
+    await this.#cursor.settle();
+  }
+
+  /** Items that a page names without their figures. */
+  #owe(itemIds: readonly string[]): void {
+    if (this.#options.connector.fetchCounts !== undefined && !itemIds.includes(everyItem))
+      this.#hints.owe(itemIds);
+    this.doorbell(itemIds);
   }
 
   #askAgain(result: AppliedCounts, asked?: ReadonlyMap<string, { readonly asks: number }>): void {
     if (result.again.length === 0) return;
     const waitMs = this.#options.sink.skewMs + this.#settings.hintDelayMs;
-    if (this.#options.connector.fetchCounts === undefined) {
-      this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + waitMs);
-      this.#alarm.ring();
-      return;
-    }
+    if (this.#options.connector.fetchCounts === undefined) return this.#readSoon(waitMs);
     for (const itemId of result.again) {
       const asks = (asked?.get(itemId)?.asks ?? 0) + 1;
       if (asks <= this.#settings.maxAsks) this.#hint(itemId, waitMs, asks);
+      else this.#hints.paid(itemId);
     }
   }
 
   #hint(itemId: string, inMs: number, asks: number): void {
-    if (this.#hints.size >= this.#settings.maxHints && !this.#hints.has(itemId)) return;
-    const dueAtMs = performance.now() + inMs;
-    const known = this.#hints.get(itemId);
-    this.#hints.set(itemId, {
-      dueAtMs: Math.min(dueAtMs, known?.dueAtMs ?? dueAtMs),
-      asks: Math.max(asks, known?.asks ?? 0),
-    });
+    if (this.#hints.add(itemId, performance.now() + inMs, asks)) this.#alarm.ring();
+    else {
+      this.#mustReadAll = true;
+      this.#readSoon();
+    }
+  }
+
+  #readSoon(inMs = this.#settings.hintDelayMs): void {
+    this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + inMs);
     this.#alarm.ring();
+  }
+
+  #isAllCheaper(nowMs: number): boolean {
+    if (this.#isAllHeld) return false;
+    return this.#options.connector.isAllCheaper?.(this.#hints.due(nowMs)) ?? false;
   }
 
   #intervalMs(): number {

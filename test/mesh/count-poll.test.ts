@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 function start(
-  connector: Pick<Connector, 'pollCounts' | 'fetchCounts'>,
+  connector: Pick<Connector, 'pollCounts' | 'fetchCounts' | 'isAllCheaper'>,
   settings: Partial<CountPollSettings> = {},
   more: Partial<CountPollOptions> = {},
 ): CountPoll {
@@ -224,6 +224,89 @@ test('hints wait while the platform fails, and are not lost', async () => {
   await eventually(() => expect(asked).toBeGreaterThan(0));
   isBroken = false;
   await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 2 }));
+});
+
+test('the cursor waits until the items that a page only named were read; a crash begins where none is lost', async () => {
+  const cursors: (string | null)[] = [];
+  let isBroken = true;
+  const connector = {
+    async *pollCounts(cursor: string | null) {
+      cursors.push(cursor);
+      yield page([], cursor === null ? 'p1' : 'p2', { hints: cursor === null ? ['s'] : [] });
+    },
+    async fetchCounts(itemIds: readonly string[]) {
+      if (isBroken) throw new Error('down');
+      return page(
+        itemIds.map((sku) => row(9, sku)),
+        null,
+      );
+    },
+  };
+  const settings = { peakIntervalMs: 20 };
+  start(connector, settings);
+  // This process goes on from what it has read ...
+  await eventually(() => expect(cursors).toContain('p1'));
+  expect(await bench.mesh.cursor(`counts:${wms}`)).toBeNull();
+  // ... the next one from where nothing is owed.
+  await poll?.close();
+  cursors.length = 0;
+  start(connector, settings);
+  await eventually(() => expect(cursors.length).toBeGreaterThan(0));
+  expect(cursors[0]).toBeNull();
+  isBroken = false;
+  await eventually(async () => expect(await bench.mesh.cursor(`counts:${wms}`)).toBe('p2'));
+  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 9 });
+});
+
+test('more hints than everything costs are answered by everything; while that is held, one by one', async () => {
+  const wanted: (string | undefined)[] = [];
+  const fetched: string[] = [];
+  let isHeld = false;
+  const running = start(
+    {
+      async *pollCounts(_cursor, _signal, want) {
+        wanted.push(want);
+        if (isHeld) yield { kind: 'held', source: 'stock', reason: 'too few', parked: [] };
+        else yield page([row(1, 'a'), row(2, 'b'), row(3, 'c')], 'p', { kind: 'snapshot' });
+      },
+      async fetchCounts(itemIds) {
+        fetched.push(...itemIds);
+        return page(
+          itemIds.map((sku) => row(7, sku)),
+          null,
+        );
+      },
+      isAllCheaper: (items) => items >= 3,
+    },
+    { hintsPerFetch: 1, hintDelayMs: 20 },
+  );
+  await eventually(() => expect(wanted).toEqual([undefined]));
+  running.doorbell(['a', 'b', 'c']);
+  await eventually(() => expect(wanted).toEqual([undefined, 'all']));
+  running.doorbell(['a', 'b']);
+  await eventually(() => expect(fetched).toEqual(['a', 'b']));
+  isHeld = true;
+  running.doorbell(['a', 'b', 'c']);
+  await eventually(() => expect(fetched).toEqual(['a', 'b', 'a', 'b', 'c']));
+  expect(wanted).toEqual([undefined, 'all', 'all']);
+});
+
+test('hints that are too many to remember become one whole reading', async () => {
+  const wanted: (string | undefined)[] = [];
+  const running = start(
+    {
+      async *pollCounts(_cursor, _signal, want) {
+        wanted.push(want);
+        yield page([row(1, 'a'), row(2, 'b'), row(3, 'c')], 'p', { kind: 'snapshot' });
+      },
+      fetchCounts: async () => page([], null),
+    },
+    { maxHints: 2 },
+  );
+  await eventually(() => expect(wanted).toEqual([undefined]));
+  running.doorbell(['a', 'b', 'c']);
+  await eventually(() => expect(wanted).toEqual([undefined, 'all']));
+  expect(await levelOf(bench, 'c')).toMatchObject({ onHand: 3 });
 });
 
 test('off-peak readings come at the longer interval', async () => {

@@ -37,6 +37,7 @@ export class StockReader {
   readonly #seen: SeenChanges;
   /** The cursor at the end of the last reading of changes. */
   #givenCursor: string | undefined;
+  #snapshotCost: number | undefined;
 
   constructor(source: HttpConnection, api: WmsApi, clock: Clock) {
     this.#source = source;
@@ -47,12 +48,15 @@ export class StockReader {
     this.#seen = new SeenChanges(increment?.kind === 'since-time' ? increment.overlapMs * 2 : dayMs);
   }
 
-  async *poll(cursor: string | null, signal: AbortSignal): AsyncGenerator<CountPage> {
+  async *poll(cursor: string | null, signal: AbortSignal, want?: 'all'): AsyncGenerator<CountPage> {
     const { changes, snapshotEveryMs = defaultSnapshotEveryMs } = this.#source;
     const state = readCursor(cursor);
     const nowMs = this.#clock.nowMs();
     const isDue =
-      state === undefined || nowMs - state.snapshotAtMs >= snapshotEveryMs || state.snapshotAtMs > nowMs;
+      want === 'all' ||
+      state === undefined ||
+      nowMs - state.snapshotAtMs >= snapshotEveryMs ||
+      state.snapshotAtMs > nowMs;
     if (changes === undefined) yield await this.#snapshot(undefined, nowMs, signal);
     else if (isDue) yield await this.#snapshot(await this.#startOf(changes, state, signal), nowMs, signal);
     else {
@@ -61,6 +65,14 @@ export class StockReader {
       this.#givenCursor = undefined;
       yield* this.#changes(changes, state, signal);
     }
+  }
+
+  /** By what the last snapshot cost: credits where the source counts them, else requests. */
+  isAllCheaper(items: number): boolean {
+    const { lookup } = this.#source;
+    if (lookup === undefined || this.#snapshotCost === undefined) return false;
+    const requests = Math.ceil(items / lookup.batchSize);
+    return this.#snapshotCost < requests * this.#costOf(sizeOf(lookup.paging));
   }
 
   /** Fresh counts of single items. */
@@ -96,7 +108,8 @@ export class StockReader {
   async #snapshot(since: string | undefined, nowMs: number, signal: AbortSignal): Promise<CountPage> {
     const { snapshot, guards, zeroMissingAfter } = this.#source;
     const tally = new Tally(snapshot.map.duplicates ?? 'reject');
-    await this.#gather(snapshot, tally, { since: null, until: null }, signal);
+    const pages = await this.#gather(snapshot, tally, { since: null, until: null }, signal);
+    this.#snapshotCost = pages * this.#costOf(sizeOf(snapshot.paging));
     const { counts, parked } = tally.result();
     const held = (reason: string): CountPage => ({ kind: 'held', source: 'stock', reason, parked });
     const badRatio = guards?.maxBadRowRatio ?? maxBadRowRatio;
@@ -119,13 +132,26 @@ export class StockReader {
     };
   }
 
-  async #gather(reading: Reading, tally: Tally, values: TemplateValues, signal: AbortSignal): Promise<void> {
+  /** Answers how many pages it took. */
+  async #gather(
+    reading: Reading,
+    tally: Tally,
+    values: TemplateValues,
+    signal: AbortSignal,
+  ): Promise<number> {
     const mapper = new CountMapper(reading.map, reading.each);
+    let pages = 0;
     for (const place of reading.places ?? [undefined]) {
       for await (const page of this.#pages(reading, 'stock', { ...values, place: place ?? null }, signal)) {
         this.#add(tally, mapper, page, place);
+        pages++;
       }
     }
+    return pages;
+  }
+
+  #costOf(rows: number): number {
+    return this.#source.limits?.kind === 'credits' ? 1 + rows : 1;
   }
 
   #add(tally: Tally, mapper: CountMapper, { rows, answer }: SourcePage, place: string | undefined): void {
@@ -232,4 +258,8 @@ export class StockReader {
       yield page;
     }
   }
+}
+
+function sizeOf(paging: Reading['paging']): number {
+  return 'size' in paging ? paging.size : 1;
 }

@@ -72,7 +72,8 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
     verifyWebhook: (raw, headers) =>
       webhooks?.verify(raw, headers) ?? { kind: 'forged', reason: 'the source sends no webhooks' },
     parseWebhook: (raw, headers) => webhooks?.parse(raw, headers) ?? nothing,
-    pollCounts: (cursor, signal) => reader.poll(cursor, signal),
+    pollCounts: (cursor, signal, want) => reader.poll(cursor, signal, want),
+    isAllCheaper: (items) => reader.isAllCheaper(items),
     ...(source.lookup === undefined
       ? {}
       : { fetchCounts: (itemIds: readonly string[], signal: AbortSignal) => reader.fetch(itemIds, signal) }),

@@ -35,9 +35,13 @@ export function rigFor(connection: WmsConnection, overrides: Partial<WmsConnecto
   return { connector, tokens, limiter, log, advance: (ms) => (offsetMs += ms) };
 }
 
-export async function poll(connector: Connector, cursor: string | null = null): Promise<CountPage[]> {
+export async function poll(
+  connector: Connector,
+  cursor: string | null = null,
+  want?: 'all',
+): Promise<CountPage[]> {
   if (connector.pollCounts === undefined) throw new Error('there is nothing to poll');
-  return everything(connector.pollCounts(cursor, never));
+  return everything(connector.pollCounts(cursor, never, want));
 }
 
 /** The one page of a reading, which must not be held. */

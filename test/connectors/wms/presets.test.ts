@@ -136,6 +136,16 @@ describe('ShipHero', () => {
     expect(page?.kind === 'changes' && figures(page)).toEqual(['s1@13841=1', 's1@13842=45', 's3@13841=2']);
   });
 
+  test('everything is cheaper than many items, by credits, and can be asked for between snapshots', async () => {
+    const { connector } = shipHero({ pageSize: 10 });
+    expect(connector.isAllCheaper?.(1_000)).toBe(false);
+    const { cursor } = await readOnce(connector);
+    // Three pages of 1 + 10 credits; an item takes 1 + 5.
+    expect([5, 6].map((items) => connector.isAllCheaper?.(items))).toEqual([false, true]);
+    const pages = await poll(connector, cursor, 'all');
+    expect(pages.map(({ kind }) => kind)).toEqual(['snapshot']);
+  });
+
   test('credits that are used up are waited for, as long as the answer says', async () => {
     const { connector, account, limiter } = shipHero({ pageSize: 10 });
     if (account.kind === 'shiphero') account.api.credits.drain();
