@@ -31,8 +31,10 @@ function commonFields(sources: SecretSources) {
     id: channelId,
     mode: z
       .enum(['off', 'observe', 'dry-run', 'live'])
-      .default('live')
-      .describe('observe: orders in, nothing written; dry-run: writes are computed and shown only'),
+      .default('observe')
+      .describe(
+        'observe: orders in, nothing written; dry-run: writes are computed and logged only; live: written',
+      ),
     baseUrl: webOrigin.optional().describe("The platform's API, when it is not at its usual address"),
     authUrl: webOrigin.optional().describe('Where tokens are asked for; baseUrl when absent'),
     webhookSecrets: z

@@ -121,7 +121,13 @@ export class ChannelPart {
 
   start(): void {
     if (this.#options.settings.mode === 'off') return;
-    this.#connecting = this.#connect();
+    this.#connecting ??= this.#connect();
+  }
+
+  /** An operator changed the mode. */
+  modeChanged(): void {
+    this.start();
+    this.publishing.modeChanged();
   }
 
   async close(): Promise<void> {
@@ -153,8 +159,7 @@ export class ChannelPart {
   }
 
   tasks(every: { accessMs: number; subscriptionsMs: number; listingsMs: number }): readonly Task[] {
-    if (this.#options.settings.mode === 'off') return [];
-    return [
+    const tasks: readonly Task[] = [
       { name: `access:${this.id}`, everyMs: every.accessMs, run: (signal) => this.#checkAccess(signal) },
       {
         name: `subscriptions:${this.id}`,
@@ -170,6 +175,12 @@ export class ChannelPart {
         },
       },
     ];
+    // Asked at each tick: a channel may be switched off, and on again, while the daemon runs.
+    const isOff = (): boolean => this.#options.settings.mode === 'off';
+    return tasks.map(({ run, ...task }) => ({
+      ...task,
+      run: async (signal) => (isOff() ? undefined : run(signal)),
+    }));
   }
 
   async #connect(): Promise<void> {

@@ -1,14 +1,21 @@
 import type { ChannelConfig, Config } from '../config/configuration.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
 import type { ChannelLocation, ChannelSettings } from '../mesh/channel.ts';
+import type { ChannelModes } from '../mesh/channel-modes.ts';
 
 /** A channel of the configuration in the mesh's words. */
-export function channelSettings(config: Config, channel: ChannelConfig): ChannelSettings {
+export function channelSettings(
+  config: Config,
+  channel: ChannelConfig,
+  modes: Pick<ChannelModes, 'of'>,
+): ChannelSettings {
   const wmsOwned = new Set(config.locations.filter(isWmsOwned).map(({ id }) => id));
   return {
     id: channel.id,
     platform: channel.platform,
-    mode: channel.mode,
+    get mode() {
+      return modes.of(channel.id);
+    },
     locations: Object.entries(channel.locations).flatMap(([platformLocationId, ours]) =>
       ours.map((location): ChannelLocation => ({
         location,

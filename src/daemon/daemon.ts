@@ -8,13 +8,14 @@ import type { Config } from '../config/configuration.ts';
 import type { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import { localOperator } from '../http/api/caller.ts';
-import { HttpMetrics } from '../http/http-metrics.ts';
 import { closeListener, defaultListenerLimits, listenOn } from '../http/listener.ts';
 import type { PrivateRoutes } from '../http/private-route.ts';
 import { createPrivateServer } from '../http/private-server.ts';
 import { createPublicServer } from '../http/public-server.ts';
+import { channelRoutes } from '../http/routes/channel-routes.ts';
 import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
+import { ChannelModes } from '../mesh/channel-modes.ts';
 import { ChannelStates } from '../mesh/channel-state.ts';
 import { FanOut } from '../mesh/fan-out.ts';
 import { Inbox } from '../mesh/inbox.ts';
@@ -29,11 +30,13 @@ import type { Redactor } from '../telemetry/redactor.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
 import { openCatalogue } from './catalogue-part.ts';
 import type { ChannelPart } from './channel-part.ts';
+import { channelControls } from './channel-controls.ts';
 import { channelSettings } from './channel-settings.ts';
 import { historyPorts } from './explaining.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { privatePorts } from './private-ports.ts';
+import { publicPorts } from './public-ports.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openVault } from './vault-part.ts';
@@ -128,7 +131,11 @@ export class Daemon {
     // Not in the log as such, and so gone after a rebuild: a level opened twice would count its stock twice.
     if (opened.size === 0) for await (const page of ledger.wholeHistory()) opened.follow(page);
     ledger.reader.add({ onEntries: (entries) => opened.follow(entries) });
-    const settings = config.channels.map((channel) => channelSettings(config, channel));
+    const configured = new Map(config.channels.map(({ id, mode }) => [id, mode]));
+    const modes = new ChannelModes(redis.commands, keys.channelModes, configured, log);
+    await modes.start();
+    this.#willStop('modes', async () => modes.close());
+    const settings = config.channels.map((channel) => channelSettings(config, channel, modes));
     const states = new ChannelStates(redis.commands, keys.channelStates, settings, log);
     await states.load();
     this.#willStop('notes', () => Promise.all([states.flush(), opened.flush()]));
@@ -179,6 +186,7 @@ export class Daemon {
       parts.set(part.id, part);
       ingestChannels.set(part.id, { connector, map });
     }
+    modes.onChanged((channel) => parts.get(channel)?.modeChanged());
     this.#willStop('channels', () => Promise.all([...parts.values()].map((part) => part.close())));
 
     const inbox = new Inbox({
@@ -221,7 +229,10 @@ export class Daemon {
       { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
       ingestChannels,
       ingest,
-      [historyRoutes(historyPorts(ledger, journal, states, built.channels))],
+      [
+        historyRoutes(historyPorts(ledger, journal, states, built.channels)),
+        channelRoutes(channelControls(modes, [...parts.values()]), log),
+      ],
     );
   }
 
@@ -262,28 +273,10 @@ export class Daemon {
       version,
       authenticate: () => localOperator,
     });
-    const publicApp = createPublicServer({
-      limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxBodyBytes },
-      find: (platform, channelId) => {
-        const channel = channels.get(channelId as ChannelId);
-        if (channel === undefined || channel.map.settings.platform !== platform) return undefined;
-        if (channel.map.settings.mode === 'off') return undefined;
-        return { channel: channelId as ChannelId, connector: channel.connector };
-      },
-      accept: ({ headers, ...delivery }) => {
-        // Where a fixed header is the proof of a delivery, it is a credential and no business of the inbox.
-        const clean = Object.entries(headers).map(([name, value]) => [name, redactor.scrub(value)]);
-        return parts.inbox.accept({ ...delivery, headers: Object.fromEntries(clean) });
-      },
-      ring: (channel, raw, headers) => ingest.ring(channel, raw, headers),
-      onGenuine: (channel) => {
-        parts.states.webhookSeen(channel, Date.now());
-        parts.channels.find(({ id }) => id === channel)?.publishing.pushSeen();
-      },
-      nowMs: () => parts.ledger.ledger.nowMs(),
-      metrics: new HttpMetrics(registry),
-      log,
-    });
+    const { maxBodyBytes } = config.limits;
+    const publicApp = createPublicServer(
+      publicPorts({ parts, channels, ingest, maxBodyBytes, redactor, registry, log }),
+    );
     return {
       private: await this.#listenOn('private listener', privateApp, config.http.private),
       public: await this.#listenOn('public listener', publicApp, config.http.public),

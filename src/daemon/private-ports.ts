@@ -67,7 +67,7 @@ export function privatePorts({ redis, ledger, vault, inbox, channels, states }: 
         if (view === undefined) return [];
         const { isPublishing, backlog, planned } = publishing;
         const { circuit } = counting ?? publishing;
-        return [{ ...view, isPublishing, backlog, circuit, planned: planned.length, settled }];
+        return [{ ...view, isPublishing, backlog, circuit, planned, settled }];
       }),
     async ledgerState() {
       const lost = await ledger.lostEntries();

@@ -14,14 +14,14 @@ import { forgetBases } from './forget-bases.ts';
 import { type CompletedWalk, OrderPoll } from './order-poll.ts';
 import { parkedEntry, parkedRowId } from './parked-rows.ts';
 import { defaultPublishTimes, publishRules } from './publish-rules.ts';
-import type { PlannedWrite, PublisherPorts } from './publisher-options.ts';
+import { PlannedWrites, type WritePlan } from './planned-writes.ts';
+import type { PublisherPorts } from './publisher-options.ts';
 import { Publisher } from './publisher.ts';
 import { RequestSender } from './request-sender.ts';
 import { siblingsOf } from './sibling-listings.ts';
 import type { MappedListing, SkuMap } from './sku-map.ts';
 
 const dayMs = 86_400_000;
-const maxPlanned = 1_000;
 
 /** Everything that lives as long as one term of the lease; what it knows in memory ends with it. */
 interface TermParts {
@@ -45,7 +45,7 @@ export class ChannelPublishing {
   readonly #options: ChannelPublishingOptions;
   readonly #lease: ChannelLease;
   readonly #journal: ChannelJournal | undefined;
-  readonly #planned: PlannedWrite[] = [];
+  readonly #planned = new PlannedWrites();
   #parts: TermParts | undefined;
 
   constructor(options: ChannelPublishingOptions) {
@@ -82,9 +82,13 @@ export class ChannelPublishing {
     return this.breaker.state;
   }
 
-  /** `dry-run` and `observe`: the newest writes that would have been sent. */
-  get planned(): readonly PlannedWrite[] {
-    return this.#planned;
+  /** `dry-run` and `observe`: listings to which a write would have been sent. */
+  get planned(): number {
+    return this.#planned.size;
+  }
+
+  plan(limit: number): WritePlan {
+    return this.#planned.plan(limit);
   }
 
   /** What a listing ought to show by the channel's policy, rule by rule. */
@@ -94,7 +98,6 @@ export class ChannelPublishing {
   }
 
   start(): void {
-    if (this.#options.settings.mode === 'off') return;
     this.#lease.start((term) => this.#run(term));
   }
 
@@ -102,6 +105,12 @@ export class ChannelPublishing {
   async close(): Promise<void> {
     await this.#parts?.publisher.close();
     await this.#lease.close();
+  }
+
+  /** The mode is another: the term ends, and the next one works in it. */
+  modeChanged(): void {
+    this.#planned.clear();
+    this.#lease.endTerm();
   }
 
   /** Items whose level changed at the platform. */
@@ -147,6 +156,7 @@ export class ChannelPublishing {
     const channel = settings.id;
     log.info({ channel, token: term.token, mode: settings.mode }, 'publishing lease taken');
     let parts: TermParts;
+    if (settings.mode === 'off') return untilEnded(term);
     try {
       parts = await this.#build(term);
     } catch (error) {
@@ -261,6 +271,7 @@ export class ChannelPublishing {
         if (state.base?.settled === true) this.#open(listing, state);
       },
       targetOf: (listing, view) => {
+        this.#planned.drop(listing.listingId);
         const target = this.targetOf(listing, view);
         this.#journal?.planned(listing.listingId, target);
         return target.units;
@@ -279,8 +290,7 @@ export class ChannelPublishing {
       unparked: (listingId) => this.#unpark(listingId),
       planned: (write) => {
         if (settings.mode === 'dry-run') log.info({ channel: settings.id, ...write }, 'would write');
-        this.#planned.push(write);
-        if (this.#planned.length > maxPlanned) this.#planned.shift();
+        this.#planned.add(write);
       },
     };
   }
@@ -332,12 +342,20 @@ export class ChannelPublishing {
     const { settings, mesh } = this.#options;
     const name = `mode:${settings.id}`;
     const before = await mesh.cursor(name);
-    if (before === settings.mode) return;
-    if (before !== null && settings.mode === 'live') {
-      await mesh.moveCursor(`full:${settings.id}`, before, 'opaque');
+    const isLive = settings.mode === 'live';
+    if (isLive && before === 'live') return;
+    // A plan of what would be sent lives in memory: it is made anew from every listing.
+    if (!isLive || before !== null) {
+      await mesh.moveCursor(`full:${settings.id}`, before ?? settings.mode, 'opaque');
     }
     await mesh.moveCursor(name, settings.mode, 'opaque');
   }
+}
+
+/** Switched off: the lease is kept, so that no other daemon takes it either, and nothing is done with it. */
+function untilEnded({ ended }: LeaseTerm): Promise<void> {
+  if (ended.aborted) return Promise.resolve();
+  return new Promise((resolve) => ended.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function* idsOf(map: SkuMap): Iterable<ListingId> {

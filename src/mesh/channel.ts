@@ -2,7 +2,8 @@ import type { ChannelId, LocationId, Sku } from '../domain/ids.ts';
 import type { AllowedLocation, OrderRouting } from '../ledger/contract.ts';
 
 /** `off`: nothing; `observe`: orders in, nothing written; `dry-run`: writes computed and shown; `live`: written. */
-export type ChannelMode = 'off' | 'observe' | 'dry-run' | 'live';
+export const channelModes = ['off', 'observe', 'dry-run', 'live'] as const;
+export type ChannelMode = (typeof channelModes)[number];
 
 export interface ChannelLocation {
   readonly location: LocationId;
@@ -20,6 +21,7 @@ export type SourceRule = 'sale' | 'import';
 export interface ChannelSettings {
   readonly id: ChannelId;
   readonly platform: string;
+  /** As of now: an operator may change it while the daemon runs. */
   readonly mode: ChannelMode;
   /** In the order in which orders without a location use them. */
   readonly locations: readonly ChannelLocation[];

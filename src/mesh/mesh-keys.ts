@@ -7,6 +7,8 @@ export interface MeshKeys {
   readonly queuePrefix: string;
   readonly seenDeliveries: string;
   readonly channelStates: string;
+  /** Modes set by command. */
+  readonly channelModes: string;
   /** Levels that have a figure of their own. */
   readonly openedLevels: string;
   /** Sealed credentials; the script `vault-swap` derives the same name. */
@@ -26,6 +28,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     queuePrefix: `${prefix}bull`,
     seenDeliveries: `${prefix}seen`,
     channelStates: `${prefix}channels`,
+    channelModes: `${prefix}modes`,
     openedLevels: `${prefix}opened`,
     vault: `${prefix}vault`,
     runs: `${prefix}reconcile:runs`,

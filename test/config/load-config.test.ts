@@ -206,7 +206,7 @@ test('the smallest configuration is complete', () => {
   expect(config.locations).toEqual([{ id: 'main', authority: 'ledger', pickLagMs: 0 }]);
   expect(config.channels[0]).toMatchObject({
     id: 'a',
-    mode: 'live',
+    mode: 'observe',
     locations: { '*': ['main'] },
     openingFigure: 'available',
     policy: {},

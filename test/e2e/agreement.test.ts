@@ -74,6 +74,23 @@ test.each(['observe', 'dry-run'])(
       'planned',
     );
     expect(b.available('X')).toBe(10);
+
+    const plan = await (await fetch(`${daemon.privateUrl}/channels/shop-b/plan`)).json();
+    expect(plan).toMatchObject({
+      mode,
+      lowered: 1,
+      unitsAtRisk: 3,
+      writes: [{ sku: 'X', from: 10, to: 7, unitsAtRisk: 3 }],
+    });
+    const live = await fetch(`${daemon.privateUrl}/channels/shop-b/mode`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ mode: 'live', actor: 'test' }),
+    });
+    expect(await live.json()).toMatchObject({ mode: 'live', configured: mode, changedBy: 'test' });
+    await daemon.until(async () => b.available('X') === 7, 'written once it is live');
+    expect(a.available('X')).toBe(7);
+    expect(sandbox.violations()).toEqual([]);
   },
 );
 

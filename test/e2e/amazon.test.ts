@@ -48,6 +48,7 @@ beforeAll(async () => {
     (config['channels'] as object[]).push({
       id: 'amazon',
       platform: 'amazon',
+      mode: 'live',
       sellerId: seller.sellerId,
       marketplaceIds: seller.marketplaceIds,
       region: 'na',

@@ -173,7 +173,7 @@ afterAll(async () => {
 
 function configuration(url: string): Record<string, unknown> {
   const secret = (kind: Kind): string => `env:CANARY_${kind}`;
-  const common = { baseUrl: url, authUrl: url, poll: { intervalMs: 300, overlapMs: 1_000 } };
+  const common = { mode: 'live', baseUrl: url, authUrl: url, poll: { intervalMs: 300, overlapMs: 1_000 } };
   const map = { sku: 'sku', onHand: 'qty' };
   return {
     logLevel: 'trace',

@@ -62,6 +62,7 @@ export class DaemonUnderTest {
       channels.push({
         id: shop.name,
         platform: 'shopify',
+        mode: 'live',
         shop: shop.domain,
         baseUrl: shop.baseUrl,
         credentials: {

@@ -47,6 +47,7 @@ async function open(
     (config['channels'] as unknown[]).push({
       id: 'tiktok',
       platform: 'tiktok',
+      mode: 'live',
       shop: t.id,
       baseUrl: tiktok.url,
       credentials: {

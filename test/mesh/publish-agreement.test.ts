@@ -126,12 +126,14 @@ test.each(['observe', 'dry-run'] as const)(
     await mesh.move('X', -4);
     const { publishing, platform } = mesh.channel('shop-a');
     await eventually(() =>
-      expect(publishing.planned).toContainEqual({
+      expect(publishing.plan(10).writes).toContainEqual({
         listingId: 'X@L1',
         sku: 'X',
         kind: 'lower',
         from: 10,
         to: 6,
+        unitsAtRisk: 4,
+        unitsHidden: 0,
       }),
     );
     expect(platform.requests).toEqual([]);

@@ -1,3 +1,4 @@
+import { modeVerb, planVerb } from './channel-verbs.ts';
 import { explainVerb, exportVerb } from './history-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
@@ -8,6 +9,8 @@ import type { Verb } from './verb.ts';
 /** In the order of the usage text. */
 export const allVerbs: readonly Verb[] = [
   channelsVerb,
+  modeVerb,
+  planVerb,
   stockVerb,
   positionVerb,
   explainVerb,

@@ -1,0 +1,30 @@
+import { shown, UsageError, type Verb, type VerbAnswer, type VerbContext } from './verb.ts';
+
+const modes = ['off', 'observe', 'dry-run', 'live'];
+
+export const modeVerb: Verb = {
+  name: 'mode',
+  usage: [
+    ['mode CHANNEL', 'off, observe, dry-run or live, and who said so'],
+    ['mode CHANNEL MODE', 'change it now; it counts until the configuration says another mode'],
+  ],
+  run: ({ daemon, args: [channel, mode, ...more], actor }) => {
+    if (channel === undefined || more.length > 0) return undefined;
+    const path = `/channels/${encodeURIComponent(channel)}/mode`;
+    if (mode === undefined) return shown(daemon.get(path));
+    if (!modes.includes(mode)) throw new UsageError(`${mode} is none of ${modes.join(', ')}`);
+    return shown(daemon.post(path, { mode, actor }));
+  },
+};
+
+export const planVerb: Verb = {
+  name: 'plan',
+  usage: [['plan CHANNEL', 'what would be written to a channel that only watches, units at risk first']],
+  run: (context) => (context.args.length === 1 ? plan(context) : undefined),
+};
+
+async function plan({ daemon, args }: VerbContext): Promise<VerbAnswer> {
+  const path = `/channels/${encodeURIComponent(args[0] ?? '')}/plan?limit=10000`;
+  const { writes, ...totals } = await daemon.get<{ writes: readonly object[] }>(path);
+  return { result: [totals, ...writes] };
+}
