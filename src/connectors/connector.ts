@@ -16,6 +16,8 @@ export interface Connector {
   readonly capabilities: ConnectorCapabilities;
 
   /** Over the raw bytes, constant time, before anything is parsed. */
+  /** Before the first delivery: what proving one needs and only the token store has. Harmless to repeat. */
+  prepare?(): Promise<void>;
   verifyWebhook(raw: Uint8Array, headers: WebhookHeaders): WebhookVerdict;
   /** Only for bytes that were found genuine. Never throws: what cannot be read is in `parked`. */
   parseWebhook(raw: Uint8Array, headers: WebhookHeaders): ParsedDelivery;

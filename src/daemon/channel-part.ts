@@ -105,7 +105,10 @@ export class ChannelPart {
 
   /** Listings as the last run knew them, so that orders find their SKU before the platform was asked. */
   async restore(): Promise<void> {
-    const { map, store, ledger, baselines, log } = this.#options;
+    const { connector, map, store, ledger, baselines, log } = this.#options;
+    await connector.prepare?.().catch((error: unknown) => {
+      log.warn({ channel: this.id, err: error }, 'secrets of the channel could not be loaded');
+    });
     const kept = await store.load();
     map.restore(kept);
     const name = `baseline:${this.id}`;

@@ -46,7 +46,11 @@ export function createCounting(options: CountingOptions): CountIntake | undefine
     nowMs: () => Date.now(),
     skewMs: channel.skewMs,
     isPeak: () => isPeak(channel.peakHours, Date.now()),
-    onComplete: () => states.pollSeen(channel.id, Date.now()),
+    onComplete: () => {
+      states.pollSeen(channel.id, Date.now());
+      // It let us read everything, whatever it said before.
+      states.attentionOver(channel.id);
+    },
     onAccessLost: (reason) => states.needsAttention(channel.id, reason),
     poll: {
       peakIntervalMs: channel.poll.intervalMs,

@@ -9,6 +9,8 @@ import { tokenOf } from './token-request.ts';
 import type { WmsWebhooks } from './webhook.ts';
 
 export interface Subscriptions {
+  /** Secrets that were shown when a subscription was made, by whichever daemon made it. */
+  load(): Promise<void>;
   run(target: SubscriptionTarget, mayCreate: boolean, signal: AbortSignal): Promise<SubscriptionReport>;
 }
 
@@ -31,6 +33,7 @@ const shopName = 'stockmesh';
 
 /** For sources that cannot be told where to send: a person sets it up there. */
 export const noSubscriptions: Subscriptions = {
+  load: async () => undefined,
   run: async () => ({ present: [], created: [], missing: [], problems: [] }),
 };
 
@@ -118,6 +121,9 @@ function registry(
     return true;
   };
   return {
+    async load() {
+      for (const topic of topics) await load(topic);
+    },
     async run({ callbackUrl }, mayCreate, signal) {
       const report = {
         present: [] as string[],

@@ -23,6 +23,8 @@ const defaultTimeoutMs = 20_000;
 const maxAnswerBytes = 64 * 1024 ** 2;
 /** A reading can wait for its share of the limit; nothing is published by it. */
 const maxReadWaitMs = 120_000;
+/** Anybody can send what looks forged. */
+const secretsRestMs = 10_000;
 
 /**
  * A warehouse: the on-hand authority of its locations. It is read, never written. Throws CONFIG_INVALID for a declaration
@@ -61,6 +63,14 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
   const webhooks =
     source.webhook === undefined ? undefined : new WmsWebhooks(source.webhook, webhookSecrets, clock);
   const subscriptions = subscriptionsOf(options, webhooks, api, baseUrl);
+  let loadedAtMs = Number.NEGATIVE_INFINITY;
+  const loadSecrets = (): void => {
+    if (performance.now() - loadedAtMs < secretsRestMs) return;
+    loadedAtMs = performance.now();
+    subscriptions.load().catch((error: unknown) => {
+      options.log.warn({ err: error }, 'the secrets of webhooks could not be loaded');
+    });
+  };
   return {
     ...withoutOrders,
     capabilities: capabilitiesOf({
@@ -69,8 +79,14 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
       requestTimeoutMs,
     }),
     acknowledgement: source.webhook?.acknowledgement,
-    verifyWebhook: (raw, headers) =>
-      webhooks?.verify(raw, headers) ?? { kind: 'forged', reason: 'the source sends no webhooks' },
+    prepare: () => subscriptions.load(),
+    verifyWebhook(raw, headers) {
+      const verdict = webhooks?.verify(raw, headers);
+      if (verdict === undefined) return { kind: 'forged', reason: 'the source sends no webhooks' };
+      // Another daemon may have made the subscription meanwhile; the source sends it once more.
+      if (verdict.kind === 'forged') loadSecrets();
+      return verdict;
+    },
     parseWebhook: (raw, headers) => webhooks?.parse(raw, headers) ?? nothing,
     pollCounts: (cursor, signal, want) => reader.poll(cursor, signal, want),
     isAllCheaper: (items) => reader.isAllCheaper(items),

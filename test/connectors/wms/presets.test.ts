@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,6 +7,7 @@ import type { Connector } from '../../../src/connectors/connector.ts';
 import { everyItem } from '../../../src/connectors/counts.ts';
 import type { Account } from '../../../sandbox/wms/account.ts';
 import { type WmsSandbox, startWmsSandbox } from '../../../sandbox/wms/server.ts';
+import { eventually } from '../../support/eventually.ts';
 import { never } from '../shopify/parts.ts';
 import { type Rig, figures, poll, readOnce, rigFor, secret } from './parts.ts';
 
@@ -239,6 +241,23 @@ describe('ShipHero', () => {
       },
       { baseUrl: account.warehouse.baseUrl, tokens },
     );
+    const [delivered = ''] = hook.bodies;
+    const signature = createHmac('sha256', account.desk.subscriptions()[0]?.secret ?? '').update(delivered);
+    const headers = { 'x-shiphero-hmac-sha256': signature.digest('base64') };
+    expect(genuine(next.connector, delivered, headers)).toMatchObject({ kind: 'forged' });
+    // One that another daemon subscribed meanwhile is genuine when it comes again; a restarted daemon knows it at once.
+    await eventually(() =>
+      expect(genuine(next.connector, delivered, headers)).toMatchObject({ kind: 'genuine' }),
+    );
+    const restarted = rigFor(
+      {
+        kind: 'shiphero',
+        credentials: { kind: 'login', username: 'user@example.com', password: secret('secret') },
+      },
+      { baseUrl: account.warehouse.baseUrl, tokens },
+    );
+    await restarted.connector.prepare?.();
+    expect(genuine(restarted.connector, delivered, headers)).toMatchObject({ kind: 'genuine' });
     const [subscription] = account.desk.subscriptions();
     expect((await next.connector.subscribe(target, never)).problems).toEqual([]);
     if (subscription !== undefined) subscription.isEnabled = false;

@@ -26,9 +26,10 @@ export function sftpSource(connection: SftpConnection): FileSource {
       let shownKey: string | undefined;
       // Without a listener a broken connection would end the process.
       client.on('error', () => undefined);
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(sessionTimeoutMs)]);
+      // Not AbortSignal.any with AbortSignal.timeout: that pair may be collected before it fires.
       const end = (): void => void client.end().catch(() => undefined);
-      deadline.addEventListener('abort', end, { once: true });
+      const timer = setTimeout(end, sessionTimeoutMs);
+      signal.addEventListener('abort', end, { once: true });
       try {
         await client.connect({
           host,
@@ -47,7 +48,8 @@ export function sftpSource(connection: SftpConnection): FileSource {
         signal.throwIfAborted();
         throw failureOf(error, host, shownKey, connection.hostKeys);
       } finally {
-        deadline.removeEventListener('abort', end);
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
         end();
       }
     },
