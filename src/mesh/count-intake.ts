@@ -130,8 +130,8 @@ export class CountIntake {
     else await this.#poll.applied(page);
   }
 
-  async #apply(page: CountPage): Promise<AppliedCounts> {
-    const applied = await this.#counts.apply(page);
+  async #apply(page: CountPage, signal?: AbortSignal): Promise<AppliedCounts> {
+    const applied = await this.#counts.apply(page, signal);
     this.#options.metrics.applied(this.#options.settings.id, applied);
     return applied;
   }
@@ -143,7 +143,7 @@ export class CountIntake {
     const poll = new CountPoll({
       channel,
       connector,
-      sink: { apply: (page) => this.#apply(page), skewMs: this.#counts.skewMs },
+      sink: { apply: (page, signal) => this.#apply(page, signal), skewMs: this.#counts.skewMs },
       mesh,
       breaker: this.breaker,
       log,

@@ -192,7 +192,7 @@ export class CountPoll {
           isDone = true;
           continue;
         }
-        const result = await sink.apply(next.value);
+        const result = await sink.apply(next.value, signal);
         counted += result.counted;
         this.#askAgain(result);
         if (result.kind === 'held' || next.value.kind === 'held') {
@@ -233,7 +233,7 @@ export class CountPoll {
         connector.fetchCounts([...asked.keys()], this.#closing.signal),
         this.#closing.signal,
       );
-      const result = await sink.apply(page);
+      const result = await sink.apply(page, this.#closing.signal);
       this.#askAgain(result, asked);
       for (const itemId of asked.keys()) if (!result.again.includes(itemId)) this.#hints.paid(itemId);
     } catch (error) {

@@ -72,12 +72,12 @@ export class CountSink {
     return this.#skewMs;
   }
 
-  /** Throws when the ledger cannot be asked; the same page may then come again. */
-  apply(page: CountPage): Promise<AppliedCounts> {
-    return page.kind === 'held' ? this.#hold(page, page.reason) : this.#applyRows(page);
+  /** Throws when the ledger cannot be asked, or between two rows when aborted; the same page may then come again. */
+  apply(page: CountPage, signal?: AbortSignal): Promise<AppliedCounts> {
+    return page.kind === 'held' ? this.#hold(page, page.reason) : this.#applyRows(page, signal);
   }
 
-  async #applyRows(page: CountRows): Promise<AppliedCounts> {
+  async #applyRows(page: CountRows, signal: AbortSignal | undefined): Promise<AppliedCounts> {
     const { settings, owned } = this.#options;
     const read = ownCounts(page, {
       settings,
@@ -95,12 +95,12 @@ export class CountSink {
     const parked: ParkedRow[] = [...page.parked, ...read.parked];
     const total = { counted: 0, changed: 0, stale: 0 };
     const again = new Set<string>();
-    await inBatches(page.movements, async (movement) => {
+    await inBatches(page.movements, signal, async (movement) => {
       const problem = await this.#move(movement);
       if (problem === undefined) total.changed++;
       else parked.push(problem);
     });
-    await inBatches(counts, async (count) => {
+    await inBatches(counts, signal, async (count) => {
       const outcome = await this.#count(count);
       if (outcome.kind === 'counted') {
         total.counted++;
@@ -149,7 +149,7 @@ export class CountSink {
     const missing = new Map<string, number>();
     const zeroed: OwnedCount[] = [];
     // True for the earliest moment of the reading: the row was not there then.
-    const asOfMs = Math.min(...counts.map((count) => count.asOfMs));
+    const asOfMs = counts.reduce((first, count) => Math.min(first, count.asOfMs), Number.POSITIVE_INFINITY);
     for (const [location, { pickLagMs }] of owned) {
       // A location none of whose rows came was not read at all.
       if (!counts.some((count) => count.location === location)) continue;
@@ -311,8 +311,13 @@ function unplaced({ sku, location, onHand, asOfMs }: OwnedCount): ParkedRow {
   };
 }
 
-async function inBatches<Row>(rows: readonly Row[], each: (row: Row) => Promise<void>): Promise<void> {
+async function inBatches<Row>(
+  rows: readonly Row[],
+  signal: AbortSignal | undefined,
+  each: (row: Row) => Promise<void>,
+): Promise<void> {
   for (let start = 0; start < rows.length; start += atOnce) {
+    signal?.throwIfAborted();
     await Promise.all(rows.slice(start, start + atOnce).map(each));
   }
 }

@@ -339,3 +339,16 @@ test('close does not wait for a connector that hangs', async () => {
   await running.close();
   expect(running.ageMs).toBeUndefined();
 });
+
+test('close does not wait for the rows of a large page: they come again', async () => {
+  const rows = Array.from({ length: 20_000 }, (_, index) => row(1, `s${index}`));
+  const running = start({
+    async *pollCounts() {
+      yield page(rows, 'p', { kind: 'snapshot' });
+    },
+  });
+  await eventually(async () => expect(await levelOf(bench, 's40')).toMatchObject({ onHand: 1 }));
+  await running.close();
+  expect(await bench.mesh.cursor(`counts:${wms}`)).toBeNull();
+  expect((await levelOf(bench, 's19999')).onHand).toBe(0);
+});
