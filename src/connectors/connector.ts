@@ -1,5 +1,5 @@
 import type { LineCounters } from '../domain/order.ts';
-import type { CountPage, PlatformCount, PlatformMovement } from './counts.ts';
+import type { CountPage, CountWant, PlatformCount, PlatformMovement } from './counts.ts';
 import type { ParkedRow } from './parked-row.ts';
 
 export type { ParkedRow } from './parked-row.ts';
@@ -49,8 +49,7 @@ export interface Connector {
   checkAccess(signal: AbortSignal): Promise<AccessReport>;
 
   /** Only where the platform owns the on-hand figure (a WMS): what it has, from the cursor on (null: all of it). */
-  /** `all`: everything even where the changes since the cursor would do. */
-  pollCounts?(cursor: string | null, signal: AbortSignal, want?: 'all'): AsyncIterable<CountPage>;
+  pollCounts?(cursor: string | null, signal: AbortSignal, want?: CountWant): AsyncIterable<CountPage>;
   /** Fresh counts of these items at every place; an item the platform does not know is simply absent. */
   fetchCounts?(itemIds: readonly string[], signal: AbortSignal): Promise<CountPage>;
   /** Whether everything costs less of the platform's limits than `fetchCounts` of so many items. */

@@ -67,5 +67,8 @@ export interface HeldCounts extends Sourced {
 
 export type CountPage = CountRows | HeldCounts;
 
+/** `all`: everything even where changes would do; `changes`: those even where everything is due. */
+export type CountWant = 'all' | 'changes';
+
 /** A level hint that names no item: nobody knows which changed. */
 export const everyItem = '*';

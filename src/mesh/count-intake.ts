@@ -9,7 +9,8 @@ import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSetting
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import type { ChannelSettings } from './channel.ts';
 import type { CountMetrics } from './count-metrics.ts';
-import { CountPoll, type CountPollSettings } from './count-poll.ts';
+import type { CountPollSettings } from './count-poll-settings.ts';
+import { CountPoll } from './count-poll.ts';
 import type { OwnedLocation } from './count-rows.ts';
 import { type AppliedCounts, CountSink } from './count-sink.ts';
 import type { OrderSink } from './order-sink.ts';

@@ -8,34 +8,8 @@ import { Alarm, jittered, orAborted } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
 import { CountCursor } from './count-cursor.ts';
 import { CountHints } from './count-hints.ts';
+import { type CountPollSettings, defaultCountPollSettings } from './count-poll-settings.ts';
 import type { AppliedCounts, CountSink } from './count-sink.ts';
-
-export interface CountPollSettings {
-  readonly peakIntervalMs: number;
-  readonly offPeakIntervalMs: number;
-  /** First rest after a failure; doubled up to `maxRetryMs`. */
-  readonly retryMs: number;
-  readonly maxRetryMs: number;
-  /** Hints come in swarms: they are answered after this. */
-  readonly hintDelayMs: number;
-  readonly hintsPerFetch: number;
-  readonly maxHints: number;
-  /** How often an item is asked for again before the next regular reading has to do. */
-  readonly maxAsks: number;
-  readonly maxPagesPerPoll: number;
-}
-
-export const defaultCountPollSettings: CountPollSettings = {
-  peakIntervalMs: 30_000,
-  offPeakIntervalMs: 300_000,
-  retryMs: 2_000,
-  maxRetryMs: 300_000,
-  hintDelayMs: 250,
-  hintsPerFetch: 50,
-  maxHints: 10_000,
-  maxAsks: 5,
-  maxPagesPerPoll: 10_000,
-};
 
 export interface CountPollOptions {
   readonly channel: ChannelId;
@@ -79,8 +53,8 @@ export class CountPoll {
   #dueAtMs = 0;
   /** Hints were dropped: only a whole reading can make up for them. */
   #mustReadAll = false;
-  /** The last whole reading was held: items are read one by one until another is not. */
-  #isAllHeld = false;
+  /** The last whole reading was held then: until another is not, items are read one by one and changes as they come. */
+  #heldAtMs: number | undefined;
   /** A source that failed is left alone until then, whoever asks. */
   #notBeforeMs = 0;
   #failures = 0;
@@ -178,7 +152,8 @@ export class CountPoll {
     if (connector.pollCounts === undefined) throw new Error(`${channel} has no counts to read`);
     const beganAtMs = performance.now();
     const forgetHints = this.#hints.mark();
-    const reading = connector.pollCounts(await this.#cursor.current(), signal, isAll ? 'all' : undefined);
+    const want = isAll ? 'all' : this.#isHeld() ? 'changes' : undefined;
+    const reading = connector.pollCounts(await this.#cursor.current(), signal, want);
     const pages = reading[Symbol.asyncIterator]();
     let counted = 0;
     let isHeld = false;
@@ -197,13 +172,13 @@ export class CountPoll {
         this.#askAgain(result);
         if (result.kind === 'held' || next.value.kind === 'held') {
           isHeld = true;
-          this.#isAllHeld = true;
+          this.#heldAtMs = performance.now();
           this.#options.onHeld?.(result.reason ?? '');
         } else {
           if (next.value.kind === 'snapshot') {
             forgetHints();
             this.#mustReadAll = false;
-            this.#isAllHeld = false;
+            this.#heldAtMs = undefined;
           }
           if (next.value.hints.length > 0) this.#owe(next.value.hints);
           if (next.value.cursor !== null) await this.#cursor.reached(next.value.cursor);
@@ -274,8 +249,13 @@ export class CountPoll {
     this.#alarm.ring();
   }
 
+  /** What was held a moment ago would be held again; what changed since is no part of it. */
+  #isHeld(): boolean {
+    return this.#heldAtMs !== undefined && performance.now() - this.#heldAtMs < this.#settings.heldRetryMs;
+  }
+
   #isAllCheaper(nowMs: number): boolean {
-    if (this.#isAllHeld) return false;
+    if (this.#heldAtMs !== undefined) return false;
     return this.#options.connector.isAllCheaper?.(this.#hints.due(nowMs)) ?? false;
   }
 

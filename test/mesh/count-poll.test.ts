@@ -6,7 +6,8 @@ import { StockmeshError } from '../../src/domain/errors.ts';
 import type { ChannelId, LocationId } from '../../src/domain/ids.ts';
 import { LevelCommands } from '../../src/ledger/level-commands.ts';
 import { Breaker } from '../../src/mesh/breaker.ts';
-import { CountPoll, type CountPollOptions, type CountPollSettings } from '../../src/mesh/count-poll.ts';
+import type { CountPollSettings } from '../../src/mesh/count-poll-settings.ts';
+import { CountPoll, type CountPollOptions } from '../../src/mesh/count-poll.ts';
 import { CountSink } from '../../src/mesh/count-sink.ts';
 import { type OrderBench, levelOf, main, orderBench } from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
@@ -289,6 +290,26 @@ test('more hints than everything costs are answered by everything; while that is
   running.doorbell(['a', 'b', 'c']);
   await eventually(() => expect(fetched).toEqual(['a', 'b', 'a', 'b', 'c']));
   expect(wanted).toEqual([undefined, 'all', 'all']);
+});
+
+test('while a snapshot is held, changes go on; after a while it is tried again', async () => {
+  const wanted: (string | undefined)[] = [];
+  let isHeld = true;
+  start(
+    {
+      async *pollCounts(_cursor, _signal, want) {
+        wanted.push(want);
+        if (want === 'changes') yield page([row(5, 'changed')], `p${wanted.length}`);
+        else if (isHeld) yield { kind: 'held', source: 'stock', reason: 'too many zeros', parked: [] };
+        else yield page([row(6, 'whole')], 'whole', { kind: 'snapshot' });
+      },
+    },
+    { peakIntervalMs: 10, heldRetryMs: 200 },
+  );
+  await eventually(async () => expect(await levelOf(bench, 'changed')).toMatchObject({ onHand: 5 }));
+  expect(wanted.slice(0, 2)).toEqual([undefined, 'changes']);
+  isHeld = false;
+  await eventually(async () => expect(await levelOf(bench, 'whole')).toMatchObject({ onHand: 6 }));
 });
 
 test('hints that are too many to remember become one whole reading', async () => {

@@ -1,5 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
-import type { CountPage } from '../counts.ts';
+import type { CountPage, CountWant } from '../counts.ts';
 import { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
 import type { ApiAnswer, WmsApi } from './api.ts';
@@ -48,15 +48,14 @@ export class StockReader {
     this.#seen = new SeenChanges(increment?.kind === 'since-time' ? increment.overlapMs * 2 : dayMs);
   }
 
-  async *poll(cursor: string | null, signal: AbortSignal, want?: 'all'): AsyncGenerator<CountPage> {
+  async *poll(cursor: string | null, signal: AbortSignal, want?: CountWant): AsyncGenerator<CountPage> {
     const { changes, snapshotEveryMs = defaultSnapshotEveryMs } = this.#source;
     const state = readCursor(cursor);
     const nowMs = this.#clock.nowMs();
     const isDue =
-      want === 'all' ||
       state === undefined ||
-      nowMs - state.snapshotAtMs >= snapshotEveryMs ||
-      state.snapshotAtMs > nowMs;
+      want === 'all' ||
+      (want === undefined && !isBetween(nowMs, state.snapshotAtMs, snapshotEveryMs));
     if (changes === undefined) yield await this.#snapshot(undefined, nowMs, signal);
     else if (isDue) yield await this.#snapshot(await this.#startOf(changes, state, signal), nowMs, signal);
     else {
@@ -262,4 +261,9 @@ export class StockReader {
 
 function sizeOf(paging: Reading['paging']): number {
   return 'size' in paging ? paging.size : 1;
+}
+
+/** Our clock may have been set back since. */
+function isBetween(nowMs: number, fromMs: number, forMs: number): boolean {
+  return nowMs >= fromMs && nowMs - fromMs < forMs;
 }

@@ -1,5 +1,5 @@
 import type { Connector } from '../../../src/connectors/connector.ts';
-import type { CountPage, CountRows } from '../../../src/connectors/counts.ts';
+import type { CountPage, CountRows, CountWant } from '../../../src/connectors/counts.ts';
 import type {
   HttpConnection,
   WmsConnection,
@@ -38,7 +38,7 @@ export function rigFor(connection: WmsConnection, overrides: Partial<WmsConnecto
 export async function poll(
   connector: Connector,
   cursor: string | null = null,
-  want?: 'all',
+  want?: CountWant,
 ): Promise<CountPage[]> {
   if (connector.pollCounts === undefined) throw new Error('there is nothing to poll');
   return everything(connector.pollCounts(cursor, never, want));

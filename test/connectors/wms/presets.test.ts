@@ -139,13 +139,17 @@ describe('ShipHero', () => {
   });
 
   test('everything is cheaper than many items, by credits, and can be asked for between snapshots', async () => {
-    const { connector } = shipHero({ pageSize: 10 });
+    const { connector, advance } = shipHero({ pageSize: 10 });
     expect(connector.isAllCheaper?.(1_000)).toBe(false);
     const { cursor } = await readOnce(connector);
     // Three pages of 1 + 10 credits; an item takes 1 + 5.
     expect([5, 6].map((items) => connector.isAllCheaper?.(items))).toEqual([false, true]);
     const pages = await poll(connector, cursor, 'all');
     expect(pages.map(({ kind }) => kind)).toEqual(['snapshot']);
+    advance(3_600_000);
+    const kinds = async (want?: 'changes') => (await poll(connector, cursor, want)).map(({ kind }) => kind);
+    expect(await kinds('changes')).not.toContain('snapshot');
+    expect(await kinds()).toEqual(['snapshot']);
   });
 
   test('credits that are used up are waited for, as long as the answer says', async () => {
