@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
-import type { LocationId, Sku } from '../domain/ids.ts';
+import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { PolicyBook } from '../domain/policy-book.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
@@ -36,8 +36,13 @@ export interface ChannelPublishingOptions {
    * takes the lease back at once instead of waiting until it ends.
    */
   readonly holder: string;
-  /** What to do with a number that somebody changed on the channel. */
-  readonly onEdited: 'report' | 'repair';
+  /** What to do with a number that somebody changed on the channel; a function is told of each, and decides. */
+  readonly onEdited:
+    | 'report'
+    | 'repair'
+    | ((listing: MappedListing, shows: number, target: number) => 'report' | 'repair');
+  /** A person stopped all writes of the listing; absent: never. */
+  readonly isFrozen?: ((listingId: ListingId) => boolean) | undefined;
   /** Asked before every look: a channel that needs attention, or is still being read, publishes nothing. */
   readonly mayPublish: () => boolean;
   /** The platform ended or refused our access. */

@@ -10,7 +10,7 @@ import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { ChannelJournal } from './channel-journal.ts';
 import { channelTarget } from './channel-target.ts';
-import { forgetBases } from './forget-bases.ts';
+import { forgetBases, forgetSome } from './forget-bases.ts';
 import { type CompletedWalk, OrderPoll } from './order-poll.ts';
 import { parkedEntry, parkedRowId } from './parked-rows.ts';
 import { defaultPublishTimes, publishRules } from './publish-rules.ts';
@@ -28,6 +28,7 @@ interface TermParts {
   readonly publisher: Publisher;
   readonly builder: BaseBuilder;
   readonly poll: OrderPoll;
+  readonly token: number;
 }
 
 /**
@@ -126,14 +127,40 @@ export class ChannelPublishing {
     for (const { listingId } of listings) this.#parts?.publisher.changed(listingId);
   }
 
+  /** These listings are read, whatever is believed of them. */
+  readAgain(listings: readonly MappedListing[]): void {
+    this.#parts?.builder.doorbell(listings.map(({ listingId }) => listingId));
+  }
+
+  /**
+   * What is believed of these listings is dropped, and read anew. `lost`: this daemon does not publish the channel; what
+   * was done so far is done.
+   */
+  async forget(listings: readonly MappedListing[]): Promise<'forgotten' | 'lost'> {
+    const parts = this.#parts;
+    if (parts === undefined) return 'lost';
+    const { ledger, settings } = this.#options;
+    await forgetSome(ledger, settings.id, parts.token, listings);
+    this.listingsChanged(listings);
+    return 'forgotten';
+  }
+
   /** A delivery of the channel arrived. */
   pushSeen(): void {
     this.#parts?.poll.pushSeen();
   }
 
-  /** Orders that changed until now are pulled and applied; undefined: this daemon does not publish the channel. */
-  pull(): Promise<CompletedWalk | undefined> {
-    return this.#parts?.poll.pull() ?? Promise.resolve(undefined);
+  /**
+   * Orders that changed until now (until after `afterMs`, ledger clock) are pulled and applied; undefined: this daemon
+   * does not publish the channel.
+   */
+  pull(afterMs?: number): Promise<CompletedWalk | undefined> {
+    return this.#parts?.poll.pull(afterMs) ?? Promise.resolve(undefined);
+  }
+
+  /** Like `pull`, but looks back that far, whatever the cursor says: for orders that every walk has missed. */
+  pullSince(sinceMs: number): Promise<CompletedWalk | undefined> {
+    return this.#parts?.poll.pullSince(sinceMs) ?? Promise.resolve(undefined);
   }
 
   /** The whole channel is looked at again, as if nothing were known of what changed. */
@@ -256,7 +283,7 @@ export class ChannelPublishing {
       settings: tuning?.publisher,
       ports: this.#ports(builder),
     });
-    return { publisher, builder, poll };
+    return { publisher, builder, poll, token: term.token };
   }
 
   #ports(builder: BaseBuilder): PublisherPorts {
@@ -277,14 +304,15 @@ export class ChannelPublishing {
         return target.units;
       },
       edited: (listing, shows, target) => {
-        const isRepaired = onEdited === 'repair' && settings.mode === 'live';
+        const wanted = typeof onEdited === 'function' ? onEdited(listing, shows, target) : onEdited;
+        const isRepaired = wanted === 'repair' && settings.mode === 'live';
         log.warn(
           { channel: settings.id, sku: listing.sku, shows, target, isRepaired },
           'edited on the channel',
         );
         if (!isRepaired)
           this.#park(listing, `edited on the channel: it shows ${shows}, it should show ${target}`);
-        return onEdited;
+        return wanted;
       },
       parked: (listing, reason) => this.#park(listing, reason),
       unparked: (listingId) => this.#unpark(listingId),
@@ -292,6 +320,7 @@ export class ChannelPublishing {
         if (settings.mode === 'dry-run') log.info({ channel: settings.id, ...write }, 'would write');
         this.#planned.add(write);
       },
+      isFrozen: (listingId) => this.#options.isFrozen?.(listingId) ?? false,
     };
   }
 

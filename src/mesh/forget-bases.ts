@@ -23,7 +23,7 @@ export async function forgetBases(
   await ledger.settle(channel, token, { changes: [], closeWrites: open.map(({ writeId }) => writeId) });
 }
 
-async function forgetSome(
+export async function forgetSome(
   ledger: Pick<PublisherLedger, 'readListings' | 'settle'>,
   channel: ChannelId,
   token: number,

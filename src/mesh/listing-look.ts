@@ -71,7 +71,7 @@ export class ListingLook {
     const { maxPutOffMs, assumedLagMs } = this.#settings;
     const { listingId, state } = view;
     const mapped = listing(listingId);
-    if (mapped === undefined || !isWritable(mapped)) return { kind: 'unneeded' };
+    if (mapped === undefined || !isWritable(mapped) || ports.isFrozen(listingId)) return { kind: 'unneeded' };
     if (!views.withFigure.has(listingId)) return this.#learn(mapped, state);
     const target = this.#ownPart(mapped, ports.targetOf(mapped, view), views);
     const decision = rules.decide(state, target, nowMs());

@@ -84,6 +84,8 @@ export class OrderPoll {
   readonly #closing = new AbortController();
   readonly #walkListeners = new Set<(walk: CompletedWalk) => void>();
   #waiting: WaitingPull[] = [];
+  /** The next walk looks back that far (platform clock). */
+  #backToMs: number | undefined;
   #loop: Promise<void> | undefined;
   #lastPushAtMs: number;
   #restMs: number;
@@ -129,6 +131,12 @@ export class OrderPoll {
       this.#waiting.push({ afterMs, resolve });
       this.#alarm.ring();
     });
+  }
+
+  /** A pull whose walk takes every order changed since that moment (platform clock), whatever the cursor says. */
+  pullSince(sinceMs: number): Promise<CompletedWalk | undefined> {
+    this.#backToMs = Math.min(this.#backToMs ?? sinceMs, sinceMs);
+    return this.pull();
   }
 
   async #run(): Promise<void> {
@@ -198,7 +206,11 @@ export class OrderPoll {
     const cursorName = `poll:${channel}`;
     let cursor = await mesh.cursor(cursorName);
     const walkBeganAtMs = nowMs();
-    const pages = connector.pollOrders({ cursor, sinceMs, overlapMs, signal })[Symbol.asyncIterator]();
+    const backToMs = this.#backToMs;
+    // Once: a walk that its budget or page cap ends is followed by regular ones, or it would begin there for ever.
+    this.#backToMs = undefined;
+    const asked = backToMs === undefined ? { cursor, sinceMs } : { cursor: null, sinceMs: backToMs };
+    const pages = connector.pollOrders({ ...asked, overlapMs, signal })[Symbol.asyncIterator]();
     let orders = 0;
     let movements = 0;
     try {
@@ -214,7 +226,9 @@ export class OrderPoll {
         movements += applied.movements;
         await failpoint('poll-page-applied');
         const reached = next.value.walk?.cursor ?? next.value.cursor;
-        if (reached !== null && reached !== cursor) {
+        // On its way from the past a walk is behind the cursor until its end.
+        const isBehind = backToMs !== undefined && next.value.walk === undefined;
+        if (reached !== null && reached !== cursor && !isBehind) {
           // `kept`: another daemon polled meanwhile. Its cursor counts; ours would only move it back.
           await mesh.moveCursor(cursorName, reached, 'opaque', cursor);
           cursor = reached;

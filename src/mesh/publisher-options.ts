@@ -62,6 +62,8 @@ export interface PublisherPorts {
   unparked(listingId: ListingId): void;
   /** `dry-run` and `observe`: what would have been sent. */
   planned(write: PlannedWrite): void;
+  /** A person stopped all writes of the listing. */
+  isFrozen(listingId: ListingId): boolean;
 }
 
 export interface PlannedWrite {
