@@ -113,6 +113,22 @@ export function oddOneOut(
 export const driftActions = ['report', 'park', 're-publish', 'pull-orders', 'adopt'] as const;
 export type DriftAction = (typeof driftActions)[number];
 
+export type DriftPolicy = Readonly<Record<DriftVerdict, DriftAction>>;
+
+/**
+ * Lowers nobody's stock by itself: what a person or another program put on a channel waits for a person, what is ours to
+ * say is said again, and what the platform sold is asked for.
+ */
+export const defaultDriftPolicy: DriftPolicy = {
+  'lost-publication': 're-publish',
+  'missed-order': 'pull-orders',
+  'edited-on-channel': 'park',
+  'count-differs': 'park',
+  unmapped: 'report',
+  untracked: 'report',
+  inactive: 'report',
+};
+
 export interface Correction {
   readonly action: DriftAction;
   /** Why not what policy asked for. */

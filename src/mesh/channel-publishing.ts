@@ -2,7 +2,7 @@
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
-import type { ListingView } from '../ledger/contract.ts';
+import type { ListingsView, ListingView } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
@@ -96,6 +96,18 @@ export class ChannelPublishing {
   targetOf(listing: MappedListing, view: ListingView): Target {
     const { policies, catalogue } = this.#options;
     return channelTarget({ policies, catalogue }, listing, view);
+  }
+
+  /** Listings and levels as of one moment, with what their targets are made from. */
+  views(listings: readonly MappedListing[]): Promise<ListingsView> {
+    const { ledger, settings, catalogue } = this.#options;
+    return ledger.readListings(
+      settings.id,
+      listings.map(({ listingId, sku }) => {
+        const components = catalogue.componentsOf(sku)?.map((component) => component.sku);
+        return components === undefined ? { listingId, sku } : { listingId, sku, components };
+      }),
+    );
   }
 
   start(): void {

@@ -8,12 +8,15 @@ import type { ChannelId, ListingId, LocationId, Sku } from '../../../src/domain/
 import { type ChannelPolicy, showEverything } from '../../../src/domain/policy.ts';
 import { availableOf } from '../../../src/domain/movement.ts';
 import { LogHistory } from '../../../src/ledger/log-history.ts';
-import { LogReader } from '../../../src/ledger/log-reader.ts';
+import { type LogConsumer, LogReader } from '../../../src/ledger/log-reader.ts';
 import { RedisMeshState } from '../../../src/ledger/mesh-state.ts';
 import { PublisherCommands, publisherLease } from '../../../src/ledger/publisher-commands.ts';
 import { RedisLedger } from '../../../src/ledger/redis-ledger.ts';
 import type { ChannelMode, ChannelSettings } from '../../../src/mesh/channel.ts';
-import type { ChannelTuning } from '../../../src/mesh/channel-publishing-options.ts';
+import type {
+  ChannelPublishingOptions,
+  ChannelTuning,
+} from '../../../src/mesh/channel-publishing-options.ts';
 import { ChannelPublishing } from '../../../src/mesh/channel-publishing.ts';
 import { FanOut } from '../../../src/mesh/fan-out.ts';
 import { Ingest } from '../../../src/mesh/ingest.ts';
@@ -21,6 +24,7 @@ import { OpenedLevels } from '../../../src/mesh/opened-levels.ts';
 import { OpeningFigures } from '../../../src/mesh/opening-figures.ts';
 import { PublishMetrics } from '../../../src/mesh/publish-metrics.ts';
 import { SkuMap } from '../../../src/mesh/sku-map.ts';
+import type { SyncJournal } from '../../../src/mesh/sync-journal.ts';
 import { type LedgerParts, ledgerParts } from '../../support/ledger-parts.ts';
 import { connectTestRedis } from '../../support/redis-connections.ts';
 import { SimulatedPlatform } from './simulated-platform.ts';
@@ -58,7 +62,10 @@ export interface RigOptions {
   readonly mode?: ChannelMode;
   readonly policy?: ChannelPolicy;
   readonly tuning?: ChannelTuning;
-  readonly onEdited?: 'report' | 'repair';
+  readonly onEdited?: ChannelPublishingOptions['onEdited'];
+  readonly isFrozen?: ChannelPublishingOptions['isFrozen'];
+  readonly journal?: (parts: LedgerParts) => SyncJournal;
+  readonly onEntries?: LogConsumer['onEntries'];
   /** SKU -> what every channel shows at the start; the first channel opens the ledger with it. */
   readonly stock?: Readonly<Record<string, number>>;
   /** Further places of the shop with the same stock of ours: what they show at the start. */
@@ -78,6 +85,7 @@ export class PublishingRig {
   readonly metrics = new PublishMetrics(new Registry());
   readonly log = pino({ level: process.env['RIG_LOG'] ?? 'silent' });
   readonly opened: OpenedLevels;
+  readonly journal: SyncJournal | undefined;
   readonly #openings: OpeningFigures;
   readonly #options: RigOptions;
   readonly #reader: LogReader;
@@ -89,6 +97,7 @@ export class PublishingRig {
   private constructor(parts: LedgerParts, options: RigOptions) {
     this.parts = parts;
     this.#options = options;
+    this.journal = options.journal?.(parts);
     this.ledger = new RedisLedger(parts.caller, parts.clock);
     this.publisher = new PublisherCommands(parts.caller);
     this.mesh = new RedisMeshState(parts.caller);
@@ -299,6 +308,8 @@ export class PublishingRig {
       nowMs: () => this.ledger.nowMs(),
       holder: `holder-${++this.#holders}`,
       onEdited,
+      isFrozen: this.#options.isFrozen,
+      journal: this.journal,
       hasFigure: (sku, location) => this.opened.has(sku, location),
       settling: (listing, next) => this.#openings.settling(channel.id, listing, next),
       mayPublish: () => channel.mayPublish,
@@ -324,6 +335,7 @@ export class PublishingRig {
     this.#reader.add({
       onEntries: (entries) => {
         this.opened.follow(entries);
+        void this.#options.onEntries?.(entries);
         for (const fanOut of this.#fanOuts) fanOut.onEntries(entries);
       },
     });

@@ -1,0 +1,156 @@
+import type { Logger } from 'pino';
+import type { ChannelId, LocationId } from '../domain/ids.ts';
+import type { Ledger, MeshState, PublisherLedger } from '../ledger/contract.ts';
+import type { LogEntry } from '../ledger/log-entry.ts';
+import type { MappedListing } from '../mesh/sku-map.ts';
+import type { SyncJournal } from '../mesh/sync-journal.ts';
+import { ChannelReconciler } from './channel-reconciler.ts';
+import { type Decision, type DecisionResult, decide } from './decisions.ts';
+import type { Finding } from './finding.ts';
+import type { FindingStore } from './finding-store.ts';
+import type { ReconciledChannel } from './reconciled-channel.ts';
+import type { ReconcileMetrics } from './reconcile-metrics.ts';
+import { RecentMovements } from './recent-movements.ts';
+import type { RunCause, RunRequest } from './run.ts';
+import type { RunStore } from './run-store.ts';
+import { timeId } from './time-id.ts';
+
+export interface ReconcilerOptions {
+  readonly channels: readonly ReconciledChannel[];
+  readonly runs: RunStore;
+  readonly findings: FindingStore;
+  readonly ledger: Pick<Ledger, 'adjust' | 'peek' | 'nowMs'>;
+  readonly pending: Pick<PublisherLedger, 'pending'>;
+  readonly mesh: Pick<MeshState, 'cursor' | 'moveCursor'>;
+  readonly journal: Pick<SyncJournal, 'newest'>;
+  /** Locations whose on-hand figure is the ledger's own. */
+  readonly ownLocations: ReadonlySet<LocationId>;
+  readonly metrics: ReconcileMetrics;
+  readonly log: Logger;
+  readonly onFinding?: ((finding: Finding) => void) | undefined;
+}
+
+export interface WantedRun {
+  readonly skus: readonly string[];
+  readonly isDryRun: boolean;
+  readonly cause: RunCause;
+  readonly actor: string;
+}
+
+/** Reconciliation of all channels of a daemon: runs on request, by schedule and after a new epoch, and decisions of people. */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #channels = new Map<ChannelId, ChannelReconciler>();
+  readonly #movements: RecentMovements;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#movements = new RecentMovements({
+      onMoved: (sku) => {
+        for (const { id, map } of options.channels) {
+          const listings = map.ofSku(sku);
+          if (listings.length > 0) this.#channels.get(id)?.favour(listings.map(({ listingId }) => listingId));
+        }
+      },
+      onEdited: (channel, listingId, units, position) => {
+        this.#channels
+          .get(channel)
+          ?.noteResolvedByMesh(listingId, units, position)
+          .catch((error: unknown) => options.log.warn({ channel, err: error }, 'an edit was not noted'));
+      },
+      onEpoch: () => this.#noteEpoch(),
+    });
+    for (const channel of options.channels) {
+      this.#channels.set(
+        channel.id,
+        new ChannelReconciler({ ...options, channel, movements: this.#movements }),
+      );
+    }
+  }
+
+  /** Told of the log by the daemon's one reader. */
+  onEntries(entries: readonly LogEntry[]): void {
+    this.#movements.onEntries(entries);
+  }
+
+  of(channel: ChannelId): ChannelReconciler | undefined {
+    return this.#channels.get(channel);
+  }
+
+  /** The publisher proved an edit by its own reads: whether it may write over it. */
+  onEdited(channel: ChannelId, listing: MappedListing, shows: number, target: number): 'report' | 'repair' {
+    return this.#channels.get(channel)?.onEdited(listing, shows, target) ?? 'report';
+  }
+
+  /** A person froze it, or its figure is being moved at this moment. */
+  isFrozen(channel: ChannelId, listing: MappedListing['listingId']): boolean {
+    const reconciler = this.#channels.get(channel);
+    return (
+      reconciler !== undefined && (reconciler.desk.isFrozen(listing) || reconciler.repair.isHeld(listing))
+    );
+  }
+
+  /** Freezes are known before anything is published. */
+  async restore(): Promise<void> {
+    await Promise.all([...this.#channels.values()].map((channel) => channel.desk.refresh()));
+  }
+
+  start(): void {
+    for (const channel of this.#channels.values()) channel.start();
+    this.#noteEpoch();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#channels.values()].map((channel) => channel.close()));
+  }
+
+  /** One request per channel; a channel that has one already answers with it. Undefined channel: all. */
+  async request(
+    channel: ChannelId | undefined,
+    wanted: WantedRun,
+  ): Promise<readonly (RunRequest & { channel: ChannelId })[]> {
+    const { ledger, runs } = this.#options;
+    const requests: (RunRequest & { channel: ChannelId })[] = [];
+    for (const [id, reconciler] of this.#channels) {
+      if (channel !== undefined && id !== channel) continue;
+      const nowMs = ledger.nowMs();
+      const kind = wanted.skus.length > 0 ? 'sku' : 'full';
+      const request = await runs.ask(id, { runId: timeId(nowMs), kind, ...wanted, askedAtMs: nowMs });
+      requests.push({ ...request, channel: id });
+      reconciler.ring();
+    }
+    return requests;
+  }
+
+  async decide(id: string, decision: Decision): Promise<DecisionResult | undefined> {
+    const { findings, channels, ledger, ownLocations } = this.#options;
+    const finding = await findings.finding(id);
+    if (finding === undefined) return undefined;
+    const channel = channels.find((one) => one.id === finding.channel);
+    const reconciler = this.#channels.get(finding.channel);
+    if (channel === undefined || reconciler === undefined)
+      return { kind: 'not-possible', reason: 'the channel is no longer configured' };
+    const { desk, repair } = reconciler;
+    const isOwnFigure = ({ locations }: MappedListing): boolean =>
+      locations[0] !== undefined && ownLocations.has(locations[0]);
+    return decide({ channel, desk, repair, ledger, isOwnFigure }, finding, decision);
+  }
+
+  /** Another life of the data: whatever was believed of the channels is proven anew, once for all daemons. */
+  #noteEpoch(): void {
+    const { mesh, ledger, log } = this.#options;
+    const note = async (): Promise<void> => {
+      const { position } = await ledger.peek([]);
+      for (const channel of this.#channels.keys()) {
+        const name = `reconciled:${channel}`;
+        const before = await mesh.cursor(name);
+        if (before === String(position.epoch)) continue;
+        if ((await mesh.moveCursor(name, String(position.epoch), 'number')) !== 'moved') continue;
+        await this.request(channel, { skus: [], isDryRun: false, cause: 'epoch', actor: 'reconcile' });
+      }
+    };
+    note().catch((error: unknown) =>
+      log.warn({ err: error }, 'a new epoch was not noted; the next start does'),
+    );
+  }
+}

@@ -1,0 +1,191 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import type { ChannelId, ListingId } from '../../../src/domain/ids.ts';
+import { defaultDriftPolicy } from '../../../src/domain/verdict.ts';
+import { KeptRecords } from '../../../src/mesh/kept-records.ts';
+import { meshKeys } from '../../../src/mesh/mesh-keys.ts';
+import { SyncJournal } from '../../../src/mesh/sync-journal.ts';
+import { ChannelReconciler } from '../../../src/reconcile/channel-reconciler.ts';
+import type { Finding } from '../../../src/reconcile/finding.ts';
+import { FindingStore } from '../../../src/reconcile/finding-store.ts';
+import { ReconcileMetrics } from '../../../src/reconcile/reconcile-metrics.ts';
+import type { ChannelReconcileSettings } from '../../../src/reconcile/reconciled-channel.ts';
+import { RecentMovements } from '../../../src/reconcile/recent-movements.ts';
+import type { Run, RunKind } from '../../../src/reconcile/run.ts';
+import { RunStore } from '../../../src/reconcile/run-store.ts';
+import { timeId } from '../../../src/reconcile/time-id.ts';
+import { eventually } from '../../support/eventually.ts';
+import { PublishingRig, type RigOptions } from '../../mesh/support/publishing-rig.ts';
+
+export interface ReconcileRigOptions extends RigOptions {
+  readonly settings?: Partial<ChannelReconcileSettings>;
+}
+
+/** A ledger, publishers, simulated platforms and a reconciler for each of them. */
+export class ReconcileRig {
+  readonly rig: PublishingRig;
+  readonly runs: RunStore;
+  readonly findings: FindingStore;
+  readonly metrics = new ReconcileMetrics(new Registry());
+  readonly reconcilers: readonly ChannelReconciler[];
+
+  private constructor(
+    rig: PublishingRig,
+    movements: RecentMovements,
+    journal: SyncJournal,
+    options: ReconcileRigOptions,
+  ) {
+    this.rig = rig;
+    const keys = meshKeys(rig.parts.keys);
+    const records = (key: string) => new KeptRecords(rig.parts.redis, key);
+    const nowMs = () => rig.ledger.nowMs();
+    this.runs = new RunStore({
+      runs: records(keys.runs),
+      requests: records(keys.runRequests),
+      nowMs,
+      keepRuns: 100,
+      keepMs: 86_400_000,
+    });
+    this.findings = new FindingStore({
+      open: records(keys.openFindings),
+      closed: records(keys.closedFindings),
+      nowMs,
+      maxOpen: 1_000,
+      keepClosed: 1_000,
+      keepMs: 86_400_000,
+    });
+    this.reconcilers = rig.channels.map((channel) => {
+      const reconciler = new ChannelReconciler({
+        channel: {
+          id: channel.id,
+          mode: 'live',
+          connector: channel.platform,
+          map: channel.map,
+          // The rig replaces it when a test kills it.
+          get publishing() {
+            return channel.publishing;
+          },
+          hasFigure: ({ sku, locations }) => locations.some((location) => rig.opened.has(sku, location)),
+          mayPublish: () => channel.mayPublish,
+          rediscover: () => undefined,
+          settings: {
+            mode: 'repair',
+            sweepShare: 0,
+            policy: defaultDriftPolicy,
+            maxCorrections: 3,
+            correctionsKeptMs: 86_400_000,
+            pushGraceMs: 150,
+            spacingMs: 60,
+            lookBackMs: 60_000,
+            skewMs: 5,
+            ...options.settings,
+          },
+        },
+        runs: this.runs,
+        findings: this.findings,
+        ledger: rig.ledger,
+        pending: rig.publisher,
+        journal,
+        movements,
+        metrics: this.metrics,
+        log: rig.log,
+      });
+      return reconciler;
+    });
+    for (const reconciler of this.reconcilers) reconciler.start();
+  }
+
+  static async start(options: ReconcileRigOptions = {}): Promise<ReconcileRig> {
+    let self: ReconcileRig | undefined;
+    const movements = new RecentMovements({
+      onMoved: () => undefined,
+      onEpoch: () => undefined,
+      onEdited: (channel, listingId, units, position) =>
+        void self?.of(channel).noteResolvedByMesh(listingId, units, position),
+    });
+    let journal: SyncJournal | undefined;
+    const rig = await PublishingRig.start({
+      ...options,
+      onEdited: (listing, shows, target) => {
+        const found = self?.rig.channels.find(({ map }) => map.listing(listing.listingId) === listing);
+        return found === undefined
+          ? 'report'
+          : (self?.of(found.id).onEdited(listing, shows, target) ?? 'report');
+      },
+      isFrozen: (listingId) =>
+        self?.reconcilers.some(({ desk, repair }) => desk.isFrozen(listingId) || repair.isHeld(listingId)) ??
+        false,
+      journal: (parts) =>
+        (journal = new SyncJournal({
+          redis: parts.redis,
+          key: meshKeys(parts.keys).syncJournal,
+          registry: new Registry(),
+          log: rigLog,
+          maxRecords: 10_000,
+        })),
+      onEntries: (entries) => movements.onEntries(entries),
+    });
+    if (journal === undefined) throw new Error('no journal');
+    self = new ReconcileRig(rig, movements, journal, options);
+    return self;
+  }
+
+  of(id: ChannelId | string): ChannelReconciler {
+    const index = this.rig.channels.findIndex((channel) => channel.id === id);
+    const found = this.reconcilers[index];
+    if (found === undefined) throw new Error(`no reconciler of ${id}`);
+    return found;
+  }
+
+  /** Asks for a run and waits for its end. */
+  async reconcile(
+    id = 'shop-a',
+    kind: Exclude<RunKind, 'rolling'> = 'full',
+    more: { isDryRun?: boolean; skus?: string[] } = {},
+  ): Promise<Run> {
+    const runId = timeId(this.rig.ledger.nowMs());
+    await this.runs.ask(id as ChannelId, {
+      runId,
+      kind,
+      cause: 'operator',
+      actor: 'test',
+      isDryRun: more.isDryRun ?? false,
+      skus: more.skus ?? [],
+      askedAtMs: this.rig.ledger.nowMs(),
+    });
+    let run: Run | undefined;
+    await eventually(async () => {
+      this.of(id).ring();
+      run = await this.runs.run(runId);
+      if (run === undefined || run.state === 'running')
+        throw new Error(`the run has not ended: ${JSON.stringify(run)}`);
+    }, 30_000);
+    if (run === undefined) throw new Error('no run');
+    return run;
+  }
+
+  async open(): Promise<readonly Finding[]> {
+    return this.findings.listOpen(100);
+  }
+
+  async closed(): Promise<readonly Finding[]> {
+    return this.findings.listClosed(100);
+  }
+
+  async finding(sku: string, id = 'shop-a'): Promise<Finding | undefined> {
+    const of = (all: readonly Finding[]) => all.find((one) => one.sku === sku && one.channel === id);
+    return of(await this.open()) ?? of(await this.closed());
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.reconcilers.map((reconciler) => reconciler.close()));
+    await this.rig.journal?.close();
+    await this.rig.close();
+  }
+}
+
+export function listingOf(sku: string): ListingId {
+  return `${sku}@L1` as ListingId;
+}
+
+const rigLog = pino({ level: 'silent' });
