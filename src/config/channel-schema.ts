@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { amazonFields } from './amazon-fields.ts';
 import { channelId, locationId, spanMs, webOrigin } from './fields.ts';
 import { policyRules, policySchema } from './policy-schema.ts';
+import { channelReconcileSchema } from './reconcile-schema.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
 import { tiktokFields } from './tiktok-fields.ts';
 import { wmsFields } from './wms-schema.ts';
@@ -66,6 +67,7 @@ function commonFields(sources: SecretSources) {
       .prefault({}),
     policy: policySchema.default({}).describe('What differs from policies.default'),
     rules: policyRules,
+    reconcile: channelReconcileSchema,
     openingFigure: z
       .enum(['on-hand', 'available'])
       .default('available')

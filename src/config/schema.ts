@@ -3,6 +3,7 @@ import { catalogueSchema } from './catalogue-schema.ts';
 import { channelSchema } from './channel-schema.ts';
 import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { policySchema } from './policy-schema.ts';
+import { reconcileSchema } from './reconcile-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
 
 const listener = (host: string, port: number) =>
@@ -97,6 +98,7 @@ export function configSchema(sources: SecretSources) {
       .max(1_000)
       .prefault([{ id: 'main' }]),
     channels: z.array(channelSchema(sources)).max(100).default([]),
+    reconcile: reconcileSchema.describe('Whether every channel still agrees: read, judged, repaired'),
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
     catalogue: catalogueSchema,
     limits: z

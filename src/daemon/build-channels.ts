@@ -30,6 +30,7 @@ import { ownLocations } from './channel-settings.ts';
 import { createConnector } from './connectors.ts';
 import { createCounting } from './counting.ts';
 import type { LedgerPart } from './ledger-part.ts';
+import type { DriftHooks } from './reconcile-part.ts';
 import type { RedisPart } from './redis-part.ts';
 
 export interface BuildChannelsOptions {
@@ -46,6 +47,7 @@ export interface BuildChannelsOptions {
   readonly vault: Vault;
   readonly catalogue: Catalogue;
   readonly journal: SyncJournal;
+  readonly drift: DriftHooks;
   readonly registry: Registry;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -66,7 +68,7 @@ const drainMs = 2_500;
 
 /** Every configured channel with its own limiter, token store, connector, map and publishing. */
 export async function buildChannels(options: BuildChannelsOptions): Promise<BuiltChannels> {
-  const { config, redis, ledger, keys, opened, states, catalogue, redactor, log } = options;
+  const { config, redis, ledger, keys, opened, states, catalogue, drift, redactor, log } = options;
   const baselines = await Baselines.load(config.dataDir);
   const maps = options.settings.map((settings) => new SkuMap(settings));
   const opening = new OpeningFigures({
@@ -115,7 +117,8 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       log,
       nowMs: () => ledger.ledger.nowMs(),
       holder: options.holder,
-      onEdited: 'report',
+      onEdited: (listing, shows, target) => drift.onEdited(channel.id, listing, shows, target),
+      isFrozen: (listingId) => drift.isFrozen(channel.id, listingId),
       mayPublish: () => states.mayPublish(channel.id) && redis.health().kind !== 'wrong',
       onAccessLost: (reason) => states.needsAttention(channel.id, reason),
       hasFigure: (sku, location) => opened.has(sku, location),

@@ -13,6 +13,7 @@ import type { PrivateRoutes } from '../http/private-route.ts';
 import { createPrivateServer } from '../http/private-server.ts';
 import { createPublicServer } from '../http/public-server.ts';
 import { channelRoutes } from '../http/routes/channel-routes.ts';
+import { driftRoutes } from '../http/routes/drift-routes.ts';
 import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
 import { ChannelModes } from '../mesh/channel-modes.ts';
@@ -38,6 +39,7 @@ import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { privatePorts } from './private-ports.ts';
 import { publicPorts } from './public-ports.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
+import { DriftHooks, openReconcilePart } from './reconcile-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openVault } from './vault-part.ts';
 
@@ -167,6 +169,7 @@ export class Daemon {
       log,
     });
     this.#willStop('records of writes', () => journal.close());
+    const drift = new DriftHooks();
     built = await buildChannels({
       ...this.#options,
       settings,
@@ -181,6 +184,7 @@ export class Daemon {
       holder,
       vault: vault.vault,
       journal,
+      drift,
     });
     for (const { part, connector, map } of built.channels) {
       parts.set(part.id, part);
@@ -188,6 +192,19 @@ export class Daemon {
     }
     modes.onChanged((channel) => parts.get(channel)?.modeChanged());
     this.#willStop('channels', () => Promise.all([...parts.values()].map((part) => part.close())));
+
+    const reconciling = await openReconcilePart({
+      ...this.#options,
+      redis,
+      ledger,
+      keys,
+      opened,
+      states,
+      journal,
+      channels: built.channels,
+    });
+    drift.reconciler = reconciling.reconciler;
+    this.#willStop('reconciliation', () => reconciling.close());
 
     const inbox = new Inbox({
       redis: redis.queues,
@@ -214,6 +231,7 @@ export class Daemon {
     const schedules = this.#schedules(redis, ledger, keys.queuePrefix, [...parts.values()]);
     this.#willStop('schedules', () => schedules.close());
     for (const part of parts.values()) part.start();
+    reconciling.start();
     const queues = startInboundQueues({
       channels: config.channels,
       accept: (delivery) => inbox.accept(delivery),
@@ -231,6 +249,7 @@ export class Daemon {
       ingest,
       [
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
+        driftRoutes(reconciling.ports, log),
         channelRoutes(channelControls(modes, [...parts.values()]), log),
       ],
     );

@@ -112,8 +112,8 @@ export class ChannelReconciler {
     });
   }
 
-  get watching(): number {
-    return this.#book.size;
+  get channel(): ReconciledChannel {
+    return this.#options.channel;
   }
 
   start(): void {

@@ -294,12 +294,21 @@ test('the example loads, and shows the defaults as they are', () => {
   const variables = Object.fromEntries(names.map((name) => [name, name.toLowerCase()]));
   const config = load(example, variables);
   const defaults = load('merchant: acme\n', {});
-  expect({ ...config, channels: [], http: {}, locations: [], catalogue: {}, policies: {} }).toEqual({
+  expect({
+    ...config,
+    channels: [],
+    http: {},
+    locations: [],
+    catalogue: {},
+    reconcile: {},
+    policies: {},
+  }).toEqual({
     ...defaults,
     channels: [],
     catalogue: {},
     http: {},
     locations: [],
+    reconcile: {},
     policies: {},
   });
   expect(config.channels[1]?.locations).toEqual({ '*': ['main'] });

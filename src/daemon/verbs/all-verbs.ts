@@ -1,4 +1,5 @@
 import { modeVerb, planVerb } from './channel-verbs.ts';
+import { driftVerb, reconcileVerb } from './drift-verbs.ts';
 import { explainVerb, exportVerb } from './history-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
@@ -15,6 +16,8 @@ export const allVerbs: readonly Verb[] = [
   positionVerb,
   explainVerb,
   exportVerb,
+  reconcileVerb,
+  driftVerb,
   parkedVerb,
   ledgerVerb,
   vaultVerb,

@@ -63,7 +63,7 @@ export interface RigOptions {
   readonly policy?: ChannelPolicy;
   readonly tuning?: ChannelTuning;
   readonly onEdited?: ChannelPublishingOptions['onEdited'];
-  readonly isFrozen?: ChannelPublishingOptions['isFrozen'];
+  readonly isFrozen?: (channel: ChannelId, listingId: ListingId) => boolean;
   readonly journal?: (parts: LedgerParts) => SyncJournal;
   readonly onEntries?: LogConsumer['onEntries'];
   /** SKU -> what every channel shows at the start; the first channel opens the ledger with it. */
@@ -308,7 +308,7 @@ export class PublishingRig {
       nowMs: () => this.ledger.nowMs(),
       holder: `holder-${++this.#holders}`,
       onEdited,
-      isFrozen: this.#options.isFrozen,
+      isFrozen: (listingId) => this.#options.isFrozen?.(channel.id, listingId) ?? false,
       journal: this.journal,
       hasFigure: (sku, location) => this.opened.has(sku, location),
       settling: (listing, next) => this.#openings.settling(channel.id, listing, next),

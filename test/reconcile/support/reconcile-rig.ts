@@ -112,9 +112,11 @@ export class ReconcileRig {
           ? 'report'
           : (self?.of(found.id).onEdited(listing, shows, target) ?? 'report');
       },
-      isFrozen: (listingId) =>
-        self?.reconcilers.some(({ desk, repair }) => desk.isFrozen(listingId) || repair.isHeld(listingId)) ??
-        false,
+      isFrozen: (channel, listingId) => {
+        if (self === undefined) return false;
+        const { desk, repair } = self.of(channel);
+        return desk.isFrozen(listingId) || repair.isHeld(listingId);
+      },
       journal: (parts) =>
         (journal = new SyncJournal({
           redis: parts.redis,
