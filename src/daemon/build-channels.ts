@@ -29,8 +29,8 @@ import { ChannelPart } from './channel-part.ts';
 import { ownLocations } from './channel-settings.ts';
 import { createConnector } from './connectors.ts';
 import { createCounting } from './counting.ts';
+import type { DriftHooks } from './drift-hooks.ts';
 import type { LedgerPart } from './ledger-part.ts';
-import type { DriftHooks } from './reconcile-part.ts';
 import type { RedisPart } from './redis-part.ts';
 
 export interface BuildChannelsOptions {

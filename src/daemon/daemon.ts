@@ -34,12 +34,13 @@ import type { ChannelPart } from './channel-part.ts';
 import { channelControls } from './channel-controls.ts';
 import { channelSettings } from './channel-settings.ts';
 import { historyPorts } from './explaining.ts';
+import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { privatePorts } from './private-ports.ts';
 import { publicPorts } from './public-ports.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
-import { DriftHooks, openReconcilePart } from './reconcile-part.ts';
+import { openReconcilePart } from './reconcile-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openVault } from './vault-part.ts';
 

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import { completeReconcile, type ReconcileConfig } from '../config/reconcile-schema.ts';
-import type { ChannelId, ListingId } from '../domain/ids.ts';
 import { defaultDriftPolicy, type DriftPolicy } from '../domain/verdict.ts';
 import type { DriftPorts } from '../http/routes/drift-routes.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
@@ -11,7 +10,6 @@ import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import type { OpenedLevels } from '../mesh/opened-levels.ts';
 import { defaultPublishTimes } from '../mesh/publish-rules.ts';
-import type { MappedListing } from '../mesh/sku-map.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { FindingStore } from '../reconcile/finding-store.ts';
 import type { ReconciledChannel } from '../reconcile/reconciled-channel.ts';
@@ -34,16 +32,6 @@ export interface ReconcilePartOptions {
   readonly channels: BuiltChannels['channels'];
   readonly registry: Registry;
   readonly log: Logger;
-}
-
-/** What publishers ask reconciliation; they are made first, so it is filled in afterwards. */
-export class DriftHooks {
-  reconciler: Reconciler | undefined;
-
-  readonly onEdited = (channel: ChannelId, listing: MappedListing, shows: number, target: number) =>
-    this.reconciler?.onEdited(channel, listing, shows, target) ?? 'report';
-  readonly isFrozen = (channel: ChannelId, listingId: ListingId): boolean =>
-    this.reconciler?.isFrozen(channel, listingId) ?? false;
 }
 
 export interface ReconcilePart {
@@ -108,7 +96,7 @@ export async function openReconcilePart(options: ReconcilePartOptions): Promise<
       crons = scheduled(options, reconciler);
     },
     async close() {
-      await Promise.all(crons.map((cron) => cron.destroy()));
+      for (const cron of crons) await cron.destroy();
       await reconciler.close();
     },
   };

@@ -1,5 +1,6 @@
 import type { ChannelId, ListingId, Sku } from '../domain/ids.ts';
 import { readOrderExtra } from '../ledger/entry-extra.ts';
+import type { MovementKind } from '../domain/movement.ts';
 import type { LogEntry } from '../ledger/log-entry.ts';
 
 interface Kept {
@@ -16,6 +17,8 @@ export interface RecentMovementsOptions {
   readonly onEpoch: () => void;
 }
 
+/** After these a listing is most likely to be wrong. */
+const moving: ReadonlySet<MovementKind> = new Set(['ordered', 'cancelled', 'shipped', 'counted']);
 const maxListings = 20_000;
 const keptPerListing = 8;
 
@@ -30,26 +33,14 @@ export class RecentMovements {
   }
 
   onEntries(entries: readonly LogEntry[]): void {
+    const { onEpoch, onMoved, onEdited } = this.#options;
     for (const entry of entries) {
-      switch (entry.kind) {
-        case 'epoch':
-          this.#options.onEpoch();
-          break;
-        case 'ordered':
-        case 'shipped':
-        case 'counted':
-          this.#options.onMoved(entry.sku);
-          break;
-        case 'cancelled':
-          this.#options.onMoved(entry.sku);
-          this.#cancelled(entry);
-          break;
-        case 'provision-resolved':
-          if (entry.extra === 'edited' && entry.channel !== '')
-            this.#options.onEdited(entry.channel, entry.reference as ListingId, entry.units, entry.id);
-          break;
-        default:
-      }
+      const { kind, channel } = entry;
+      if (kind === 'epoch') onEpoch();
+      else if (moving.has(kind)) onMoved(entry.sku);
+      if (kind === 'cancelled') this.#cancelled(entry);
+      if (kind === 'provision-resolved' && entry.extra === 'edited' && channel !== '')
+        onEdited(channel, entry.reference as ListingId, entry.units, entry.id);
     }
   }
 

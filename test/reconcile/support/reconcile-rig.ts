@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import type { ChannelId, ListingId } from '../../../src/domain/ids.ts';
+import type { ChannelId } from '../../../src/domain/ids.ts';
 import { defaultDriftPolicy } from '../../../src/domain/verdict.ts';
 import { KeptRecords } from '../../../src/mesh/kept-records.ts';
 import { meshKeys } from '../../../src/mesh/mesh-keys.ts';
@@ -184,10 +184,6 @@ export class ReconcileRig {
     await this.rig.journal?.close();
     await this.rig.close();
   }
-}
-
-export function listingOf(sku: string): ListingId {
-  return `${sku}@L1` as ListingId;
 }
 
 const rigLog = pino({ level: 'silent' });
