@@ -44,20 +44,30 @@ function isLoopback(hostname: string): boolean {
 
 /** Plain http is taken only for this machine: everywhere else it would show the credentials to the network. */
 export const webOrigin = z.string().transform((text, context): string => {
+  const url = checkedUrl(text, context);
+  if (url !== undefined && url.search === '' && url.hash === '') return url.href.replace(/\/+$/, '');
+  if (url !== undefined) context.addIssue('must hold no query and no fragment');
+  return z.NEVER;
+});
+
+/** As `webOrigin`, with path and query. */
+export const webAddress = z.string().transform((text, context): string => {
+  return checkedUrl(text, context)?.href ?? z.NEVER;
+});
+
+function checkedUrl(text: string, context: z.core.$RefinementCtx): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     context.addIssue('must be an https address such as https://example.com');
   } else if (url.username !== '' || url.password !== '') {
     context.addIssue('must hold no user name and no password');
-  } else if (url.search !== '' || url.hash !== '') {
-    context.addIssue('must hold no query and no fragment');
   } else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     context.addIssue('must be https; plain http is accepted for this machine (127.0.0.1, localhost) only');
   } else {
-    return url.href.replace(/\/+$/, '');
+    return url;
   }
-  return z.NEVER;
-});
+  return undefined;
+}
 
 export const skuText = z
   .string()

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertsSchema } from './alerts-schema.ts';
 import { catalogueSchema } from './catalogue-schema.ts';
 import { channelSchema } from './channel-schema.ts';
 import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
@@ -101,6 +102,7 @@ export function configSchema(sources: SecretSources) {
     reconcile: reconcileSchema.describe('Whether every channel still agrees: read, judged, repaired'),
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
     catalogue: catalogueSchema,
+    alerts: alertsSchema(sources),
     limits: z
       .strictObject({
         maxBodyBytes: wholeNumber(1_024, 16_777_216).default(1_048_576).describe('Of a webhook'),

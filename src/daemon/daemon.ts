@@ -7,11 +7,8 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
-import { localOperator } from '../http/api/caller.ts';
-import { closeListener, defaultListenerLimits, listenOn } from '../http/listener.ts';
-import type { PrivateRoutes } from '../http/private-route.ts';
-import { createPrivateServer } from '../http/private-server.ts';
-import { createPublicServer } from '../http/public-server.ts';
+import { closeListener, listenOn } from '../http/listener.ts';
+import { alertRoutes } from '../http/routes/alert-routes.ts';
 import { channelRoutes } from '../http/routes/channel-routes.ts';
 import { driftRoutes } from '../http/routes/drift-routes.ts';
 import { historyRoutes } from '../http/routes/history-routes.ts';
@@ -28,6 +25,7 @@ import { Schedules } from '../mesh/schedules.ts';
 import { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisMetrics } from '../telemetry/metrics.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
+import { startAlerts } from './alerts-part.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
 import { openCatalogue } from './catalogue-part.ts';
 import type { ChannelPart } from './channel-part.ts';
@@ -37,8 +35,7 @@ import { historyPorts } from './explaining.ts';
 import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
-import { privatePorts } from './private-ports.ts';
-import { publicPorts } from './public-ports.ts';
+import { createListeners, type ListenersOptions } from './listeners.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
@@ -123,6 +120,13 @@ export class Daemon {
     this.#willStop('crossings', async () => crossings.close());
 
     const keys = meshKeys(ledger.keys);
+    const alerting = startAlerts({
+      ...this.#options,
+      scripts: ledger.scripts,
+      redis: redis.commands,
+      key: keys.alerts,
+    });
+    this.#willStop('alerts', () => alerting.close());
     const vault = await openVault({
       ...this.#options,
       redis: redis.commands,
@@ -244,16 +248,17 @@ export class Daemon {
       log,
     });
     this.#willStop('inbound queues', () => queues.close());
-    return this.#listen(
-      { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
-      ingestChannels,
+    return this.#listen({
+      parts: { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
+      channels: ingestChannels,
       ingest,
-      [
+      routes: [
+        alertRoutes(alerting.alerts),
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
         channelRoutes(channelControls(modes, [...parts.values()]), log),
       ],
-    );
+    });
   }
 
   #schedules(
@@ -276,27 +281,9 @@ export class Daemon {
     return schedules;
   }
 
-  async #listen(
-    parts: Parameters<typeof privatePorts>[0],
-    channels: ReadonlyMap<ChannelId, IngestChannel>,
-    ingest: Ingest,
-    routes: readonly PrivateRoutes[],
-  ): Promise<ListeningAt> {
-    const { config, log, registry, version, redactor } = this.#options;
-    const privateApp = createPrivateServer({
-      limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxApiBodyBytes, maxConnections: 200 },
-      host: config.http.private.host,
-      ports: privatePorts(parts),
-      routes,
-      registry,
-      log,
-      version,
-      authenticate: () => localOperator,
-    });
-    const { maxBodyBytes } = config.limits;
-    const publicApp = createPublicServer(
-      publicPorts({ parts, channels, ingest, maxBodyBytes, redactor, registry, log }),
-    );
+  async #listen(options: Omit<ListenersOptions, keyof DaemonOptions>): Promise<ListeningAt> {
+    const { config } = this.#options;
+    const { privateApp, publicApp } = createListeners({ ...this.#options, ...options });
     return {
       private: await this.#listenOn('private listener', privateApp, config.http.private),
       public: await this.#listenOn('public listener', publicApp, config.http.public),

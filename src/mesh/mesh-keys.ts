@@ -20,6 +20,8 @@ export interface MeshKeys {
   readonly closedFindings: string;
   /** Newest records of platform writes. */
   readonly syncJournal: string;
+  /** Alerts of all daemons; the script `alert` derives the same name. */
+  readonly alerts: string;
   listingMap(channel: ChannelId): string;
 }
 
@@ -36,6 +38,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     openFindings: `${prefix}reconcile:open`,
     closedFindings: `${prefix}reconcile:closed`,
     syncJournal: `${prefix}syncs`,
+    alerts: `${prefix}alerts`,
     listingMap: (channel) => `${prefix}map:${channel}`,
   };
 }

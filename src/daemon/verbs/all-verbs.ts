@@ -1,6 +1,7 @@
 import { modeVerb, planVerb } from './channel-verbs.ts';
 import { driftVerb, reconcileVerb } from './drift-verbs.ts';
 import { explainVerb, exportVerb } from './history-verbs.ts';
+import { alertsVerb } from './alert-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
 import { parkedVerb } from './parked-verbs.ts';
@@ -19,6 +20,7 @@ export const allVerbs: readonly Verb[] = [
   reconcileVerb,
   driftVerb,
   parkedVerb,
+  alertsVerb,
   ledgerVerb,
   vaultVerb,
   rebuildVerb,
