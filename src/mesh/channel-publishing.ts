@@ -277,7 +277,10 @@ export class ChannelPublishing {
         resume: (listingId) => publisher.resume(listingId),
         settling: this.#options.settling,
         shown: (mapped, value) => this.#journal?.shown(mapped, value),
-        unreadable: (mapped, reason) => this.#park(mapped, reason),
+        unreadable: (mapped, reason) => {
+          // Stock in the platform's own warehouse is shown, never written: there is nothing for a person to do.
+          if (!mapped.problems.includes('foreign-stock')) this.#park(mapped, reason);
+        },
       },
     });
     const publisher: Publisher = new Publisher({

@@ -109,6 +109,7 @@ test('what Amazon fulfils is nobody else’s stock', async () => {
   seller.orders.place({ lines: [{ sku: 'FBA', quantity: 1 }], fulfilledBy: 'AMAZON' });
   const stock = await fetch(`${daemon.privateUrl}/metrics`);
   expect(stock.ok).toBe(true);
+  expect(await daemon.parked()).toEqual([]);
   expect(amazon.violations()).toEqual([]);
   expect(shopify.violations()).toEqual([]);
   for (const secret of Object.values(secrets)) expect(daemon.output).not.toContain(secret);
