@@ -29,7 +29,7 @@ export function createCounting(options: CountingOptions): CountIntake | undefine
   const { config, channel, settings, connector, ledger, sink, states, metrics, holder, log } = options;
   if (channel.platform !== 'wms') return undefined;
   const owned = config.locations.filter(({ authority }) => authority === `channel:${channel.id}`);
-  return new CountIntake({
+  const intake = new CountIntake({
     settings,
     owned: new Map(owned.map(({ id, pickLagMs }) => [id, { pickLagMs }])),
     connector,
@@ -57,6 +57,8 @@ export function createCounting(options: CountingOptions): CountIntake | undefine
       offPeakIntervalMs: Math.max(channel.poll.intervalMs, channel.offPeakIntervalMs),
     },
   });
+  ledger.reader.add({ onEntries: (entries) => intake.onEntries(entries) });
+  return intake;
 }
 
 function* stockedAt({ projection }: LedgerPart, location: LocationId): Iterable<Sku> {

@@ -11,6 +11,8 @@ export class CountHints {
   readonly #max: number;
   readonly #hints = new Map<string, Hint>();
   readonly #owed = new Set<string>();
+  /** By their moment, first one first. A reading before it does not do. */
+  readonly #later: { readonly itemId: string; readonly dueAtMs: number }[] = [];
 
   constructor(max: number) {
     this.#max = max;
@@ -26,7 +28,7 @@ export class CountHints {
 
   /** `performance.now()` of the first one due; infinity: there is none. */
   get firstDueMs(): number {
-    let first = Number.POSITIVE_INFINITY;
+    let first = this.#later[0]?.dueAtMs ?? Number.POSITIVE_INFINITY;
     for (const { dueAtMs } of this.#hints.values()) first = Math.min(first, dueAtMs);
     return first;
   }
@@ -44,6 +46,26 @@ export class CountHints {
       asks: Math.max(asks, known?.asks ?? 0),
     });
     return true;
+  }
+
+  /** To be read at that moment, whatever is read before. Beyond the limit it is left to the next whole reading. */
+  addLater(itemId: string, dueAtMs: number): void {
+    if (this.#later.length >= this.#max) return;
+    let at = this.#later.length;
+    while (at > 0 && (this.#later[at - 1]?.dueAtMs ?? 0) > dueAtMs) at--;
+    this.#later.splice(at, 0, { itemId, dueAtMs });
+  }
+
+  /** What was to be read later and is due becomes a hint like any other. */
+  promote(nowMs: number): void {
+    let count = 0;
+    for (const { itemId, dueAtMs } of this.#later) {
+      if (dueAtMs > nowMs) break;
+      // No room: the next whole reading has it too.
+      this.add(itemId, nowMs, 0);
+      count++;
+    }
+    this.#later.splice(0, count);
   }
 
   owe(itemIds: readonly string[]): void {
@@ -72,9 +94,9 @@ export class CountHints {
     return taken;
   }
 
-  /** What is there now, to be forgotten when a whole reading that begins now is applied. */
-  mark(): () => void {
-    const before = new Map(this.#hints);
+  /** What is due now, to be forgotten when a whole reading that begins now is applied. What is due later still is. */
+  mark(nowMs: number): () => void {
+    const before = new Map([...this.#hints].filter(([, { dueAtMs }]) => dueAtMs <= nowMs));
     const owed = [...this.#owed];
     return () => {
       for (const [itemId, hint] of before) if (this.#hints.get(itemId) === hint) this.#hints.delete(itemId);
@@ -84,6 +106,7 @@ export class CountHints {
 
   clear(): void {
     this.#hints.clear();
+    this.#later.length = 0;
     this.#owed.clear();
   }
 }

@@ -3,6 +3,7 @@ import type { Connector, ParsedDelivery } from '../connectors/connector.ts';
 import type { CountPage } from '../connectors/counts.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
+import type { Movement } from '../domain/movement.ts';
 import type { Ledger, MeshState, PublisherLedger } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
 import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSettings } from './breaker.ts';
@@ -108,6 +109,21 @@ export class CountIntake {
 
   pollNow(): void {
     this.#poll?.pollNow();
+  }
+
+  /**
+   * Entries of the log. Units that a channel's fulfilment marked *shipping* are given free by the first count after the lag:
+   * where only changes are read, an item that does not change has to be asked for it.
+   */
+  onEntries(entries: readonly Movement[]): void {
+    const { owned, ledger } = this.#options;
+    for (const { kind, sku, location, units, deltaOnHand, atMs } of entries) {
+      const isMark = (kind === 'shipped' || kind === 'written-off') && units > 0 && deltaOnHand === 0;
+      const owner = isMark ? owned.get(location) : undefined;
+      const itemId = owner === undefined ? undefined : this.#counts.itemOf(sku);
+      if (owner === undefined || itemId === undefined) continue;
+      this.#poll?.readLater(itemId, atMs + owner.pickLagMs + this.#counts.skewMs - ledger.nowMs());
+    }
   }
 
   /** Counts and movements that came by themselves. Throws when the ledger cannot be asked; they may come again. */

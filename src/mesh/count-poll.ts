@@ -51,6 +51,8 @@ export class CountPoll {
   readonly #hints: CountHints;
   readonly #cursor: CountCursor;
   #dueAtMs = 0;
+  /** The source tells what changed, so most items are not read for a long time. */
+  #readsChanges = false;
   /** Hints were dropped: only a whole reading can make up for them. */
   #mustReadAll = false;
   /** The last whole reading was held then: until another is not, items are read one by one and changes as they come. */
@@ -99,6 +101,13 @@ export class CountPoll {
     for (const itemId of itemIds) this.#hint(itemId, this.#settings.hintDelayMs, 0);
   }
 
+  /** The item is to be read then although it may not change: only where whole readings are rare. */
+  readLater(itemId: string, inMs: number): void {
+    if (!this.#readsChanges || this.#options.connector.fetchCounts === undefined) return;
+    this.#hints.addLater(itemId, performance.now() + inMs);
+    this.#alarm.ring();
+  }
+
   /** Counts that came by themselves (a delivery): applied like any other; what cannot be placed is asked for. */
   async applied(page: CountPage): Promise<AppliedCounts> {
     const result = await this.#options.sink.apply(page);
@@ -110,6 +119,7 @@ export class CountPoll {
   async #run(): Promise<void> {
     while (!this.#closing.signal.aborted) {
       const nowMs = performance.now();
+      this.#hints.promote(nowMs);
       const readAtMs = Math.max(this.#dueAtMs, this.#notBeforeMs);
       const hintAtMs = Math.max(this.#hints.firstDueMs, this.#notBeforeMs);
       if (readAtMs <= nowMs) await this.#attempt(() => this.#read(this.#mustReadAll), nowMs);
@@ -151,7 +161,7 @@ export class CountPoll {
     const { signal } = this.#closing;
     if (connector.pollCounts === undefined) throw new Error(`${channel} has no counts to read`);
     const beganAtMs = performance.now();
-    const forgetHints = this.#hints.mark();
+    const forgetHints = this.#hints.mark(beganAtMs);
     const want = isAll ? 'all' : this.#isHeld() ? 'changes' : undefined;
     const reading = connector.pollCounts(await this.#cursor.current(), signal, want);
     const pages = reading[Symbol.asyncIterator]();
@@ -167,6 +177,7 @@ export class CountPoll {
           isDone = true;
           continue;
         }
+        if (next.value.kind === 'changes') this.#readsChanges = true;
         const result = await sink.apply(next.value, signal);
         counted += result.counted;
         this.#askAgain(result);

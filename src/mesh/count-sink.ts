@@ -59,6 +59,8 @@ export class CountSink {
   readonly #offset: ClockOffset;
   /** The one place of the WMS that each location of ours has been counted at. */
   readonly #places = new Map<LocationId, string>();
+  /** What the source calls a SKU, from its last count. */
+  readonly #items = new Map<Sku, string>();
   /** Complete snapshots in a row that did not name the SKU. Lost on restart: it is then zeroed later, never sooner. */
   #missing = new Map<string, number>();
 
@@ -66,6 +68,11 @@ export class CountSink {
     this.#options = options;
     this.#skewMs = options.skewMs ?? defaultSkewMs;
     this.#offset = new ClockOffset(() => options.ledger.nowMs(), options.nowMs);
+  }
+
+  /** The item that the SKU was last counted under; undefined: not since this process began. */
+  itemOf(sku: Sku): string | undefined {
+    return this.#items.get(sku);
   }
 
   get skewMs(): number {
@@ -87,6 +94,7 @@ export class CountSink {
     });
     if (read.conflict !== undefined) return this.#hold(page, read.conflict);
     const counts = [...read.counts];
+    for (const { sku, itemId } of counts) this.#items.set(sku, itemId);
     if (page.kind === 'snapshot') {
       const reason = await this.#judge(page, counts);
       if (reason !== undefined) return this.#hold(page, reason);

@@ -8,7 +8,15 @@ import type { ChannelId } from '../../src/domain/ids.ts';
 import { LevelCommands } from '../../src/ledger/level-commands.ts';
 import { CountIntake } from '../../src/mesh/count-intake.ts';
 import { CountMetrics } from '../../src/mesh/count-metrics.ts';
-import { type OrderBench, levelOf, main, orderBench } from '../support/order-bench.ts';
+import {
+  type OrderBench,
+  levelOf,
+  line,
+  main,
+  order,
+  orderBench,
+  wmsRouting,
+} from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -47,7 +55,7 @@ function daemon(
       openingFigure: 'on-hand',
       aliases: new Map(),
     },
-    owned: new Map([[main, { pickLagMs: 0 }]]),
+    owned: new Map([[main, { pickLagMs: 100 }]]),
     connector: { ...reads, capabilities: { requestTimeoutMs: 100 } } as unknown as Connector,
     ledger: {
       applyCount: (count) => bench.counts.applyCount(count),
@@ -177,4 +185,26 @@ test('refused access is told once per reading, counted as failed, and reading go
     expect(text).toMatch(/stockmesh_count_rows_total\{channel="wms",outcome="changed"\} 1\n/);
     expect(text).toMatch(/stockmesh_count_age_seconds\{channel="wms"\} \d/);
   });
+});
+
+test('units marked shipping are given free soon after the lag, though the warehouse tells of no change', async () => {
+  const asked: string[] = [];
+  let isFirst = true;
+  const intake = daemon('one', {
+    async *pollCounts() {
+      yield isFirst ? page(row(8)) : page();
+      isFirst = false;
+    },
+    async fetchCounts(itemIds) {
+      asked.push(...itemIds);
+      return page(row(8));
+    },
+  });
+  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8 }));
+  // The warehouse has picked and counted before the label is seen here.
+  await bench.orders.applyOrder(order('1', [line('a', 's', { ordered: 2, shipped: 2 })]), wmsRouting);
+  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8, committed: 2 });
+  intake.onEntries(await bench.movements());
+  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8, committed: 0 }));
+  expect(asked).toContain('s');
 });
