@@ -59,6 +59,15 @@ export function alertsSchema(sources: SecretSources) {
         .describe('The same alert is not told again before'),
       webhooks: z.array(webhook(sources)).max(10).default([]),
       mail: mail(sources).optional(),
+      stalledMs: spanMs(60_000, 7 * 86_400_000)
+        .default(900_000)
+        .describe('No poll, or waiting listings and no write, for this long: sync-stalled'),
+      silentMs: spanMs(60_000, 7 * 86_400_000)
+        .default(1_800_000)
+        .describe('Polls bring orders and no push came for this long: webhook-silent'),
+      circuitMs: spanMs(0, 86_400_000)
+        .default(60_000)
+        .describe('A circuit that stays open for this long: breaker-open'),
       off: z
         .array(z.enum(alertRuleNames as [AlertRule, ...AlertRule[]]))
         .default([])

@@ -126,7 +126,10 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
         await opening.settling(channel.id, listing, next);
         part.noteSettled(listing.listingId);
       },
-      onWalk: () => states.pollSeen(channel.id, Date.now()),
+      onWalk: ({ movements }) => {
+        states.pollSeen(channel.id, Date.now());
+        if (movements > 0) states.pollFound(channel.id, Date.now());
+      },
       tuning: {
         poll: { intervalMs: channel.poll.intervalMs, overlapMs: channel.poll.overlapMs },
         publisher: { drainMs },

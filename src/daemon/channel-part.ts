@@ -89,6 +89,20 @@ export class ChannelPart {
     return this.#options.counting;
   }
 
+  /** An operator opened or closed the circuit, at whichever daemon. */
+  handOnCircuit(state: 'open' | 'closed'): void {
+    const { breaker } = this.counting ?? this.publishing;
+    if (state === 'open') breaker.openByHand();
+    else breaker.closeByHand();
+  }
+
+  /** What its polls, pushes and writes are like, for whoever watches over them. */
+  get traits(): { readonly pushes: boolean; readonly longestApplyMs: number; readonly pollMs: number } {
+    const { connector, config } = this.#options;
+    const { pushes, longestApplyMs } = connector.capabilities;
+    return { pushes, longestApplyMs, pollMs: config.poll.intervalMs };
+  }
+
   /** Items whose level changed at the platform: they are read. */
   doorbell(itemIds: readonly string[]): void {
     (this.counting ?? this.publishing).doorbell(itemIds);

@@ -25,6 +25,7 @@ import { Schedules } from '../mesh/schedules.ts';
 import { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisMetrics } from '../telemetry/metrics.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
+import { AlertWatch } from './alert-watch.ts';
 import { startAlerts } from './alerts-part.ts';
 import { buildChannels, type BuiltChannels } from './build-channels.ts';
 import { openCatalogue } from './catalogue-part.ts';
@@ -145,7 +146,8 @@ export class Daemon {
     const settings = config.channels.map((channel) => channelSettings(config, channel, modes));
     const states = new ChannelStates(redis.commands, keys.channelStates, settings, log);
     await states.load();
-    this.#willStop('notes', () => Promise.all([states.flush(), opened.flush()]));
+    states.follow();
+    this.#willStop('notes', () => Promise.all([states.close(), opened.flush()]));
     const fanOut = new FanOut({ ledger: ledger.publisher, mesh: ledger.mesh, history: ledger.history, log });
     ledger.reader.add({ onEntries: fanOut.onEntries });
     this.#willStop('fan-out', () => fanOut.close());
@@ -196,6 +198,7 @@ export class Daemon {
       ingestChannels.set(part.id, { connector, map });
     }
     modes.onChanged((channel) => parts.get(channel)?.modeChanged());
+    states.onHand((channel, hand) => parts.get(channel)?.handOnCircuit(hand.state));
     this.#willStop('channels', () => Promise.all([...parts.values()].map((part) => part.close())));
 
     const reconciling = await openReconcilePart({
@@ -237,6 +240,16 @@ export class Daemon {
     this.#willStop('schedules', () => schedules.close());
     for (const part of parts.values()) part.start();
     reconciling.start();
+    const watch = new AlertWatch({
+      alerts: alerting.alerts,
+      parts: [...parts.values()],
+      states,
+      ledger,
+      crossings,
+      thresholds: config.alerts,
+      log,
+    });
+    this.#willStop('watch for alerts', () => watch.close());
     const queues = startInboundQueues({
       channels: config.channels,
       accept: (delivery) => inbox.accept(delivery),
@@ -256,7 +269,7 @@ export class Daemon {
         alertRoutes(alerting.alerts),
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
-        channelRoutes(channelControls(modes, [...parts.values()]), log),
+        channelRoutes(channelControls(modes, states, [...parts.values()]), log),
       ],
     });
   }

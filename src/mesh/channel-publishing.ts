@@ -48,6 +48,7 @@ export class ChannelPublishing {
   readonly #journal: ChannelJournal | undefined;
   readonly #planned = new PlannedWrites();
   #parts: TermParts | undefined;
+  #answers = 0;
 
   constructor(options: ChannelPublishingOptions) {
     this.#options = options;
@@ -77,6 +78,11 @@ export class ChannelPublishing {
 
   get backlog(): number {
     return this.#parts?.publisher.backlog ?? 0;
+  }
+
+  /** Write requests answered and settled by this process; only ever compared with itself. */
+  get answers(): number {
+    return this.#answers;
   }
 
   get circuit(): BreakerState {
@@ -258,7 +264,10 @@ export class ChannelPublishing {
       log,
       nowMs,
       onAccessLost: this.#options.onAccessLost,
-      onWritten: (record, rows) => this.#journal?.written(record, rows, listing),
+      onWritten: (record, rows) => {
+        this.#answers++;
+        this.#journal?.written(record, rows, listing);
+      },
     });
     const builder: BaseBuilder = new BaseBuilder({
       channel,

@@ -18,37 +18,54 @@ export interface ChannelView {
   readonly attention: Attention | undefined;
   readonly lastWebhookAtMs: number | undefined;
   readonly lastPollAtMs: number | undefined;
+  /** When a poll last brought what no push had brought. */
+  readonly lastFoundByPollAtMs: number | undefined;
+  /** Who opened the circuit by hand. */
+  readonly heldOpenBy: string | undefined;
   readonly listings: number;
 }
 
-const record = z.object({
+/** A person keeps the circuit open, or closed it by hand. */
+export interface HandOnCircuit {
+  readonly state: 'open' | 'closed';
+  readonly actor: string;
+  readonly atMs: number;
+}
+
+/** What all daemons of the merchant know of a channel: one field each, so that none writes over what another learnt. */
+const facts = z.object({
   attention: z.object({ reason: z.string(), sinceMs: z.number() }).optional(),
-  lastWebhookAtMs: z.number().optional(),
-  lastPollAtMs: z.number().optional(),
+  webhook: z.number().optional(),
+  poll: z.number().optional(),
+  found: z.number().optional(),
+  hand: z.object({ state: z.enum(['open', 'closed']), actor: z.string(), atMs: z.number() }).optional(),
 });
-type ChannelRecord = z.output<typeof record>;
+type Facts = z.output<typeof facts>;
+type FactName = keyof Facts;
+const factNames = ['attention', 'webhook', 'poll', 'found', 'hand'] as const satisfies readonly FactName[];
 
 /** Freshness is written this often at most: it is a fact for people, not a cursor. */
 const writeEveryMs = 1_000;
+/** Other daemons of the merchant hear of a change within this time. */
+const refreshMs = 2_000;
 
 /**
  * What is known about each channel as a whole; shared through Redis so that every daemon, and the next one, shows it.
  *
  *   connecting --listings known--> ok --access lost, key refused--> needs attention --access checked again--> ok
  *
- * A channel that needs attention takes orders in as far as it can and publishes nothing.
+ * A channel that needs attention takes orders in as far as it can and publishes nothing, from whichever daemon.
  */
 export class ChannelStates {
   readonly #redis: Redis;
   readonly #key: string;
   readonly #log: Logger;
-  readonly #channels = new Map<
-    ChannelId,
-    { settings: ChannelSettings; state: ChannelRecord; listings: number }
-  >();
+  readonly #channels = new Map<ChannelId, { settings: ChannelSettings; state: Facts; listings: number }>();
   readonly #connected = new Set<ChannelId>();
-  readonly #unwritten = new Set<ChannelId>();
+  readonly #unwritten = new Set<string>();
+  readonly #handListeners = new Set<(channel: ChannelId, hand: HandOnCircuit) => void>();
   #timer: NodeJS.Timeout | undefined;
+  #refreshTimer: NodeJS.Timeout | undefined;
 
   constructor(redis: Redis, key: string, channels: readonly ChannelSettings[], log: Logger) {
     this.#redis = redis;
@@ -58,11 +75,58 @@ export class ChannelStates {
   }
 
   async load(): Promise<void> {
-    for (const [channel, text] of Object.entries(await this.#redis.hgetall(this.#key))) {
-      const known = this.#channels.get(channel as ChannelId);
-      const parsed = record.safeParse(JSON.parse(text));
-      if (known !== undefined && parsed.success) known.state = parsed.data;
+    const stored = await this.#redis.hgetall(this.#key);
+    for (const [channel, known] of this.#channels) {
+      const read = Object.fromEntries(
+        factNames.flatMap((name) => {
+          const text = stored[fieldOf(channel, name)];
+          return text === undefined ? [] : [[name, JSON.parse(text) as unknown]];
+        }),
+      );
+      const parsed = facts.safeParse(read);
+      if (!parsed.success) continue;
+      const handBefore = known.state.hand;
+      const next: Facts = { ...parsed.data };
+      // What this daemon has not told yet is newer than what is stored.
+      for (const name of factNames) {
+        if (!this.#unwritten.has(fieldOf(channel, name))) continue;
+        Object.assign(next, { [name]: known.state[name] });
+      }
+      known.state = next;
+      const { hand } = next;
+      if (hand !== undefined && hand.atMs !== handBefore?.atMs)
+        for (const listener of this.#handListeners) listener(channel, hand);
     }
+  }
+
+  /** Hears what other daemons write, until `close`. */
+  follow(): void {
+    this.#refreshTimer = setInterval(() => {
+      this.load().catch((error: unknown) => this.#log.debug({ err: error }, 'channel states were not read'));
+    }, refreshMs);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#refreshTimer);
+    await this.flush();
+  }
+
+  /** Told of every opening and closing by hand, also of one that was said before this daemon lived. */
+  onHand(listener: (channel: ChannelId, hand: HandOnCircuit) => void): void {
+    this.#handListeners.add(listener);
+    for (const [channel, { state }] of this.#channels) {
+      if (state.hand?.state === 'open') listener(channel, state.hand);
+    }
+  }
+
+  /** Durable before it counts; every daemon follows within seconds. */
+  async setHand(channel: ChannelId, hand: HandOnCircuit): Promise<void> {
+    await this.#redis.hset(this.#key, fieldOf(channel, 'hand'), JSON.stringify(hand));
+    await this.load();
+  }
+
+  hand(channel: ChannelId): HandOnCircuit | undefined {
+    return this.#channels.get(channel)?.state.hand;
   }
 
   /** The channel works and its listings are known. Whether writes are sent or only computed is the mode's matter. */
@@ -71,11 +135,16 @@ export class ChannelStates {
   }
 
   webhookSeen(channel: ChannelId, atMs: number): void {
-    this.#change(channel, { lastWebhookAtMs: atMs });
+    this.#change(channel, 'webhook', atMs);
   }
 
   pollSeen(channel: ChannelId, atMs: number): void {
-    this.#change(channel, { lastPollAtMs: atMs });
+    this.#change(channel, 'poll', atMs);
+  }
+
+  /** A poll brought orders: without pushes in between, something is wrong with the pushes. */
+  pollFound(channel: ChannelId, atMs: number): void {
+    this.#change(channel, 'found', atMs);
   }
 
   connected(channel: ChannelId, listings: number): void {
@@ -88,14 +157,14 @@ export class ChannelStates {
     const known = this.#channels.get(channel);
     if (known === undefined || known.state.attention?.reason === reason) return;
     this.#log.error({ channel, reason }, 'the channel needs attention; nothing is published to it');
-    this.#change(channel, { attention: { reason: oneLine(reason), sinceMs: Date.now() } });
+    this.#change(channel, 'attention', { reason: oneLine(reason), sinceMs: Date.now() });
   }
 
   attentionOver(channel: ChannelId): void {
     const known = this.#channels.get(channel);
     if (known?.state.attention === undefined) return;
     this.#log.info({ channel, was: known.state.attention.reason }, 'the channel works again');
-    this.#change(channel, { attention: undefined });
+    this.#change(channel, 'attention', undefined);
   }
 
   view(channel: ChannelId): ChannelView | undefined {
@@ -111,8 +180,10 @@ export class ChannelStates {
       mode: settings.mode,
       status,
       attention: state.attention,
-      lastWebhookAtMs: state.lastWebhookAtMs,
-      lastPollAtMs: state.lastPollAtMs,
+      lastWebhookAtMs: state.webhook,
+      lastPollAtMs: state.poll,
+      lastFoundByPollAtMs: state.found,
+      heldOpenBy: state.hand?.state === 'open' ? state.hand.actor : undefined,
       listings,
     };
   }
@@ -124,26 +195,40 @@ export class ChannelStates {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const fields = [...this.#unwritten].flatMap((channel) => {
-      const known = this.#channels.get(channel);
-      return known === undefined ? [] : [channel, JSON.stringify(known.state)];
-    });
+    const changed = [...this.#unwritten];
     this.#unwritten.clear();
-    if (fields.length === 0) return;
+    if (changed.length === 0) return;
+    const set: string[] = [];
+    const gone: string[] = [];
+    for (const [channel, { state }] of this.#channels) {
+      for (const name of factNames) {
+        const field = fieldOf(channel, name);
+        if (!changed.includes(field)) continue;
+        if (state[name] === undefined) gone.push(field);
+        else set.push(field, JSON.stringify(state[name]));
+      }
+    }
     try {
-      await this.#redis.hset(this.#key, ...fields);
+      if (set.length > 0) await this.#redis.hset(this.#key, ...set);
+      if (gone.length > 0) await this.#redis.hdel(this.#key, ...gone);
     } catch (error) {
+      for (const field of changed) this.#unwritten.add(field);
       this.#log.warn({ err: error }, 'channel states were not written; the next change writes them');
     }
   }
 
-  #change(channel: ChannelId, change: Partial<ChannelRecord>): void {
+  #change<Name extends FactName>(channel: ChannelId, name: Name, value: Facts[Name]): void {
     const known = this.#channels.get(channel);
     if (known === undefined) return;
-    known.state = { ...known.state, ...change };
-    this.#unwritten.add(channel);
+    known.state = { ...known.state, [name]: value };
+    this.#unwritten.add(fieldOf(channel, name));
     this.#timer ??= setTimeout(() => void this.flush(), writeEveryMs);
   }
+}
+
+/** A channel id holds no slash. */
+function fieldOf(channel: ChannelId, name: FactName): string {
+  return `${channel}/${name}`;
 }
 
 /** Reasons come from platforms; one plain line, bounded. */

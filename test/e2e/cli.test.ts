@@ -57,6 +57,10 @@ test('asks the running daemon', async () => {
   await daemon.ready();
   await daemon.connected(1);
   expect((await run('channels')).out).toContain('status=ok');
+  expect((await run('circuit', 'shop-a', 'open')).out).toContain('circuit=held-open');
+  expect((await run('channels')).out).toContain('heldOpenBy=operator:');
+  expect((await run('circuit', 'shop-a', 'close')).out).toContain('circuit=closed');
+  expect(await run('circuit', 'nowhere')).toMatchObject({ code: 1 });
   const stock = JSON.parse((await run('stock', 'a b', '--json')).out) as unknown;
   expect(stock).toMatchObject([{ sku: 'a b', available: 10 }]);
   expect(JSON.parse((await run('position', '--json')).out)).toMatchObject({ seq: expect.any(Number) });

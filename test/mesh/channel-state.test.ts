@@ -73,3 +73,44 @@ test('what is known outlives the daemon', async () => {
     lastPollAtMs: 12,
   });
 });
+
+test('what one daemon learns another hears, and none writes over it', async () => {
+  const [first, second] = [states(), states()];
+  first.connected(shop, 1);
+  second.connected(shop, 1);
+  first.needsAttention(shop, 'token refused');
+  await first.flush();
+  // It has not heard yet, and writes what it knows itself.
+  second.webhookSeen(shop, 21);
+  await second.flush();
+  await second.load();
+  expect(second.mayPublish(shop)).toBe(false);
+  await first.load();
+  expect(first.view(shop)).toMatchObject({ lastWebhookAtMs: 21, attention: { reason: 'token refused' } });
+  first.attentionOver(shop);
+  await first.flush();
+  await second.load();
+  expect(second.mayPublish(shop)).toBe(true);
+});
+
+test('a circuit held open by hand is heard by every daemon, also by one that starts later', async () => {
+  const heard: string[] = [];
+  const [first, second] = [states(), states()];
+  second.onHand((channel, { state, actor }) => heard.push(`${channel} ${state} ${actor}`));
+  await first.setHand(shop, { state: 'open', actor: 'ann', atMs: 1 });
+  await second.load();
+  await second.load();
+  expect(heard).toEqual(['shop-a open ann']);
+  const third = states();
+  await third.load();
+  third.onHand((channel, { state }) => heard.push(`third: ${channel} ${state}`));
+  expect(third.view(shop)).toMatchObject({ heldOpenBy: 'ann' });
+  await third.setHand(shop, { state: 'closed', actor: 'bob', atMs: 2 });
+  await second.load();
+  expect(heard).toEqual([
+    'shop-a open ann',
+    'third: shop-a open',
+    'third: shop-a closed',
+    'shop-a closed bob',
+  ]);
+});

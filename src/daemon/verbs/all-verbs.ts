@@ -1,4 +1,4 @@
-import { modeVerb, planVerb } from './channel-verbs.ts';
+import { circuitVerb, modeVerb, planVerb } from './channel-verbs.ts';
 import { driftVerb, reconcileVerb } from './drift-verbs.ts';
 import { explainVerb, exportVerb } from './history-verbs.ts';
 import { alertsVerb } from './alert-verbs.ts';
@@ -13,6 +13,7 @@ export const allVerbs: readonly Verb[] = [
   channelsVerb,
   modeVerb,
   planVerb,
+  circuitVerb,
   stockVerb,
   positionVerb,
   explainVerb,

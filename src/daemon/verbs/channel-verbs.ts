@@ -17,6 +17,22 @@ export const modeVerb: Verb = {
   },
 };
 
+export const circuitVerb: Verb = {
+  name: 'circuit',
+  usage: [
+    ['circuit CHANNEL', 'whether requests to the channel are let through, and who said so'],
+    ['circuit CHANNEL open', 'hold it open: no requests, by whichever daemon, until it is closed'],
+    ['circuit CHANNEL close', 'close it now, whatever opened it'],
+  ],
+  run: ({ daemon, args: [channel, action, ...more], actor }) => {
+    if (channel === undefined || more.length > 0) return undefined;
+    const path = `/channels/${encodeURIComponent(channel)}/circuit`;
+    if (action === undefined) return shown(daemon.get(path));
+    if (action !== 'open' && action !== 'close') return undefined;
+    return shown(daemon.post(path, { state: action === 'open' ? 'open' : 'closed', actor }));
+  },
+};
+
 export const planVerb: Verb = {
   name: 'plan',
   usage: [['plan CHANNEL', 'what would be written to a channel that only watches, units at risk first']],

@@ -7,6 +7,9 @@ export interface ChannelPorts {
   /** Undefined: the channel is not configured. */
   mode(channel: string): object | undefined;
   setMode(channel: string, mode: 'off' | 'observe' | 'dry-run' | 'live', actor: string): Promise<void>;
+  /** The circuit in this daemon, and what a person last said of it. */
+  circuit(channel: string): object | undefined;
+  setCircuit(channel: string, state: 'open' | 'closed', actor: string): Promise<void>;
   /** What would be written to a channel that only watches. */
   plan(channel: string, limit: number): object | undefined;
 }
@@ -14,6 +17,10 @@ export interface ChannelPorts {
 const channelPath = z.object({ channel: z.string().min(1).max(64) });
 const modeChange = z.strictObject({
   mode: z.enum(['off', 'observe', 'dry-run', 'live']),
+  actor: z.string().min(1).max(200),
+});
+const circuitChange = z.strictObject({
+  state: z.enum(['open', 'closed']),
   actor: z.string().min(1).max(200),
 });
 const planQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(1_000) });
@@ -33,6 +40,20 @@ export function channelRoutes(ports: ChannelPorts, log: Logger): PrivateRoutes {
       log.warn({ channel, mode, actor }, 'an operator changes the mode of a channel');
       await ports.setMode(channel, mode, actor);
       return { channel, ...known(ports.mode(channel)) };
+    });
+
+    app.get('/channels/:channel/circuit', scoped('read'), async (request) => {
+      const { channel } = parseInput(channelPath, request.params);
+      return { channel, ...known(ports.circuit(channel)) };
+    });
+
+    app.post('/channels/:channel/circuit', scoped('operator'), async (request) => {
+      const { channel } = parseInput(channelPath, request.params);
+      known(ports.circuit(channel));
+      const { state, actor } = parseInput(circuitChange, request.body);
+      log.warn({ channel, state, actor }, 'an operator turns the circuit of a channel');
+      await ports.setCircuit(channel, state, actor);
+      return { channel, ...known(ports.circuit(channel)) };
     });
 
     app.get('/channels/:channel/plan', scoped('read'), async (request) => {
