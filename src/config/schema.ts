@@ -6,6 +6,7 @@ import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields
 import { policySchema } from './policy-schema.ts';
 import { reconcileSchema } from './reconcile-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
+import { webhooksSchema } from './webhook-schema.ts';
 
 const listener = (host: string, port: number) =>
   z
@@ -103,6 +104,7 @@ export function configSchema(sources: SecretSources) {
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
     catalogue: catalogueSchema,
     alerts: alertsSchema(sources),
+    webhooks: webhooksSchema(sources).describe('What happened, told to systems of your own'),
     limits: z
       .strictObject({
         maxBodyBytes: wholeNumber(1_024, 16_777_216).default(1_048_576).describe('Of a webhook'),

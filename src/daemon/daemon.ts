@@ -37,6 +37,8 @@ import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { createListeners, type ListenersOptions } from './listeners.ts';
+import { openMovements } from './movements-part.ts';
+import { openNotices } from './notices-part.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
@@ -117,7 +119,8 @@ export class Daemon {
     });
     this.#willStop('ledger', () => ledger.close());
 
-    const { catalogue, crossings } = openCatalogue(config, ledger, registry, log);
+    const catalogued = openCatalogue(config, ledger, registry, log);
+    const { catalogue, crossings } = catalogued;
     this.#willStop('crossings', async () => crossings.close());
 
     const keys = meshKeys(ledger.keys);
@@ -128,6 +131,16 @@ export class Daemon {
       key: keys.alerts,
     });
     this.#willStop('alerts', () => alerting.close());
+    const movements = openMovements(ledger, registry);
+    const notices = openNotices({
+      ...this.#options,
+      ledger,
+      catalogue: catalogued,
+      queues: redis.queues,
+      keys,
+      holder,
+      alerts: alerting.alerts,
+    });
     const vault = await openVault({
       ...this.#options,
       redis: redis.commands,
@@ -225,6 +238,8 @@ export class Daemon {
       settings: { maxJobs: config.limits.maxInboxJobs, concurrency: config.limits.inboxConcurrency },
     });
     ledger.start();
+    await notices.start();
+    this.#willStop('notices', () => notices.close());
     await inbox.start();
     const watchdog = new QueueWatchdog(
       inbox,
@@ -270,6 +285,8 @@ export class Daemon {
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
         channelRoutes(channelControls(modes, states, [...parts.values()]), log),
+        movements.routes,
+        notices.routes,
       ],
     });
   }

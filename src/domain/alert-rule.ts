@@ -17,6 +17,7 @@ export const alertRules = {
   'needs-attention': { kind: 'state' },
   'parked-rows': { kind: 'state' },
   'ledger-halted': { kind: 'state' },
+  'endpoint-disabled': { kind: 'state' },
   test: { kind: 'event' },
 } as const satisfies Readonly<Record<string, { readonly kind: 'state' | 'event' }>>;
 

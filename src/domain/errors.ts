@@ -228,6 +228,11 @@ export const errorCodes = {
     message: 'The Idempotency-Key was used before with another request',
     retryable: false,
   },
+  MOVEMENTS_GONE: {
+    message:
+      'Movements after {asked} are not in the log, which begins at {first}: read the stock anew, then follow from there',
+    retryable: false,
+  },
   HTTP_OVERLOADED: { message: 'Too many requests are under way', retryable: true },
   INTERNAL_ERROR: {
     message: 'Something failed that should not; the log has it under this request id',

@@ -27,6 +27,8 @@ export interface LedgerKeys {
   readonly agents: string;
   readonly operations: string;
   readonly operationAge: string;
+  readonly notices: string;
+  readonly statuses: string;
   sku(sku: Sku): string;
   order(channel: ChannelId, orderId: string): string;
   listing(channel: ChannelId, listingId: string): string;
@@ -55,6 +57,8 @@ export function ledgerKeys(merchant: MerchantId): LedgerKeys {
     agents: `${prefix}agents`,
     operations: `${prefix}ops`,
     operationAge: `${prefix}opAge`,
+    notices: `${prefix}notices`,
+    statuses: `${prefix}statuses`,
     sku: (sku) => `${prefix}sku:${sku}`,
     order: (channel, orderId) => `${prefix}order:${channel}:${orderId}`,
     listing: (channel, listingId) => `${prefix}listing:${channel}:${listingId}`,

@@ -11,6 +11,8 @@ export interface MeshKeys {
   readonly channelModes: string;
   /** Levels that have a figure of their own. */
   readonly openedLevels: string;
+  /** How the endpoints of outgoing webhooks fare. */
+  readonly endpointStates: string;
   /** Sealed credentials; the script `vault-swap` derives the same name. */
   readonly vault: string;
   /** Reconciliation: runs by id, requests by channel, open findings by subject, resolved ones by id. */
@@ -32,6 +34,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     channelStates: `${prefix}channels`,
     channelModes: `${prefix}modes`,
     openedLevels: `${prefix}opened`,
+    endpointStates: `${prefix}endpoints`,
     vault: `${prefix}vault`,
     runs: `${prefix}reconcile:runs`,
     runRequests: `${prefix}reconcile:requests`,

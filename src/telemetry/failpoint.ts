@@ -18,6 +18,8 @@ export const failpointNames = [
   'log-archived',
   'log-trimmed',
   'vault-rewrapped',
+  'notices-handed-on',
+  'notice-answered',
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 

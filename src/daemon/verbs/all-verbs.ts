@@ -4,6 +4,7 @@ import { explainVerb, exportVerb } from './history-verbs.ts';
 import { alertsVerb } from './alert-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
+import { endpointsVerb } from './notice-verbs.ts';
 import { parkedVerb } from './parked-verbs.ts';
 import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
 import type { Verb } from './verb.ts';
@@ -22,6 +23,7 @@ export const allVerbs: readonly Verb[] = [
   driftVerb,
   parkedVerb,
   alertsVerb,
+  endpointsVerb,
   ledgerVerb,
   vaultVerb,
   rebuildVerb,
