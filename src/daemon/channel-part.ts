@@ -144,7 +144,7 @@ export class ChannelPart {
   /** An operator changed the mode. */
   modeChanged(): void {
     this.start();
-    this.publishing.modeChanged();
+    (this.counting ?? this.publishing).modeChanged();
   }
 
   async close(): Promise<void> {

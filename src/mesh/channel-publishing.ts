@@ -7,7 +7,7 @@ import { publisherLease } from '../ledger/publisher-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
 import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
-import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
+import { ChannelLease, type LeaseTerm, untilEnded } from './channel-lease.ts';
 import { ChannelJournal } from './channel-journal.ts';
 import { channelTarget } from './channel-target.ts';
 import { forgetBases, forgetSome } from './forget-bases.ts';
@@ -201,6 +201,7 @@ export class ChannelPublishing {
     const channel = settings.id;
     log.info({ channel, token: term.token, mode: settings.mode }, 'publishing lease taken');
     let parts: TermParts;
+    // The lease is kept, so that no other daemon takes it either, and nothing is done with it.
     if (settings.mode === 'off') return untilEnded(term);
     try {
       parts = await this.#build(term);
@@ -403,12 +404,6 @@ export class ChannelPublishing {
     }
     await mesh.moveCursor(name, settings.mode, 'opaque');
   }
-}
-
-/** Switched off: the lease is kept, so that no other daemon takes it either, and nothing is done with it. */
-function untilEnded({ ended }: LeaseTerm): Promise<void> {
-  if (ended.aborted) return Promise.resolve();
-  return new Promise((resolve) => ended.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function* idsOf(map: SkuMap): Iterable<ListingId> {
