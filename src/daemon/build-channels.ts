@@ -132,7 +132,12 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       },
       tuning: {
         poll: { intervalMs: channel.poll.intervalMs, overlapMs: channel.poll.overlapMs },
-        publisher: { drainMs },
+        publisher: {
+          drainMs,
+          ...(channel.platform === 'amazon'
+            ? { bulk: { minRows: channel.feed.minRows, checkEveryMs: channel.feed.checkMs } }
+            : {}),
+        },
       },
     });
     const part: ChannelPart = new ChannelPart({

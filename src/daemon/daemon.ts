@@ -175,6 +175,7 @@ export class Daemon {
       log,
       signals: {
         levelsChanged: (channel, items) => parts.get(channel)?.doorbell(items),
+        bulkFinished: (channel, bulkIds) => parts.get(channel)?.publishing.bulkFinished(bulkIds),
         listingsChanged: (channel) => parts.get(channel)?.rediscover(),
         accessLost: (channel, reason) => states.needsAttention(channel, reason),
         parked: (channel, row) => inboxMetrics.parkedRows.inc({ channel, what: row.what }),

@@ -163,6 +163,11 @@ export class ChannelPublishing {
     return 'forgotten';
   }
 
+  /** The platform says that these bulk documents are worked through: a hint to ask. */
+  bulkFinished(bulkIds: readonly string[]): void {
+    this.#parts?.publisher.bulkFinished(bulkIds);
+  }
+
   /** A delivery of the channel arrived. */
   pushSeen(): void {
     this.#parts?.poll.pushSeen();
@@ -223,6 +228,7 @@ export class ChannelPublishing {
           channel,
           listingsOf: (sku) => map.ofSku(sku).map((listing) => listing.listingId),
           allListings: () => idsOf(map),
+          resyncing: () => publisher.resync(),
           offer: (listings) => publisher.offer(listings),
         });
       }
@@ -238,7 +244,11 @@ export class ChannelPublishing {
     const channel = settings.id;
     await this.#resyncAfterModeChange();
     await this.#forgetAfterLoss(term);
-    const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
+    const rules = publishRules(connector.capabilities, {
+      ...defaultPublishTimes,
+      longestBulkMs: connector.bulk?.longestApplyMs ?? 0,
+      ...tuning?.times,
+    });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
     // Older orders than the platform shows are closed or adopted; which ones count is decided per listing.
@@ -259,6 +269,7 @@ export class ChannelPublishing {
       channel,
       connector,
       listing,
+      listingsOfItem: (itemId) => map.ofItem(itemId),
       ledger,
       rules,
       breaker,

@@ -29,6 +29,8 @@ export interface IngestSignals {
   levelsChanged(channel: ChannelId, itemIds: readonly string[]): void;
   /** The listing map is out of date; empty: it is not known where. */
   listingsChanged(channel: ChannelId, itemIds: readonly string[]): void;
+  /** Bulk documents of ours are worked through, as far as the platform says: a hint to ask for their reports. */
+  bulkFinished(channel: ChannelId, bulkIds: readonly string[]): void;
   accessLost(channel: ChannelId, reason: string): void;
   parked(channel: ChannelId, row: ParkedRow): void;
 }
@@ -86,6 +88,7 @@ export class Ingest implements OrderSink {
     const { signals } = this.#options;
     if (parsed.levelHints.length > 0) signals.levelsChanged(channel, parsed.levelHints);
     if (parsed.listingHints.length > 0) signals.listingsChanged(channel, parsed.listingHints);
+    if (parsed.bulkWritesFinished !== undefined) signals.bulkFinished(channel, parsed.bulkWritesFinished);
     if (parsed.accessLost !== undefined) signals.accessLost(channel, parsed.accessLost);
   }
 
@@ -98,6 +101,8 @@ export class Ingest implements OrderSink {
     );
     if (isMore || parsed.accessLost !== undefined) return false;
     this.#options.signals.levelsChanged(channel, parsed.levelHints);
+    if (parsed.bulkWritesFinished !== undefined)
+      this.#options.signals.bulkFinished(channel, parsed.bulkWritesFinished);
     return true;
   }
 

@@ -111,6 +111,21 @@ export class ListingLook {
     return { kind: 'write', row };
   }
 
+  /** Those rows whose listing is as it was and ought to show the same number still. */
+  async stillWanted(rows: readonly PlannedRow[]): Promise<readonly PlannedRow[]> {
+    const { listing, ports } = this.#options;
+    const views = await this.read(rows.map(({ pending }) => pending));
+    return rows.flatMap((row) => {
+      const view = views.rows.get(row.listingId);
+      const mapped = listing(row.listingId);
+      if (view === undefined || mapped === undefined || !isWritable(mapped)) return [];
+      const before = row.view.state;
+      if (view.state.version !== before.version || view.state.taken !== before.taken) return [];
+      const target = this.#ownPart(mapped, ports.targetOf(mapped, view), views);
+      return target === row.urgency.target ? [{ ...row, view, position: views.position }] : [];
+    });
+  }
+
   /** Its part of what it and its siblings show together. While one of them is unknown, none may be raised. */
   #ownPart(mapped: MappedListing, units: number, views: Views): number {
     const { ports } = this.#options;

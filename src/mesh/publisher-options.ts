@@ -2,12 +2,14 @@ import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import type { ListingView, PublisherLedger, WriteRecord } from '../ledger/contract.ts';
+import type { ListingView, PublisherLedger } from '../ledger/contract.ts';
+import type { BulkSettings } from './bulk-settings.ts';
 import type { ChannelMode } from './channel.ts';
 import type { PublishMetrics } from './publish-metrics.ts';
 import type { PublishRules } from './publish-rules.ts';
 import type { RequestSender } from './request-sender.ts';
 import type { MappedListing } from './sku-map.ts';
+import type { NewRequest } from './write-request.ts';
 
 export interface PublisherSettings {
   readonly requestsInFlight: number;
@@ -23,6 +25,8 @@ export interface PublisherSettings {
   readonly drainMs: number;
   /** What a request takes from us to the shelf, for the order of urgency. */
   readonly assumedLagMs: number;
+  /** Where the platform takes bulk documents. */
+  readonly bulk?: Partial<BulkSettings> | undefined;
 }
 
 export const defaultPublisherSettings: PublisherSettings = {
@@ -69,7 +73,7 @@ export interface PublisherPorts {
 export interface PlannedWrite {
   readonly listingId: ListingId;
   readonly sku: string;
-  readonly kind: WriteRecord['kind'];
+  readonly kind: NewRequest['kind'];
   readonly from: number;
   readonly to: number;
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
+import { besideBelief, besideWritten } from '../domain/publish-absolute.ts';
 import type {
   ListingChange,
   ListingView,
@@ -17,12 +18,14 @@ import type { LeaseTerm } from './channel-lease.ts';
 import type { PublishRules } from './publish-rules.ts';
 import type { MappedListing } from './sku-map.ts';
 import { allRows, writeFailure } from './write-failure.ts';
-import { type NewRequest, newRequest, repeatedBatch } from './write-request.ts';
+import { type BesideRow, type NewRequest, newRequest, repeatedBatch } from './write-request.ts';
 
 export interface RequestSenderOptions {
   readonly channel: ChannelId;
   readonly connector: Connector;
   readonly listing: (listingId: ListingId) => MappedListing | undefined;
+  /** All listings of one item of the platform. */
+  readonly listingsOfItem: (itemId: string) => readonly MappedListing[];
   readonly ledger: PublisherLedger;
   readonly rules: PublishRules;
   readonly breaker: Breaker;
@@ -79,16 +82,18 @@ export class RequestSender {
   /** `versions` are those the rows were computed from: a listing that changed since is refused, never overwritten. */
   async submit(
     term: LeaseTerm,
-    request: NewRequest,
+    request: Omit<NewRequest, 'beside'>,
     versions: ReadonlyMap<ListingId, number>,
   ): Promise<Sent> {
     const { channel, ledger, breaker } = this.#options;
     if (!this.#maySend(term)) return { kind: 'not-now', retryInMs: 50 };
     const admission = breaker.admit();
     if (admission.kind === 'refused') return { kind: 'not-now', retryInMs: admission.retryInMs };
-    const { record, batch } = newRequest(request);
-    this.#underWay.add(record.writeId);
+    let writeId: string | undefined;
     try {
+      const { record, batch } = newRequest({ ...request, beside: await this.#besideOf(request.rows) });
+      ({ writeId } = record);
+      this.#underWay.add(writeId);
       const expected = record.rows.map(({ listingId }) => ({
         listingId,
         version: versions.get(listingId) ?? 0,
@@ -103,9 +108,38 @@ export class RequestSender {
         : { ...allRows(batch, { kind: 'not-applied' as const }), throttledForMs: 50 };
       return await this.#conclude(term, record, result);
     } finally {
-      this.#underWay.delete(record.writeId);
+      if (writeId !== undefined) this.#underWay.delete(writeId);
       admission.done('ok');
     }
+  }
+
+  /** What travels along is believed as of now: with what is known later it may only be less. */
+  async #besideOf(rows: NewRequest['rows']): Promise<readonly BesideRow[]> {
+    const { connector, channel, ledger, listingsOfItem } = this.#options;
+    if (connector.writesWholeItems !== true) return [];
+    const others = new Map<ListingId, MappedListing>();
+    for (const { ref } of rows)
+      for (const other of listingsOfItem(ref.itemId)) others.set(other.listingId, other);
+    for (const { listingId } of rows) others.delete(listingId);
+    if (others.size === 0) return [];
+    const { rows: views } = await ledger.readListings(channel, [...others.values()]);
+    return views.flatMap(({ listingId, state }): BesideRow[] => {
+      const believed = besideBelief(state);
+      const mapped = others.get(listingId);
+      return believed === undefined || mapped === undefined
+        ? []
+        : [{ listingId, key: mapped.ref.key, believed }];
+    });
+  }
+
+  /** Ends a record that is not sent as a request of its own (a part of a bulk document). */
+  async settleRecord(
+    term: LeaseTerm,
+    record: WriteRecord,
+    outcomes: ReadonlyMap<ListingId, RowOutcome>,
+  ): Promise<readonly SettledOutcome[] | 'term-over'> {
+    const settled = await this.#settle(term, record, outcomes);
+    return settled === 'suspected' ? 'term-over' : settled.rows;
   }
 
   /** Resolves a recorded request: by its key within the key's window, else by giving its listings a new base. */
@@ -233,7 +267,15 @@ export class RequestSender {
     const changes: ListingChange[] = [];
     const rows: SettledOutcome[] = [];
     let isOpen = false;
+    const beside = new Set(record.beside);
+    const wasSent = [...outcomes.values()].some(({ kind }) => !isNotSent(kind));
     for (const { listingId, state } of views) {
+      if (beside.has(listingId)) {
+        if (!wasSent) continue;
+        const next = besideWritten(state, nowMs(), this.#options.connector.capabilities.applyGraceMs);
+        changes.push({ listingId, expectedVersion: state.version, next, markPending: true });
+        continue;
+      }
       const isRecorded = state.openWrites.some((open) => open.writeId === record.writeId);
       const outcome = outcomes.get(listingId);
       // Settled before: by an earlier try whose answer was lost.
@@ -261,13 +303,18 @@ export class RequestSender {
 
   #read(record: WriteRecord): Promise<{ rows: readonly ListingView[]; position: Position }> {
     const { channel, ledger, listing } = this.#options;
-    const rows = record.rows.map(({ listingId }) => ({
+    const listings = [...record.rows.map(({ listingId }) => listingId), ...(record.beside ?? [])];
+    const rows = listings.map((listingId) => ({
       listingId,
       // The state of a listing that left the map must still be closed; its level is of no concern here.
       sku: listing(listingId)?.sku ?? (listingId as string as MappedListing['sku']),
     }));
     return ledger.readListings(channel, rows);
   }
+}
+
+function isNotSent(kind: RowOutcome['kind']): boolean {
+  return kind === 'not-applied' || kind === 'rejected' || kind === 'stale';
 }
 
 /** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */

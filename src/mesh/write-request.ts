@@ -13,9 +13,17 @@ export interface RequestRow {
   readonly takenAt: number;
 }
 
+/** A listing that only travels along, and what it may show at most. */
+export interface BesideRow {
+  readonly listingId: ListingId;
+  readonly key: string;
+  readonly believed: number;
+}
+
 export interface NewRequest {
-  readonly kind: WriteRecord['kind'];
+  readonly kind: Exclude<WriteRecord['kind'], 'bulk'>;
   readonly rows: readonly RequestRow[];
+  readonly beside: readonly BesideRow[];
   /** Position the rows were computed for. */
   readonly position: Position;
   readonly token: number;
@@ -26,10 +34,20 @@ export interface NewRequest {
 export function newRequest(request: NewRequest): { record: WriteRecord; batch: WriteBatch } {
   const rows = request.rows.map(({ ref, from, to }): WriteRow => ({ ref, from, to }));
   const key = randomUUID();
-  const batch: WriteBatch = { key, kind: request.kind, reference: formatPosition(request.position), rows };
+  const { kind, position, beside } = request;
+  const batch: WriteBatch = {
+    key,
+    kind,
+    reference: formatPosition(position),
+    rows,
+    ...(beside.length === 0
+      ? {}
+      : { beside: beside.map(({ key: of, believed }) => ({ key: of, believed })) }),
+  };
   const record: WriteRecord = {
     writeId: key,
-    kind: request.kind,
+    kind,
+    ...(beside.length === 0 ? {} : { beside: beside.map(({ listingId }) => listingId) }),
     rows: request.rows.map(({ listingId, from, to, takenAt }) => ({ listingId, from, to, takenAt })),
     variablesHash: hashVariables(batch),
     reference: batch.reference,
@@ -50,6 +68,8 @@ export function repeatedBatch(
   record: WriteRecord,
   refOf: (listingId: ListingId) => ListingRef | undefined,
 ): WriteBatch | undefined {
+  // A document is never sent again, and of what travels along nobody knows any more what it may show.
+  if (record.kind === 'bulk' || record.beside !== undefined) return undefined;
   const rows: WriteRow[] = [];
   for (const { listingId, from, to } of record.rows) {
     const ref = refOf(listingId);

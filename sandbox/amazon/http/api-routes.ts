@@ -9,6 +9,7 @@ import {
   createReport,
   getFeed,
   getFeedDocument,
+  getFeeds,
   getReport,
   getReportDocument,
 } from './document-routes.ts';
@@ -34,6 +35,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   getDestinations,
   getFeed,
   getFeedDocument,
+  getFeeds,
   getInventorySummaries,
   getListingsItem,
   getOrder,

@@ -72,6 +72,8 @@ export interface RigOptions {
   readonly otherPlaces?: readonly string[];
   readonly isOpening?: boolean;
   readonly catalogue?: Catalogue;
+  /** The platforms take bulk documents. */
+  readonly takesBulk?: boolean;
 }
 
 /** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
@@ -116,7 +118,7 @@ export class PublishingRig {
         openingFigure: 'available',
         aliases: new Map(),
       };
-      const platform = new SimulatedPlatform(options.capabilities);
+      const platform = new SimulatedPlatform(options.capabilities, options.takesBulk);
       for (const [sku, units] of Object.entries(options.stock ?? {}))
         for (const place of ['L1', ...(options.otherPlaces ?? [])])
           platform.stock.set(`${sku}@${place}`, units);
@@ -133,6 +135,7 @@ export class PublishingRig {
       channels: new Map(this.channels.map(({ id, platform, map }) => [id, { connector: platform, map }])),
       signals: {
         levelsChanged: () => undefined,
+        bulkFinished: () => undefined,
         listingsChanged: () => undefined,
         accessLost: () => undefined,
         parked: () => undefined,
