@@ -5,7 +5,6 @@ import type {
   BulkWriter,
 } from '../../../src/connectors/bulk-write.ts';
 import type { RowOutcome } from '../../../src/connectors/connector.ts';
-import type { SimulatedPlatform } from './simulated-platform.ts';
 
 interface SimulatedDocument {
   readonly bulkId: string;
@@ -21,10 +20,10 @@ export class SimulatedBulk implements BulkWriter {
   /** What becomes of the next submission. */
   fate: 'taken' | 'refused' | 'lost-request' | 'lost-answer' = 'taken';
   checks = 0;
-  readonly #platform: SimulatedPlatform;
+  readonly #stock: Map<string, number>;
 
-  constructor(platform: SimulatedPlatform) {
-    this.#platform = platform;
+  constructor(stock: Map<string, number>) {
+    this.#stock = stock;
   }
 
   async submit(rows: readonly BulkRow[]): Promise<BulkSubmission> {
@@ -53,7 +52,7 @@ export class SimulatedBulk implements BulkWriter {
 
   /** The platform writes what the document says, whatever happened since. */
   apply(bulkId = 'document-1'): void {
-    for (const { ref, to } of this.#find(bulkId).rows) this.#platform.stock.set(ref.key, to);
+    for (const { ref, to } of this.#find(bulkId).rows) this.#stock.set(ref.key, to);
   }
 
   report(outcome: RowOutcome = { kind: 'accepted' }, bulkId = 'document-1'): void {

@@ -64,7 +64,7 @@ export class SimulatedPlatform implements Connector {
   readonly #answers = new Map<string, { readonly rows: string; readonly result: WriteResult }>();
 
   constructor(capabilities: Partial<ConnectorCapabilities> = {}, takesBulk = false) {
-    this.bulk = takesBulk ? new SimulatedBulk(this) : undefined;
+    this.bulk = takesBulk ? new SimulatedBulk(this.stock) : undefined;
     this.capabilities = {
       writes: 'delta',
       idempotencyKey: true,
