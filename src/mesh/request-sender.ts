@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import { besideBelief, besideWritten } from '../domain/publish-absolute.ts';
+import { besideWritten } from '../domain/publish-absolute.ts';
 import type {
   ListingChange,
   ListingView,
@@ -13,12 +13,13 @@ import type {
   WriteRecord,
 } from '../ledger/contract.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
+import { besideRows } from './beside-rows.ts';
 import type { Breaker } from './breaker.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import type { PublishRules } from './publish-rules.ts';
 import type { MappedListing } from './sku-map.ts';
 import { allRows, writeFailure } from './write-failure.ts';
-import { type BesideRow, type NewRequest, newRequest, repeatedBatch } from './write-request.ts';
+import { type NewRequest, newRequest, repeatedBatch } from './write-request.ts';
 
 export interface RequestSenderOptions {
   readonly channel: ChannelId;
@@ -91,7 +92,10 @@ export class RequestSender {
     if (admission.kind === 'refused') return { kind: 'not-now', retryInMs: admission.retryInMs };
     let writeId: string | undefined;
     try {
-      const { record, batch } = newRequest({ ...request, beside: await this.#besideOf(request.rows) });
+      const { record, batch } = newRequest({
+        ...request,
+        beside: await besideRows(this.#options, request.rows),
+      });
       ({ writeId } = record);
       this.#underWay.add(writeId);
       const expected = record.rows.map(({ listingId }) => ({
@@ -111,25 +115,6 @@ export class RequestSender {
       if (writeId !== undefined) this.#underWay.delete(writeId);
       admission.done('ok');
     }
-  }
-
-  /** What travels along is believed as of now: with what is known later it may only be less. */
-  async #besideOf(rows: NewRequest['rows']): Promise<readonly BesideRow[]> {
-    const { connector, channel, ledger, listingsOfItem } = this.#options;
-    if (connector.writesWholeItems !== true) return [];
-    const others = new Map<ListingId, MappedListing>();
-    for (const { ref } of rows)
-      for (const other of listingsOfItem(ref.itemId)) others.set(other.listingId, other);
-    for (const { listingId } of rows) others.delete(listingId);
-    if (others.size === 0) return [];
-    const { rows: views } = await ledger.readListings(channel, [...others.values()]);
-    return views.flatMap(({ listingId, state }): BesideRow[] => {
-      const believed = besideBelief(state);
-      const mapped = others.get(listingId);
-      return believed === undefined || mapped === undefined
-        ? []
-        : [{ listingId, key: mapped.ref.key, believed }];
-    });
   }
 
   /** Ends a record that is not sent as a request of its own (a part of a bulk document). */
