@@ -1,3 +1,4 @@
+// Long on purpose: one request from its record to its settlement is one state machine.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
