@@ -101,22 +101,6 @@ const ROWS: readonly Row[] = [
   ['createFeedDocument', 'POST', '/feeds/2021-06-30/documents', 0.5, 15],
   // The listings feed has a plan of its own: five in five minutes.
   ['createFeed', 'POST', '/feeds/2021-06-30/feeds', 5 / 300, 5],
-  [
-    'getFeeds',
-    'GET',
-    '/feeds/2021-06-30/feeds',
-    0.0222,
-    10,
-    [
-      'feedTypes',
-      'marketplaceIds',
-      'pageSize',
-      'processingStatuses',
-      'createdSince',
-      'createdUntil',
-      'nextToken',
-    ],
-  ],
   ['getFeed', 'GET', '/feeds/2021-06-30/feeds/{feedId}', 2, 15],
   [
     'getFeedDocument',

@@ -67,15 +67,6 @@ export function amazonFields(sources: SecretSources) {
       .boolean()
       .default(true)
       .describe('Show the stock in Amazon warehouses; it is never written and never counted'),
-    feed: z
-      .strictObject({
-        minRows: z.int().min(1).max(25_000).default(500),
-        checkMs: spanMs(100, 3_600_000).default(30_000),
-      })
-      .prefault({})
-      .describe(
-        'A full resync with so many raises sends them as one feed, and asks so often what became of it',
-      ),
     poll: z
       .strictObject({
         intervalMs: spanMs(100, 86_400_000).default(180_000),

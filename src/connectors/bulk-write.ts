@@ -1,4 +1,4 @@
-import type { ListingRef, RowOutcome } from './stock-write.ts';
+import type { ListingRef, RowOutcome } from './connector.ts';
 
 /**
  * Writes of thousands of rows in one document that the platform works through on its own time. Only for a full resync: it
@@ -11,10 +11,8 @@ export interface BulkWriter {
   /** The longest it has ever taken, for the open writes. */
   readonly longestApplyMs: number;
   submit(rows: readonly BulkRow[], signal: AbortSignal): Promise<BulkSubmission>;
-  /** Of a document of `rowCount` rows: the platform's report names them by their place. */
-  check(bulkId: string, rowCount: number, signal: AbortSignal): Promise<BulkProgress>;
-  /** What became of documents submitted since then (our clock), whoever submitted them, when nobody heard their names. */
-  since(sentAtMs: number, signal: AbortSignal): Promise<'none' | 'running' | 'ended'>;
+  /** `rows` exactly as submitted: the platform's report names them by their place. */
+  check(bulkId: string, rows: readonly BulkRow[], signal: AbortSignal): Promise<BulkProgress>;
 }
 
 export interface BulkRow {

@@ -79,6 +79,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     opened,
     maps,
     ownLocations: ownLocations(config),
+    isBundle: (sku) => catalogue.componentsOf(sku) !== undefined,
     log,
   });
   const metrics = new PublishMetrics(options.registry);
@@ -132,12 +133,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       },
       tuning: {
         poll: { intervalMs: channel.poll.intervalMs, overlapMs: channel.poll.overlapMs },
-        publisher: {
-          drainMs,
-          ...(channel.platform === 'amazon'
-            ? { bulk: { minRows: channel.feed.minRows, checkEveryMs: channel.feed.checkMs } }
-            : {}),
-        },
+        publisher: { drainMs },
       },
     });
     const part: ChannelPart = new ChannelPart({

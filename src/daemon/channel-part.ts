@@ -144,7 +144,7 @@ export class ChannelPart {
   /** An operator changed the mode. */
   modeChanged(): void {
     this.start();
-    (this.counting ?? this.publishing).modeChanged();
+    this.publishing.modeChanged();
   }
 
   async close(): Promise<void> {

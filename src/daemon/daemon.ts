@@ -119,7 +119,7 @@ export class Daemon {
     });
     this.#willStop('ledger', () => ledger.close());
 
-    const catalogued = openCatalogue(config, ledger, registry, log);
+    const catalogued = await openCatalogue(config, redis, ledger, registry, log);
     const { catalogue, crossings } = catalogued;
     this.#willStop('crossings', async () => crossings.close());
 
@@ -172,10 +172,10 @@ export class Daemon {
       ledger: ledger.ledger,
       mesh: ledger.mesh,
       channels: ingestChannels,
+      bundles: catalogued.bundles,
       log,
       signals: {
         levelsChanged: (channel, items) => parts.get(channel)?.doorbell(items),
-        bulkFinished: (channel, bulkIds) => parts.get(channel)?.publishing.bulkFinished(bulkIds),
         listingsChanged: (channel) => parts.get(channel)?.rediscover(),
         accessLost: (channel, reason) => states.needsAttention(channel, reason),
         parked: (channel, row) => inboxMetrics.parkedRows.inc({ channel, what: row.what }),

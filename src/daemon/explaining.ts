@@ -26,6 +26,7 @@ export function historyPorts(
           return part.publishing.circuit;
         },
         listingsOf: (sku) => map.ofSku(sku),
+        skusBeside: (sku) => part.publishing.skusBeside(sku),
         targetOf: (listing, view) => part.publishing.targetOf(listing, view),
       })),
     },

@@ -22,8 +22,7 @@ export interface ListingBase {
 /** A platform write that was recorded before it was sent and is not settled yet. */
 export interface OpenWrite {
   readonly writeId: string;
-  /** `bulk`: a plain number in a document that the platform works through on its own time (an Amazon feed). */
-  readonly kind: 'delta' | 'compare-and-set' | 'absolute' | 'bulk';
+  readonly kind: 'delta' | 'compare-and-set' | 'absolute';
   readonly from: number;
   readonly to: number;
   /** `taken` of the listing when the write was claimed. */
@@ -99,8 +98,6 @@ export interface PublishTimes {
   readonly readLagMs: number;
   readonly applyGraceMs: number;
   readonly longestApplyMs: number;
-  /** The same of a bulk document, counted from its submission. */
-  readonly longestBulkMs: number;
   readonly orderIndexLagMs: number;
   readonly idempotencyWindowMs: number;
   /**

@@ -8,14 +8,8 @@ export function sentMs(write: OpenWrite): number {
   return write.acceptedAtMs ?? write.sentAtMs;
 }
 
-/** Newest of the writes that are on their way alone; those in a bulk document may land at any time. */
 export function newestSentMs(state: ListingState): number {
-  return Math.max(...state.openWrites.filter((write) => !isInBulk(write)).map(sentMs));
-}
-
-/** Its document was submitted, and the platform's report on it has not been read. */
-export function isInBulk(write: OpenWrite): boolean {
-  return write.kind === 'bulk' && write.outcome === 'sent';
+  return Math.max(...state.openWrites.map(sentMs));
 }
 
 /** The number is what this write leaves, less own orders that are known to have come after it. */

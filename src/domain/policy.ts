@@ -28,6 +28,8 @@ export type PolicyRule =
   | 'sum'
   /** Of a bundle, in place of the sum: `setting` is the number of its components. */
   | 'bundle'
+  /** Units held back in bundles that contain the SKU, or of the bundle itself, for reasons not yet known. */
+  | 'bundle-holds'
   | 'oversell-allowance'
   | 'not-below-zero'
   | 'share'
@@ -58,9 +60,10 @@ export function targetOf(
   policy: ChannelPolicy,
   locations: readonly PolicyLocation[],
   staleBufferUnits = 0,
+  heldInBundles = 0,
 ): Target {
   const first = { rule: 'sum', setting: locations.length, units: sumOf(locations) } as const;
-  return applyRules(policy, first, staleBufferUnits);
+  return applyRules(policy, first, heldInBundles, staleBufferUnits);
 }
 
 /** What there is of one component of a bundle. */
@@ -78,14 +81,21 @@ export function bundleTargetOf(
   policy: ChannelPolicy,
   components: readonly PolicyComponent[],
   staleBufferUnits = 0,
+  heldInBundles = 0,
 ): Target {
   let least = components.length === 0 ? 0 : Number.POSITIVE_INFINITY;
   for (const { units, locations } of components)
     least = Math.min(least, Math.floor(sumOf(locations) / units));
-  return applyRules(policy, { rule: 'bundle', setting: components.length, units: least }, staleBufferUnits);
+  const first = { rule: 'bundle', setting: components.length, units: least } as const;
+  return applyRules(policy, first, heldInBundles, staleBufferUnits);
 }
 
-function applyRules(policy: ChannelPolicy, first: PolicyStep, staleBufferUnits: number): Target {
+function applyRules(
+  policy: ChannelPolicy,
+  first: PolicyStep,
+  heldInBundles: number,
+  staleBufferUnits: number,
+): Target {
   const steps: PolicyStep[] = [first];
   let { units } = first;
   const step = (rule: PolicyRule, setting: number, after: number, isAlwaysTold = false) => {
@@ -93,6 +103,7 @@ function applyRules(policy: ChannelPolicy, first: PolicyStep, staleBufferUnits: 
     units = after;
   };
 
+  step('bundle-holds', heldInBundles, units - heldInBundles);
   step('oversell-allowance', policy.oversellUnits, units + policy.oversellUnits);
   // After the sum: a location that owes units takes them from the others.
   step('not-below-zero', 0, Math.max(0, units), true);

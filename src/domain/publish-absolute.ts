@@ -1,6 +1,6 @@
 import { settledBeliefOf } from './belief.ts';
 import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
-import { isInBulk, newestSentMs, sentMs } from './open-writes.ts';
+import { newestSentMs } from './open-writes.ts';
 import type { PublishDecision, Settled, WriteOutcome } from './publish.ts';
 
 /**
@@ -10,26 +10,11 @@ import type { PublishDecision, Settled, WriteOutcome } from './publish.ts';
  *   lower: at once, below every write that may still land; anything but zero only on a fresh read
  *   raise: a fresh read that equals the belief, no write that may still land
  *   open:  a write stays open until its value was seen after the apply grace, or the longest apply has passed
- *   bulk:  a row of a bulk document is open until the report is read, whatever is seen before: lowerings below what the
- *          listing shows overtake it, raises wait for it, and what it may have put back is sent again after it
  *
  * A higher number is believed only after two reads further apart than the read lag, be it a rise of our own; so no later
  * read can show the time before it, and a lower number is always a real drop.
  */
 export function decideAbsolute(
-  state: ListingState,
-  target: number,
-  times: PublishTimes,
-  nowMs: number,
-): PublishDecision {
-  const alone = state.openWrites.filter((write) => !isInBulk(write));
-  if (alone.length === state.openWrites.length) return decideAlone(state, target, times, nowMs);
-  // Its own number may land at any time and above this one: that is what the report is waited for.
-  const decision = decideAlone({ ...state, openWrites: alone }, target, times, nowMs);
-  return decision.kind === 'raise' ? { kind: 'wait', reason: 'write-open' } : decision;
-}
-
-function decideAlone(
   state: ListingState,
   target: number,
   times: PublishTimes,
@@ -71,8 +56,7 @@ function decideBesideOpenWrites(
   }
   // Nothing tells that the lowest write arrived, or a read told that it does not show.
   const isLost = state.openWrites.every((write) => write.to > lowest || write.outcome === 'unknown');
-  const highest = Math.max(shown, ...bulkUnread(state, times));
-  if (isLost && lowest < highest) return { kind: 'lower', from: highest, to: lowest };
+  if (isLost && lowest < shown) return { kind: 'lower', from: shown, to: lowest };
 
   const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
   let readMs = Math.max(newestSentMs(state), lastReadMs) + times.applyGraceMs + times.readLagMs;
@@ -81,14 +65,6 @@ function decideBesideOpenWrites(
   return nowMs >= readMs
     ? { kind: 'read-first', notBeforeMs: readMs }
     : { kind: 'wait', reason: 'write-open', untilMs: readMs };
-}
-
-/** What bulk documents were reported to have written, until a read can tell what came of it. */
-function bulkUnread(state: ListingState, times: PublishTimes): readonly number[] {
-  const readMs = state.base?.asOfMs ?? 0;
-  return state.openWrites
-    .filter((write) => write.kind === 'bulk' && readMs < sentMs(write) + times.applyGraceMs)
-    .map((write) => write.to);
 }
 
 export function settleAbsolute(
@@ -104,12 +80,8 @@ export function settleAbsolute(
     case 'confirmed':
     case 'accepted': {
       const accepted: OpenWrite = { ...write, outcome: 'accepted', acceptedAtMs: nowMs };
-      // Lower numbers that overtook a document are overwritten by it: nothing tells that they still show.
-      const rest = others.map((open) =>
-        isOvertaken(open, write) ? { ...open, outcome: 'unknown' as const } : open,
-      );
       return {
-        next: { ...state, openWrites: bounded([...rest, accepted]) },
+        next: { ...state, openWrites: bounded([...others, accepted]) },
         record: 'close',
         step: 'decide-again',
       };
@@ -137,18 +109,12 @@ export function settleAbsolute(
 }
 
 /**
- * What a row may show at most that only travels along, because the platform takes all places of an item in one call: no
- * more than we believe, nor more than any write of ours that may still land. What was read a moment ago may be less.
+ * What to send for a row that only travels along, because the platform takes all places of an item in one call: never
+ * more than it showed a moment ago, nor more than we believe.
  */
-export function besideBelief(state: ListingState): number | undefined {
-  const sent = state.openWrites.map((write) => write.to);
-  const known = state.base === undefined ? sent : [settledBeliefOf(state.base, state.taken), ...sent];
-  return known.length === 0 ? undefined : Math.max(0, Math.min(...known));
-}
-
-/** A row that travelled along was written too: what it shows is to be read once that may have landed. */
-export function besideWritten(state: ListingState, nowMs: number, applyGraceMs: number): ListingState {
-  return { ...state, suspect: true, suspectAtMs: Math.max(state.suspectAtMs ?? 0, nowMs + applyGraceMs) };
+export function echoOf(state: ListingState, freshValue: number): number {
+  if (state.base === undefined) return freshValue;
+  return Math.max(0, Math.min(freshValue, settledBeliefOf(state.base, state.taken)));
 }
 
 function isFresh(state: ListingState, times: PublishTimes, nowMs: number): boolean {
@@ -162,13 +128,7 @@ function nextReadMs(state: ListingState, times: PublishTimes): number {
   return sinceMs === 0 ? 0 : sinceMs + times.readLagMs;
 }
 
-function isOvertaken(open: OpenWrite, by: OpenWrite): boolean {
-  return by.kind === 'bulk' && open.to < by.to && !isInBulk(open);
-}
-
 /** Room is kept for the next write; the oldest is the likeliest to have landed or to be lost. */
 function bounded(writes: readonly OpenWrite[]): readonly OpenWrite[] {
-  const inBulk = writes.filter(isInBulk);
-  const alone = writes.filter((write) => !isInBulk(write));
-  return [...inBulk, ...alone.slice(-(maxOpenWrites - 1 - inBulk.length))];
+  return writes.slice(-(maxOpenWrites - 1));
 }

@@ -1,6 +1,6 @@
 import { baseFrom, ordersAround, settledBeliefOf } from './belief.ts';
 import type { ListingBase, ListingState, OpenWrite, PublishTimes } from './listing.ts';
-import { givenBackSince, isInBulk, isShown, lowestShownBy, newestSentMs, sentMs } from './open-writes.ts';
+import { givenBackSince, isShown, lowestShownBy, newestSentMs, sentMs } from './open-writes.ts';
 import type { StockReading } from './publish.ts';
 
 /**
@@ -33,7 +33,7 @@ export function readAbsolute(
   const asOfMs = reading.startedAtMs - times.readLagMs;
   if (state.base !== undefined && asOfMs < state.base.asOfMs)
     return { kind: 'discarded', readAgainMs: state.base.asOfMs + times.readLagMs };
-  if (asOfMs < newestSentMs(state) + times.applyGraceMs)
+  if (state.openWrites.length > 0 && asOfMs < newestSentMs(state) + times.applyGraceMs)
     return {
       kind: 'discarded',
       readAgainMs: newestSentMs(state) + times.applyGraceMs + times.readLagMs,
@@ -205,20 +205,14 @@ function suspicionAfter(
 
 function stillOpen(judged: Judged, reading: StockReading, times: PublishTimes): readonly OpenWrite[] {
   const state = judged.next;
-  const alone = state.openWrites.filter((write) => !isInBulk(write));
-  const lowest = Math.min(...alone.map((write) => write.to));
+  const lowest = Math.min(...state.openWrites.map((write) => write.to));
   // A number proves one write: an older one that would explain it too, by a later sale, may still be on its way.
   const proven = judged.isTelling
-    ? alone.findLast((write) => isShown(state, write, reading, times))
+    ? state.openWrites.findLast((write) => isShown(state, write, reading, times))
     : undefined;
   const open: OpenWrite[] = [];
   for (const write of state.openWrites) {
     if (write === proven) continue;
-    if (isInBulk(write)) {
-      // Only its report ends it, or the longest time that a document has ever taken.
-      if (reading.startedAtMs - times.readLagMs < write.sentAtMs + times.longestBulkMs) open.push(write);
-      continue;
-    }
     if (reading.startedAtMs - times.readLagMs >= sentMs(write) + times.longestApplyMs) continue;
     const isMissing = write.to === lowest && reading.value > lowest + givenBackSince(state, write);
     open.push(isMissing ? { ...write, outcome: 'unknown' } : write);

@@ -301,17 +301,13 @@ export interface ListingView {
 export interface WriteRecord {
   /** UUID; the platform's idempotency key. */
   readonly writeId: string;
-  readonly kind: 'lower' | 'raise' | 'repair' | 'put' | 'bulk';
+  readonly kind: 'lower' | 'raise' | 'repair' | 'put';
   readonly rows: readonly {
     readonly listingId: ListingId;
     readonly from: number;
     readonly to: number;
     readonly takenAt: number;
   }[];
-  /** Listings that only travel along (the platform takes all places of an item in one call). */
-  readonly beside?: readonly ListingId[] | undefined;
-  /** A part of a bulk document. */
-  readonly bulk?: BulkPart | undefined;
   /** Hash of the request's variables: a repeat must send the same. */
   readonly variablesHash: string;
   /** `<epoch>-<seq>` as it was sent: part of the variables, so a repeat after a restart needs it unchanged. */
@@ -320,22 +316,6 @@ export interface WriteRecord {
   readonly token: number;
   readonly sentAtMs: number;
   readonly attempts: number;
-}
-
-/** Which part of which bulk document a record is, and how far the document got. */
-export interface BulkPart {
-  /** UUID of ours, the same in all parts. */
-  readonly document: string;
-  /** Place of the part's first row in the document, from 0, and the rows of the whole document. */
-  readonly offset: number;
-  readonly size: number;
-  /**
-   * `claimed`: nothing has left. `leaving`: stored in all parts at once, before the document is handed over, so without
-   * `bulkId` the platform may or may not have it.
-   */
-  readonly step: 'claimed' | 'leaving';
-  /** The platform's own name of the document. */
-  readonly bulkId?: string | undefined;
 }
 
 export type ClaimResult =

@@ -37,7 +37,6 @@ const openWriteKinds = {
   raise: 'delta',
   repair: 'compare-and-set',
   put: 'absolute',
-  bulk: 'bulk',
 } as const satisfies Record<WriteRecord['kind'], OpenWrite['kind']>;
 
 /** What a publisher stores and reads: lease, marks, listing states, write records. */

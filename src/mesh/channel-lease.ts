@@ -112,8 +112,3 @@ export class ChannelLease {
     }
   }
 }
-
-export function untilEnded({ ended }: LeaseTerm): Promise<void> {
-  if (ended.aborted) return Promise.resolve();
-  return new Promise((resolve) => ended.addEventListener('abort', () => resolve(), { once: true }));
-}

@@ -1,5 +1,5 @@
 // Long on purpose: one place puts the parts of a channel together and says what each is given.
-import type { ListingId } from '../domain/ids.ts';
+import type { ListingId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
 import type { ListingsView, ListingView } from '../ledger/contract.ts';
@@ -7,8 +7,9 @@ import { publisherLease } from '../ledger/publisher-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
 import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
-import { ChannelLease, type LeaseTerm, untilEnded } from './channel-lease.ts';
+import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { ChannelJournal } from './channel-journal.ts';
+import { listingsShowing, skusBeside } from './bundle-listings.ts';
 import { channelTarget } from './channel-target.ts';
 import { forgetBases, forgetSome } from './forget-bases.ts';
 import { type CompletedWalk, OrderPoll } from './order-poll.ts';
@@ -98,6 +99,11 @@ export class ChannelPublishing {
     return this.#planned.plan(limit);
   }
 
+  /** SKUs whose levels, beside its own, decide what its listings may show. */
+  skusBeside(sku: Sku): readonly Sku[] {
+    return skusBeside(this.#options.catalogue, sku);
+  }
+
   /** What a listing ought to show by the channel's policy, rule by rule. */
   targetOf(listing: MappedListing, view: ListingView): Target {
     const { policies, catalogue } = this.#options;
@@ -163,11 +169,6 @@ export class ChannelPublishing {
     return 'forgotten';
   }
 
-  /** The platform says that these bulk documents are worked through: a hint to ask. */
-  bulkFinished(bulkIds: readonly string[]): void {
-    this.#parts?.publisher.bulkFinished(bulkIds);
-  }
-
   /** A delivery of the channel arrived. */
   pushSeen(): void {
     this.#parts?.poll.pushSeen();
@@ -206,7 +207,6 @@ export class ChannelPublishing {
     const channel = settings.id;
     log.info({ channel, token: term.token, mode: settings.mode }, 'publishing lease taken');
     let parts: TermParts;
-    // The lease is kept, so that no other daemon takes it either, and nothing is done with it.
     if (settings.mode === 'off') return untilEnded(term);
     try {
       parts = await this.#build(term);
@@ -226,9 +226,8 @@ export class ChannelPublishing {
         running.push(publisher.run(term));
         fanOut.join({
           channel,
-          listingsOf: (sku) => map.ofSku(sku).map((listing) => listing.listingId),
+          listingsOf: (sku) => listingsShowing(map, this.#options.catalogue, sku),
           allListings: () => idsOf(map),
-          resyncing: () => publisher.resync(),
           offer: (listings) => publisher.offer(listings),
         });
       }
@@ -244,11 +243,7 @@ export class ChannelPublishing {
     const channel = settings.id;
     await this.#resyncAfterModeChange();
     await this.#forgetAfterLoss(term);
-    const rules = publishRules(connector.capabilities, {
-      ...defaultPublishTimes,
-      longestBulkMs: connector.bulk?.longestApplyMs ?? 0,
-      ...tuning?.times,
-    });
+    const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
     // Older orders than the platform shows are closed or adopted; which ones count is decided per listing.
@@ -269,7 +264,6 @@ export class ChannelPublishing {
       channel,
       connector,
       listing,
-      listingsOfItem: (itemId) => map.ofItem(itemId),
       ledger,
       rules,
       breaker,
@@ -323,12 +317,17 @@ export class ChannelPublishing {
   }
 
   #ports(builder: BaseBuilder): PublisherPorts {
-    const { onEdited, log, settings, hasFigure } = this.#options;
+    const { catalogue, onEdited, log, settings, hasFigure } = this.#options;
     return {
       needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
       siblingsOf: (listing) => siblingsOf(this.#options.map, listing),
-      hasFigure: (listing) => listing.locations.some((location) => hasFigure(listing.sku, location)),
+      levelsBeside: ({ sku }) => skusBeside(catalogue, sku),
+      // A bundle can be sold once every one of its components was received.
+      hasFigure: (listing) =>
+        (catalogue.componentsOf(listing.sku) ?? [listing]).every(({ sku }) =>
+          listing.locations.some((location) => hasFigure(sku, location)),
+        ),
       withoutFigure: (listing, state) => {
         // Normally done when the base settled; a crash may have come in between.
         if (state.base?.settled === true) this.#open(listing, state);
@@ -415,6 +414,12 @@ export class ChannelPublishing {
     }
     await mesh.moveCursor(name, settings.mode, 'opaque');
   }
+}
+
+/** Switched off: the lease is kept, so that no other daemon takes it either, and nothing is done with it. */
+function untilEnded({ ended }: LeaseTerm): Promise<void> {
+  if (ended.aborted) return Promise.resolve();
+  return new Promise((resolve) => ended.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function* idsOf(map: SkuMap): Iterable<ListingId> {

@@ -7,7 +7,7 @@ import type { MappedListing } from './sku-map.ts';
 
 export interface TargetRules {
   readonly policies: Pick<PolicyBook, 'of'>;
-  readonly catalogue: Pick<Catalogue, 'componentsOf'>;
+  readonly catalogue: Pick<Catalogue, 'componentsOf' | 'bundlesWith'>;
 }
 
 const nothing = { onHand: 0, committed: 0, reserved: 0 };
@@ -27,9 +27,18 @@ export function channelTarget(
       settlesHere: settlesHere?.get(location) ?? 0,
     }));
   const components = catalogue.componentsOf(listing.sku);
-  if (components === undefined)
-    return targetOf(policy, placesOf(listing.sku, view.settlesHere), staleBufferUnits);
+  const reservedOf = (sku: Sku): number =>
+    placesOf(sku).reduce((total, { level }) => total + Math.max(0, level.reserved), 0);
+  if (components === undefined) {
+    // A bundle's listing dropped and its order was not seen yet: the components it took are as good as sold.
+    let held = 0;
+    for (const bundle of catalogue.bundlesWith(listing.sku)) {
+      const own = catalogue.componentsOf(bundle)?.find(({ sku }) => sku === listing.sku);
+      held += reservedOf(bundle) * (own?.units ?? 0);
+    }
+    return targetOf(policy, placesOf(listing.sku, view.settlesHere), staleBufferUnits, held);
+  }
   // Units held for a purchase here stay hidden in a bundle: who holds a component need not buy the bundle.
   const parts = components.map(({ sku, units }) => ({ units, locations: placesOf(sku) }));
-  return bundleTargetOf(policy, parts, staleBufferUnits);
+  return bundleTargetOf(policy, parts, staleBufferUnits, reservedOf(listing.sku));
 }

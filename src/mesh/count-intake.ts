@@ -7,7 +7,7 @@ import type { Movement } from '../domain/movement.ts';
 import type { Ledger, MeshState, PublisherLedger } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
 import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSettings } from './breaker.ts';
-import { ChannelLease, type LeaseTerm, untilEnded } from './channel-lease.ts';
+import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import type { ChannelSettings } from './channel.ts';
 import type { CountMetrics } from './count-metrics.ts';
 import type { CountPollSettings } from './count-poll-settings.ts';
@@ -93,12 +93,8 @@ export class CountIntake {
   }
 
   start(): void {
+    if (this.#options.settings.mode === 'off') return;
     this.#lease.start((term) => this.#run(term));
-  }
-
-  /** The term ends, and the next one works in the new mode. Everything but `off` reads: a warehouse is never written to. */
-  modeChanged(): void {
-    this.#lease.endTerm();
   }
 
   /** A reading under way is broken off; its page comes again. */
@@ -135,7 +131,7 @@ export class CountIntake {
     counts = [],
     movements = [],
   }: Pick<ParsedDelivery, 'counts' | 'movements'>): Promise<void> {
-    if (counts.length + movements.length === 0 || this.#options.settings.mode === 'off') return;
+    if (counts.length + movements.length === 0) return;
     const page: CountPage = {
       kind: 'changes',
       source: 'delivery',
@@ -160,7 +156,6 @@ export class CountIntake {
   async #run(term: LeaseTerm): Promise<void> {
     const { settings, connector, mesh, log, metrics, isPeak, onComplete } = this.#options;
     const channel = settings.id;
-    if (settings.mode === 'off') return untilEnded(term);
     log.info({ channel, token: term.token }, 'lease taken, the warehouse is read');
     const poll = new CountPoll({
       channel,
@@ -181,7 +176,10 @@ export class CountIntake {
     this.#poll = poll;
     poll.start();
     try {
-      await untilEnded(term);
+      await new Promise<void>((resolve) => {
+        if (term.ended.aborted) resolve();
+        else term.ended.addEventListener('abort', () => resolve(), { once: true });
+      });
     } finally {
       this.#poll = undefined;
       await poll.close();

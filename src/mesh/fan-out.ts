@@ -23,8 +23,6 @@ export interface FanOutChannel {
   listingsOf(sku: Movement['sku']): Iterable<ListingId>;
   /** Every listing of the channel, for a full resync. */
   allListings(): Iterable<ListingId>;
-  /** All of them follow, as `offer` brings them. */
-  resyncing?(): void;
   /** Hands listings over once their marks are durable. Never throws, never waits. */
   offer(listings: readonly PendingListing[]): void;
 }
@@ -276,7 +274,6 @@ class Follower {
       lane: 'other',
     }));
     this.#stored = undefined;
-    this.#channel.resyncing?.();
     await this.#mark(marks, head);
     await mesh.moveCursor(`full:${channel}`, '', 'opaque', flag);
     this.#seen = head;

@@ -11,6 +11,7 @@ import type { ChannelId } from '../domain/ids.ts';
 import type { LineSnapshot } from '../domain/order.ts';
 import type { Ledger, MeshState, OrderRouting } from '../ledger/contract.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
+import type { BundleBook } from './bundle-history.ts';
 import { routingOf } from './channel.ts';
 import type { Delivery } from './inbox-job.ts';
 import { readOrder } from './line-snapshots.ts';
@@ -29,8 +30,6 @@ export interface IngestSignals {
   levelsChanged(channel: ChannelId, itemIds: readonly string[]): void;
   /** The listing map is out of date; empty: it is not known where. */
   listingsChanged(channel: ChannelId, itemIds: readonly string[]): void;
-  /** Bulk documents of ours are worked through, as far as the platform says: a hint to ask for their reports. */
-  bulkFinished(channel: ChannelId, bulkIds: readonly string[]): void;
   accessLost(channel: ChannelId, reason: string): void;
   parked(channel: ChannelId, row: ParkedRow): void;
 }
@@ -40,6 +39,8 @@ export interface IngestOptions {
   readonly mesh: Pick<MeshState, 'park' | 'unpark' | 'parked'>;
   readonly channels: ReadonlyMap<ChannelId, IngestChannel>;
   readonly signals: IngestSignals;
+  /** Absent: no SKU is a bundle. */
+  readonly bundles?: BundleBook | undefined;
   /** Figures of an on-hand authority that came by themselves. Throws when the ledger cannot be asked. */
   readonly counted?: (
     channel: ChannelId,
@@ -88,7 +89,6 @@ export class Ingest implements OrderSink {
     const { signals } = this.#options;
     if (parsed.levelHints.length > 0) signals.levelsChanged(channel, parsed.levelHints);
     if (parsed.listingHints.length > 0) signals.listingsChanged(channel, parsed.listingHints);
-    if (parsed.bulkWritesFinished !== undefined) signals.bulkFinished(channel, parsed.bulkWritesFinished);
     if (parsed.accessLost !== undefined) signals.accessLost(channel, parsed.accessLost);
   }
 
@@ -101,8 +101,6 @@ export class Ingest implements OrderSink {
     );
     if (isMore || parsed.accessLost !== undefined) return false;
     this.#options.signals.levelsChanged(channel, parsed.levelHints);
-    if (parsed.bulkWritesFinished !== undefined)
-      this.#options.signals.bulkFinished(channel, parsed.bulkWritesFinished);
     return true;
   }
 
@@ -247,7 +245,7 @@ export class Ingest implements OrderSink {
     unknownItems: Set<string>,
   ): Promise<{ movements: number; parked: number; parkedIds: readonly string[] }> {
     const { connector, map } = this.#channel(channel);
-    const read = readOrder(order, map);
+    const read = readOrder(order, map, this.#options.bundles);
     for (const itemId of read.unknownItems) unknownItems.add(itemId);
     if (read.foreignLines > 0) {
       this.#options.log.debug(
@@ -281,6 +279,7 @@ export class Ingest implements OrderSink {
     };
     await apply(read.lines, undefined);
     await apply(read.adopted, map.settings.openingFigure);
+    await apply(read.adoptedComponents, 'on-hand');
     await this.parkRows(channel, parked);
     return { movements, parked: parked.length, parkedIds: parked.map((row) => parkedRowId(channel, row)) };
   }

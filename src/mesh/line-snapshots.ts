@@ -1,13 +1,9 @@
 import type { ParkedRow, PlatformLine, PlatformOrder, PlatformUnits } from '../connectors/connector.ts';
 import { type LocationId, parseReference } from '../domain/ids.ts';
-import {
-  type LineCounters,
-  type LineSnapshot,
-  type LocatedUnits,
-  counterNames,
-  noUnits,
-} from '../domain/order.ts';
+import { type LineSnapshot, type LocatedUnits, counterNames } from '../domain/order.ts';
 import { parseUnits } from '../domain/quantity.ts';
+import type { BundleBook } from './bundle-history.ts';
+import { bundleLines, takenOnly } from './bundle-lines.ts';
 import { type ChannelSettings, locationsAt } from './channel.ts';
 import type { SkuMap } from './sku-map.ts';
 
@@ -40,6 +36,11 @@ export interface ReadOrder {
   readonly lines: readonly LineSnapshot[];
   /** Lines whose units were inside the figure that was read first. */
   readonly adopted: readonly LineSnapshot[];
+  /**
+   * Components of bundles in such lines: their figures come from listings of their own, from which the platform took
+   * nothing, so they still contained the open units.
+   */
+  readonly adoptedComponents: readonly LineSnapshot[];
   readonly parked: readonly ParkedRow[];
   /** Items that the map does not know. */
   readonly unknownItems: readonly string[];
@@ -47,7 +48,7 @@ export interface ReadOrder {
 }
 
 /** A platform's order in the ledger's words: SKU, listing and locations of ours; what cannot be read is parked. */
-export function readOrder(order: PlatformOrder, map: SkuMap): ReadOrder {
+export function readOrder(order: PlatformOrder, map: SkuMap, bundles: BundleBook = noBundles): ReadOrder {
   const { settings } = map;
   const rule =
     settings.sourceRules.get(order.sourceName) ?? (ownSources.has(order.sourceName) ? 'sale' : undefined);
@@ -63,6 +64,7 @@ export function readOrder(order: PlatformOrder, map: SkuMap): ReadOrder {
   }
   const lines: LineSnapshot[] = [];
   const adopted: LineSnapshot[] = [];
+  const adoptedComponents: LineSnapshot[] = [];
   const parked: ParkedRow[] = [];
   const unknownItems = new Set<string>();
   let foreignLines = 0;
@@ -85,7 +87,7 @@ export function readOrder(order: PlatformOrder, map: SkuMap): ReadOrder {
     if (found.needsDiscovery && line.itemId !== null) unknownItems.add(line.itemId);
     const isOlder =
       found.baselineAtMs !== undefined && order.placedAtMs + platformTimeStepMs <= found.baselineAtMs;
-    (isOlder ? adopted : lines).push({
+    const snapshot: LineSnapshot = {
       lineId: line.lineId,
       sku: found.sku,
       counters: rule === 'import' ? takenOnly(line.counters) : line.counters,
@@ -93,12 +95,29 @@ export function readOrder(order: PlatformOrder, map: SkuMap): ReadOrder {
       takenIsKnown: line.takenIsKnown && found.listingIsKnown,
       committedAt: ourPlaces(settings, line.committedAt),
       shippedFrom: ourPlaces(settings, line.shippedFrom),
-    });
+    };
+    const components = bundles.componentsAt(found.sku, order.placedAtMs);
+    if (components === undefined) {
+      (isOlder ? adopted : lines).push(snapshot);
+      continue;
+    }
+    const bundle = bundleLines(snapshot, components);
+    (isOlder ? adopted : lines).push(bundle.own);
+    if (rule !== 'import') (isOlder ? adoptedComponents : lines).push(...bundle.components);
   }
-  return { lines, adopted, parked, unknownItems: [...unknownItems], foreignLines };
+  return { lines, adopted, adoptedComponents, parked, unknownItems: [...unknownItems], foreignLines };
 }
 
-const nothing: ReadOrder = { lines: [], adopted: [], parked: [], unknownItems: [], foreignLines: 0 };
+const noBundles: BundleBook = { componentsAt: () => undefined };
+
+const nothing: ReadOrder = {
+  lines: [],
+  adopted: [],
+  adoptedComponents: [],
+  parked: [],
+  unknownItems: [],
+  foreignLines: 0,
+};
 
 function problemOf(line: PlatformLine): string | undefined {
   const lineId = parseReference('line id', line.lineId);
@@ -108,11 +127,6 @@ function problemOf(line: PlatformLine): string | undefined {
     if (units.kind === 'bad') return `${name}: ${units.reason}`;
   }
   return undefined;
-}
-
-/** The platform took the units from its listing whoever sold them; the sale itself is counted where it was made. */
-function takenOnly(counters: LineCounters): LineCounters {
-  return { ...noUnits, takenOut: counters.takenOut, givenBack: counters.givenBack };
 }
 
 /** Units at places of ours; units elsewhere stay without a place, and the ledger routes them by the channel's order. */

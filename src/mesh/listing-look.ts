@@ -51,16 +51,18 @@ export class ListingLook {
   /** The listings and, for what they show, also those siblings whose requests are under way. */
   async read(taken: readonly PendingListing[]): Promise<Views> {
     const { channel, ledger, listing, ports } = this.#options;
-    const skus = new Map<ListingId, MappedListing['sku']>();
+    const asked = new Map<ListingId, MappedListing>();
     const withFigure = new Set<ListingId>();
     for (const { listingId } of taken) {
       const mapped = listing(listingId);
       if (mapped === undefined) continue;
-      for (const sibling of ports.siblingsOf(mapped)) skus.set(sibling.listingId, sibling.sku);
-      skus.set(listingId, mapped.sku);
+      for (const sibling of ports.siblingsOf(mapped)) asked.set(sibling.listingId, sibling);
+      asked.set(listingId, mapped);
       if (ports.hasFigure(mapped)) withFigure.add(listingId);
     }
-    const rows = [...skus].map(([listingId, sku]) => ({ listingId, sku }));
+    const rows = [...asked].map(([listingId, one]) => {
+      return { listingId, sku: one.sku, components: ports.levelsBeside(one) };
+    });
     const view = await ledger.readListings(channel, rows);
     const byId = new Map(view.rows.map((row) => [row.listingId, row]));
     return { position: view.position, rows: byId, withFigure };
@@ -109,21 +111,6 @@ export class ListingLook {
     const { position } = views;
     const row = { pending, listingId, sku: mapped.sku, view, position, kind, isRaise, from, to, urgency };
     return { kind: 'write', row };
-  }
-
-  /** Those rows whose listing is as it was and ought to show the same number still. */
-  async stillWanted(rows: readonly PlannedRow[]): Promise<readonly PlannedRow[]> {
-    const { listing, ports } = this.#options;
-    const views = await this.read(rows.map(({ pending }) => pending));
-    return rows.flatMap((row) => {
-      const view = views.rows.get(row.listingId);
-      const mapped = listing(row.listingId);
-      if (view === undefined || mapped === undefined || !isWritable(mapped)) return [];
-      const before = row.view.state;
-      if (view.state.version !== before.version || view.state.taken !== before.taken) return [];
-      const target = this.#ownPart(mapped, ports.targetOf(mapped, view), views);
-      return target === row.urgency.target ? [{ ...row, view, position: views.position }] : [];
-    });
   }
 
   /** Its part of what it and its siblings show together. While one of them is unknown, none may be raised. */

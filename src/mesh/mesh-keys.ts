@@ -7,6 +7,8 @@ export interface MeshKeys {
   readonly queuePrefix: string;
   readonly seenDeliveries: string;
   readonly channelStates: string;
+  /** What bundles were made of, and since when. */
+  readonly bundles: string;
   /** Modes set by command. */
   readonly channelModes: string;
   /** Levels that have a figure of their own. */
@@ -32,6 +34,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     queuePrefix: `${prefix}bull`,
     seenDeliveries: `${prefix}seen`,
     channelStates: `${prefix}channels`,
+    bundles: `${prefix}bundles`,
     channelModes: `${prefix}modes`,
     openedLevels: `${prefix}opened`,
     endpointStates: `${prefix}endpoints`,

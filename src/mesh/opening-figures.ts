@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { ChannelId, ListingId, LocationId } from '../domain/ids.ts';
+import type { ChannelId, ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Ledger, PublisherLedger } from '../ledger/contract.ts';
 import type { OpenedLevels } from './opened-levels.ts';
@@ -13,6 +13,8 @@ export interface OpeningFiguresOptions {
   readonly maps: readonly SkuMap[];
   /** Locations whose on-hand figure is the ledger's; others are opened by their owner's first count. */
   readonly ownLocations: ReadonlySet<LocationId>;
+  /** A bundle has no stock of its own to open. */
+  readonly isBundle?: ((sku: Sku) => boolean) | undefined;
   readonly log: Logger;
 }
 
@@ -32,6 +34,7 @@ export class OpeningFigures {
   async settling(channel: ChannelId, listing: MappedListing, next: ListingState): Promise<void> {
     const { opened, ledger, log } = this.#options;
     const location = listing.locations[0];
+    if (this.#options.isBundle?.(listing.sku) === true) return;
     if (location === undefined || opened.has(listing.sku, location)) return;
     if (!this.#isOwn(listing)) return;
     const siblings = this.#givers(listing, location);

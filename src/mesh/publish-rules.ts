@@ -11,8 +11,8 @@ import {
 } from '../domain/publish-delta.ts';
 import { readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from '../domain/publish.ts';
+import type { WriteRecord } from '../ledger/contract.ts';
 import type { CompletedWalk } from './order-poll.ts';
-import type { NewRequest } from './write-request.ts';
 
 export type ListingReading =
   /** It says nothing; `readAgainMs` is the earliest moment at which another one could. */
@@ -30,20 +30,15 @@ export interface PublishRules {
   /** A walk that begins after this moment (our clock) tells what the listing waits for; undefined: it waits for none. */
   pullAwaitedMs(state: ListingState): number | undefined;
   mayRepeat(sentAtMs: number, nowMs: number): boolean;
-  recordKind(decision: 'lower' | 'raise' | 'edited'): NewRequest['kind'];
+  recordKind(decision: 'lower' | 'raise' | 'edited'): WriteRecord['kind'];
 }
 
 export interface PublishTimesSettings {
   readonly skewMs: number;
   readonly freshReadMs: number;
-  readonly longestBulkMs: number;
 }
 
-export const defaultPublishTimes: PublishTimesSettings = {
-  skewMs: 2_000,
-  freshReadMs: 30_000,
-  longestBulkMs: 72 * 3_600_000,
-};
+export const defaultPublishTimes: PublishTimesSettings = { skewMs: 2_000, freshReadMs: 30_000 };
 
 export function publishRules(
   capabilities: ConnectorCapabilities,

@@ -2,14 +2,12 @@ import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import type { ListingView, PublisherLedger } from '../ledger/contract.ts';
-import type { BulkSettings } from './bulk-settings.ts';
+import type { ListingView, PublisherLedger, WriteRecord } from '../ledger/contract.ts';
 import type { ChannelMode } from './channel.ts';
 import type { PublishMetrics } from './publish-metrics.ts';
 import type { PublishRules } from './publish-rules.ts';
 import type { RequestSender } from './request-sender.ts';
 import type { MappedListing } from './sku-map.ts';
-import type { NewRequest } from './write-request.ts';
 
 export interface PublisherSettings {
   readonly requestsInFlight: number;
@@ -25,8 +23,6 @@ export interface PublisherSettings {
   readonly drainMs: number;
   /** What a request takes from us to the shelf, for the order of urgency. */
   readonly assumedLagMs: number;
-  /** Where the platform takes bulk documents. */
-  readonly bulk?: Partial<BulkSettings> | undefined;
 }
 
 export const defaultPublisherSettings: PublisherSettings = {
@@ -57,6 +53,8 @@ export interface PublisherPorts {
   hasFigure(listing: MappedListing): boolean;
   /** It has none, and this is what is known of the listing: its settled base can become the opening figure. */
   withoutFigure(listing: MappedListing, state: ListingState): void;
+  /** Further SKUs whose levels decide what it ought to show: a bundle's components, or bundles that hold units of it. */
+  levelsBeside(listing: MappedListing): readonly MappedListing['sku'][];
   /** What they ought to show together. */
   targetOf(listing: MappedListing, view: ListingView): number;
   /** Somebody changed the number on the channel: whether policy lets us write over it. */
@@ -73,7 +71,7 @@ export interface PublisherPorts {
 export interface PlannedWrite {
   readonly listingId: ListingId;
   readonly sku: string;
-  readonly kind: NewRequest['kind'];
+  readonly kind: WriteRecord['kind'];
   readonly from: number;
   readonly to: number;
 }

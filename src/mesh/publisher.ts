@@ -3,8 +3,6 @@ import { randomUUID } from 'node:crypto';
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingView, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
-import { BulkResync } from './bulk-resync.ts';
-import { type BulkSettings, defaultBulkSettings } from './bulk-settings.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import { ListingLook, type PlannedRow } from './listing-look.ts';
 import type { PendingListing } from './pending-lanes.ts';
@@ -21,9 +19,6 @@ import { Setbacks } from './setbacks.ts';
 import type { MappedListing } from './sku-map.ts';
 import { type WritePlan, isRaising, writeBatches } from './write-batches.ts';
 
-/** Listings looked at at once while raises are gathered for a bulk document. */
-const listingsPerGathering = 250;
-
 interface Unneeded {
   readonly pending: PendingListing;
   readonly view: ListingView;
@@ -38,7 +33,6 @@ interface Unneeded {
  *     lowering --> request (large batch)     raising --> request (small batch)
  *   request --confirmed--> gone   --stale--> orders pulled, looked at again   --unknown--> repeated, same key
  *           --refused row--> parked, the others go again   --throttled, circuit open--> paused
- *   full resync of a platform with bulk documents: raises --> one document, with a life of its own (bulk-resync.ts)
  *   working --lease lost--> idle (what is under way ends by itself and settles nothing but "suspect")
  *   working --close--> draining, bounded --> closed
  *
@@ -54,7 +48,6 @@ export class Publisher {
   readonly #look: ListingLook;
   readonly #setbacks = new Setbacks();
   readonly #outcomes: RowOutcomes;
-  readonly #bulk: BulkResync | undefined;
   readonly #alarm = new Alarm();
   readonly #tasks = new Set<Promise<void>>();
   #requestsInFlight = 0;
@@ -72,7 +65,6 @@ export class Publisher {
     this.#repeats = new RepeatQueue(repeatMs, maxRepeatMs);
     this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs, assumedLagMs });
     this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks);
-    this.#bulk = this.#newBulk();
   }
 
   get backlog(): number {
@@ -83,17 +75,6 @@ export class Publisher {
   offer(listings: readonly PendingListing[]): void {
     if (this.#isTermOver) return;
     for (const listing of listings) this.#queue.add(listing);
-    this.#alarm.ring();
-  }
-
-  /** Every listing of the channel is about to be offered. */
-  resync(): void {
-    this.#bulk?.begin();
-  }
-
-  /** The platform says that these bulk documents are worked through. */
-  bulkFinished(bulkIds: readonly string[]): void {
-    this.#bulk?.hint(bulkIds);
     this.#alarm.ring();
   }
 
@@ -128,7 +109,6 @@ export class Publisher {
       await Promise.allSettled(this.#tasks);
       this.#queue.clear();
       this.#repeats.clear();
-      this.#bulk?.clear();
     }
   }
 
@@ -147,7 +127,6 @@ export class Publisher {
     try {
       if (this.#mustReload()) await this.#reload();
       this.#sendRepeats(term);
-      this.#runBulk(term);
       if (!(await this.#lookOnce(term))) await this.#alarm.sleep(this.#sleepMs());
     } catch (error) {
       // The ledger does not answer: nothing was decided, everything is in its marks and records.
@@ -168,17 +147,12 @@ export class Publisher {
     this.#needsReload = false;
     const open = await ledger.openWrites(channel);
     metrics.openRequests.set({ channel }, open.length);
-    this.#bulk?.restore(open);
     for (const record of open) {
-      if (this.#bulk !== undefined && record.kind === 'bulk') continue;
       if (this.#repeats.has(record.writeId) || sender.isUnderWay(record.writeId)) continue;
       // A record of an earlier term is repeated at once. Its request may still be on its way: the key makes them one.
       this.#repeats.addNow(record);
     }
-    const marks = await ledger.pending(channel, this.#settings.pendingInMemory);
-    // What an earlier process had not brought out of a full resync.
-    if (this.#reloadedAtMs < 0 && marks.length >= this.#bulkSettings.minRows) this.#bulk?.begin();
-    this.#queue.refill(marks);
+    this.#queue.refill(await ledger.pending(channel, this.#settings.pendingInMemory));
     this.#reloadedAtMs = performance.now();
   }
 
@@ -195,10 +169,7 @@ export class Publisher {
     metrics.backlog.set({ channel }, this.#queue.size);
     if (!this.#mayRequest(nowMs)) return false;
     const slots = this.#settings.requestsInFlight - this.#requestsInFlight;
-    // What is gathered for a document needs no slot; lowerings that find none wait again.
-    const few = this.#bulk?.isGathering === true ? listingsPerGathering : 0;
-    const sendable = Math.max(few, slots * connector.capabilities.lowerBatchSize);
-    const limit = Math.min(this.#settings.listingsPerLook, sendable);
+    const limit = Math.min(this.#settings.listingsPerLook, slots * connector.capabilities.lowerBatchSize);
     const taken = this.#queue.take(limit, this.#settings.overtakeMs, (id) => this.#siblingsOf(id));
     if (taken.length === 0) return false;
     try {
@@ -211,14 +182,11 @@ export class Publisher {
           this.#queue.free(pending.listingId);
           continue;
         }
-        this.#bulk?.forget(pending.listingId);
         const look = this.#look.decide(pending, view, views);
         const setbackMs = look.kind === 'write' ? this.#setbacks.waitMs(pending.listingId, nowMs) : 0;
         if (look.kind === 'unneeded') unneeded.push({ pending, view });
         else if (look.kind === 'put-off') this.#queue.putOff(pending, look.forMs);
         else if (setbackMs > 0) this.#queue.putOff(pending, setbackMs);
-        else if (this.#bulk?.offer(look.row) === true)
-          this.#queue.putOff(pending, this.#bulkSettings.gatherMs * 2);
         else planned.push(look.row);
       }
       this.#dispatch(term, planned, slots);
@@ -228,45 +196,6 @@ export class Publisher {
       throw error;
     }
     return true;
-  }
-
-  #newBulk(): BulkResync | undefined {
-    const { channel, connector, ledger, sender, listing, mode, metrics, log, nowMs } = this.#options;
-    const { bulk } = connector;
-    if (bulk === undefined || mode !== 'live') return undefined;
-    const { requestTimeoutMs } = connector.capabilities;
-    const settings = { ...this.#bulkSettings, maxRows: Math.min(bulk.maxRows, this.#bulkSettings.maxRows) };
-    return new BulkResync({
-      channel,
-      bulk,
-      requestTimeoutMs,
-      listing,
-      ledger,
-      sender,
-      settings,
-      log,
-      nowMs,
-      stillWanted: (rows) => this.#look.stillWanted(rows),
-      released: (rows) => {
-        for (const { pending } of rows)
-          if (!this.#queue.recall(pending.listingId)) this.#queue.release(pending);
-        this.#alarm.ring();
-      },
-      settled: ({ rows }, outcomes) => {
-        metrics.requests.inc({ channel, kind: 'bulk' });
-        this.#outcomes.apply({ kind: 'bulk', rows, outcomes, pendings: new Map(), isOpen: false });
-        this.#alarm.ring();
-      },
-    });
-  }
-
-  get #bulkSettings(): BulkSettings {
-    return { ...defaultBulkSettings, ...this.#settings.bulk };
-  }
-
-  #runBulk(term: LeaseTerm): void {
-    const task = this.#options.mayPublish() ? this.#bulk?.due(term) : undefined;
-    if (task !== undefined) this.#track(task().finally(() => this.#alarm.ring()));
   }
 
   #siblingsOf(listingId: ListingId): readonly ListingId[] {
@@ -475,8 +404,7 @@ export class Publisher {
     const canTake = this.#requestsInFlight < this.#settings.requestsInFlight;
     const dueMs = Math.min(this.#queue.nextMs(nowMs, canTake), this.#repeats.nextMs(nowMs), nowMs + 1_000);
     const isPaused = this.#pausedUntilMs > nowMs;
-    const bulkMs = this.#bulk?.nextMs(nowMs) ?? Number.POSITIVE_INFINITY;
-    return Math.max(1, Math.min(bulkMs, isPaused ? this.#pausedUntilMs : dueMs) - nowMs);
+    return Math.max(1, (isPaused ? this.#pausedUntilMs : dueMs) - nowMs);
   }
 
   #track(task: Promise<void>): void {

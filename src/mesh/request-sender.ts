@@ -1,10 +1,8 @@
-// Long on purpose: one request from its record to its settlement is one state machine.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
-import { besideWritten } from '../domain/publish-absolute.ts';
 import type {
   ListingChange,
   ListingView,
@@ -14,7 +12,6 @@ import type {
   WriteRecord,
 } from '../ledger/contract.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
-import { besideRows } from './beside-rows.ts';
 import type { Breaker } from './breaker.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import type { PublishRules } from './publish-rules.ts';
@@ -26,8 +23,6 @@ export interface RequestSenderOptions {
   readonly channel: ChannelId;
   readonly connector: Connector;
   readonly listing: (listingId: ListingId) => MappedListing | undefined;
-  /** All listings of one item of the platform. */
-  readonly listingsOfItem: (itemId: string) => readonly MappedListing[];
   readonly ledger: PublisherLedger;
   readonly rules: PublishRules;
   readonly breaker: Breaker;
@@ -84,21 +79,16 @@ export class RequestSender {
   /** `versions` are those the rows were computed from: a listing that changed since is refused, never overwritten. */
   async submit(
     term: LeaseTerm,
-    request: Omit<NewRequest, 'beside'>,
+    request: NewRequest,
     versions: ReadonlyMap<ListingId, number>,
   ): Promise<Sent> {
     const { channel, ledger, breaker } = this.#options;
     if (!this.#maySend(term)) return { kind: 'not-now', retryInMs: 50 };
     const admission = breaker.admit();
     if (admission.kind === 'refused') return { kind: 'not-now', retryInMs: admission.retryInMs };
-    let writeId: string | undefined;
+    const { record, batch } = newRequest(request);
+    this.#underWay.add(record.writeId);
     try {
-      const { record, batch } = newRequest({
-        ...request,
-        beside: await besideRows(this.#options, request.rows),
-      });
-      ({ writeId } = record);
-      this.#underWay.add(writeId);
       const expected = record.rows.map(({ listingId }) => ({
         listingId,
         version: versions.get(listingId) ?? 0,
@@ -113,19 +103,9 @@ export class RequestSender {
         : { ...allRows(batch, { kind: 'not-applied' as const }), throttledForMs: 50 };
       return await this.#conclude(term, record, result);
     } finally {
-      if (writeId !== undefined) this.#underWay.delete(writeId);
+      this.#underWay.delete(record.writeId);
       admission.done('ok');
     }
-  }
-
-  /** Ends a record that is not sent as a request of its own (a part of a bulk document). */
-  async settleRecord(
-    term: LeaseTerm,
-    record: WriteRecord,
-    outcomes: ReadonlyMap<ListingId, RowOutcome>,
-  ): Promise<readonly SettledOutcome[] | 'term-over'> {
-    const settled = await this.#settle(term, record, outcomes);
-    return settled === 'suspected' ? 'term-over' : settled.rows;
   }
 
   /** Resolves a recorded request: by its key within the key's window, else by giving its listings a new base. */
@@ -253,15 +233,7 @@ export class RequestSender {
     const changes: ListingChange[] = [];
     const rows: SettledOutcome[] = [];
     let isOpen = false;
-    const beside = new Set(record.beside);
-    const wasSent = [...outcomes.values()].some(({ kind }) => !isNotSent(kind));
     for (const { listingId, state } of views) {
-      if (beside.has(listingId)) {
-        if (!wasSent) continue;
-        const next = besideWritten(state, nowMs(), this.#options.connector.capabilities.applyGraceMs);
-        changes.push({ listingId, expectedVersion: state.version, next, markPending: true });
-        continue;
-      }
       const isRecorded = state.openWrites.some((open) => open.writeId === record.writeId);
       const outcome = outcomes.get(listingId);
       // Settled before: by an earlier try whose answer was lost.
@@ -289,18 +261,13 @@ export class RequestSender {
 
   #read(record: WriteRecord): Promise<{ rows: readonly ListingView[]; position: Position }> {
     const { channel, ledger, listing } = this.#options;
-    const listings = [...record.rows.map(({ listingId }) => listingId), ...(record.beside ?? [])];
-    const rows = listings.map((listingId) => ({
+    const rows = record.rows.map(({ listingId }) => ({
       listingId,
       // The state of a listing that left the map must still be closed; its level is of no concern here.
       sku: listing(listingId)?.sku ?? (listingId as string as MappedListing['sku']),
     }));
     return ledger.readListings(channel, rows);
   }
-}
-
-function isNotSent(kind: RowOutcome['kind']): boolean {
-  return kind === 'not-applied' || kind === 'rejected' || kind === 'stale';
 }
 
 /** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */

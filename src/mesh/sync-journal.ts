@@ -9,7 +9,7 @@ const syncRecord = z.object({
   channel: z.string(),
   listingId: z.string(),
   sku: z.string(),
-  kind: z.enum(['lower', 'raise', 'repair', 'put', 'bulk', 'read-back']),
+  kind: z.enum(['lower', 'raise', 'repair', 'put', 'read-back']),
   /** What we believed it showed, and what it was to show; of a read-back: what was written, and what it showed. */
   from: z.number(),
   to: z.number(),

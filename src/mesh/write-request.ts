@@ -13,17 +13,9 @@ export interface RequestRow {
   readonly takenAt: number;
 }
 
-/** A listing that only travels along, and what it may show at most. */
-export interface BesideRow {
-  readonly listingId: ListingId;
-  readonly key: string;
-  readonly believed: number;
-}
-
 export interface NewRequest {
-  readonly kind: Exclude<WriteRecord['kind'], 'bulk'>;
+  readonly kind: WriteRecord['kind'];
   readonly rows: readonly RequestRow[];
-  readonly beside: readonly BesideRow[];
   /** Position the rows were computed for. */
   readonly position: Position;
   readonly token: number;
@@ -34,20 +26,10 @@ export interface NewRequest {
 export function newRequest(request: NewRequest): { record: WriteRecord; batch: WriteBatch } {
   const rows = request.rows.map(({ ref, from, to }): WriteRow => ({ ref, from, to }));
   const key = randomUUID();
-  const { kind, position, beside } = request;
-  const batch: WriteBatch = {
-    key,
-    kind,
-    reference: formatPosition(position),
-    rows,
-    ...(beside.length === 0
-      ? {}
-      : { beside: beside.map(({ key: of, believed }) => ({ key: of, believed })) }),
-  };
+  const batch: WriteBatch = { key, kind: request.kind, reference: formatPosition(request.position), rows };
   const record: WriteRecord = {
     writeId: key,
-    kind,
-    ...(beside.length === 0 ? {} : { beside: beside.map(({ listingId }) => listingId) }),
+    kind: request.kind,
     rows: request.rows.map(({ listingId, from, to, takenAt }) => ({ listingId, from, to, takenAt })),
     variablesHash: hashVariables(batch),
     reference: batch.reference,
@@ -68,8 +50,6 @@ export function repeatedBatch(
   record: WriteRecord,
   refOf: (listingId: ListingId) => ListingRef | undefined,
 ): WriteBatch | undefined {
-  // A document is never sent again, and of what travels along nobody knows any more what it may show.
-  if (record.kind === 'bulk' || record.beside !== undefined) return undefined;
   const rows: WriteRow[] = [];
   for (const { listingId, from, to } of record.rows) {
     const ref = refOf(listingId);

@@ -15,6 +15,8 @@ export interface ExplainedChannel {
   view(): ChannelView | undefined;
   readonly circuit: string;
   listingsOf(sku: Sku): readonly MappedListing[];
+  /** Further SKUs whose levels decide its target. */
+  skusBeside(sku: Sku): readonly Sku[];
   targetOf(listing: MappedListing, view: ListingView): Target;
 }
 
@@ -149,7 +151,7 @@ async function listingsOf(
   if (mapped.length === 0) return [];
   const { rows } = await ledger.readListings(
     channel.id,
-    mapped.map(({ listingId }) => ({ listingId, sku })),
+    mapped.map(({ listingId }) => ({ listingId, sku, components: channel.skusBeside(sku) })),
   );
   const views = new Map(rows.map((row) => [row.listingId, row]));
   return mapped.flatMap((listing) => {

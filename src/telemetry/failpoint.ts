@@ -13,8 +13,6 @@ export const failpointNames = [
   'publish-claimed',
   'publish-sent',
   'publish-answered',
-  'bulk-leaving',
-  'bulk-submitted',
   'job-started',
   'segment-written',
   'log-archived',

@@ -14,7 +14,6 @@ const times: PublishTimes = {
   readLagMs: 1_000,
   applyGraceMs: 10_000,
   longestApplyMs: 60_000,
-  longestBulkMs: 600_000,
   orderIndexLagMs: 5_000,
   idempotencyWindowMs: 0,
   skewMs: 2_000,
@@ -60,44 +59,6 @@ describe('deciding', () => {
       kind: 'lower',
       to: 6,
     });
-  });
-});
-
-describe('beside a bulk document that is worked through', () => {
-  const bulk: OpenWrite = { ...put(50, 'bulk'), kind: 'bulk', outcome: 'sent', acceptedAtMs: undefined };
-  const open: ListingState = { ...known, openWrites: [bulk] };
-
-  it('raises wait and lowerings below what shows go at once', () => {
-    expect(decide(open, 60)).toMatchObject({ kind: 'wait', reason: 'write-open' });
-    expect(decide(open, 49).kind).toBe('wait');
-    expect(decide(open, 10).kind).toBe('none');
-    expect(decide(open, 4)).toEqual({ kind: 'lower', from: 10, to: 4 });
-    expect(decide({ ...untouchedListing, openWrites: [bulk] }, 0)).toMatchObject({ kind: 'lower', to: 0 });
-  });
-
-  it('no number that is seen ends it, but the longest time does', () => {
-    const seen = read(open, 10, nowMs + 3_600);
-    expect(seen.next.openWrites).toEqual([bulk]);
-    const late = nowMs + times.longestBulkMs + times.readLagMs;
-    expect(read(open, 10, late).next.openWrites).toEqual([]);
-  });
-
-  it('after its report what overtook it is sent again at once, until a read can tell', () => {
-    const overtaken = { ...open, openWrites: [bulk, put(4, 'low')] };
-    const { next } = settleAbsolute(overtaken, 'bulk', { kind: 'accepted' }, nowMs + 1);
-    expect(next.openWrites).toMatchObject([{ outcome: 'unknown' }, { kind: 'bulk', outcome: 'accepted' }]);
-    expect(decide(next, 4)).toEqual({ kind: 'lower', from: 50, to: 4 });
-    expect(decide({ ...open, openWrites: [{ ...bulk, outcome: 'accepted' }] }, 49)).toMatchObject({ to: 49 });
-  });
-
-  it('keeps its place however many writes follow', () => {
-    let state = open;
-    for (let index = 0; index < 3 * maxOpenWrites; index++) {
-      state = { ...state, openWrites: [...state.openWrites, put(9, `w${index}`)] };
-      state = settleAbsolute(state, `w${index}`, { kind: 'accepted' }, nowMs).next;
-      expect(state.openWrites.length).toBeLessThan(maxOpenWrites);
-    }
-    expect(state.openWrites[0]).toEqual(bulk);
   });
 });
 

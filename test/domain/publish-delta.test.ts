@@ -19,7 +19,6 @@ const times: PublishTimes = {
   readLagMs: 0,
   applyGraceMs: 0,
   longestApplyMs: 0,
-  longestBulkMs: 0,
   orderIndexLagMs: 5_000,
   idempotencyWindowMs: 60_000,
   skewMs: 1_000,

@@ -6,7 +6,6 @@ import type { CountPage, PlatformCount } from '../../src/connectors/counts.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { LevelCommands } from '../../src/ledger/level-commands.ts';
-import type { ChannelMode } from '../../src/mesh/channel.ts';
 import { CountIntake } from '../../src/mesh/count-intake.ts';
 import { CountMetrics } from '../../src/mesh/count-metrics.ts';
 import {
@@ -26,13 +25,11 @@ failOnLeakedConnections();
 const wms = 'wms' as ChannelId;
 let bench: OrderBench;
 let registry: Registry;
-let mode: ChannelMode;
 const started: CountIntake[] = [];
 beforeEach(async () => {
   bench = orderBench();
   await bench.caller.open();
   registry = new Registry();
-  mode = 'live';
 });
 afterEach(async () => {
   await Promise.all(started.splice(0).map((intake) => intake.close()));
@@ -52,9 +49,7 @@ function daemon(
     settings: {
       id: wms,
       platform: 'wms',
-      get mode() {
-        return mode;
-      },
+      mode: 'live',
       locations: [{ location: main, platformLocationId: 'W1', wmsOwned: true }],
       sourceRules: new Map(),
       openingFigure: 'on-hand',
@@ -212,25 +207,4 @@ test('units marked shipping are given free soon after the lag, though the wareho
   intake.onEntries(await bench.movements());
   await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8, committed: 0 }));
   expect(asked).toContain('s');
-});
-
-test('switched off it neither reads nor takes deliveries; switched on it goes on', async () => {
-  let readings = 0;
-  mode = 'off';
-  const intake = daemon('one', {
-    async *pollCounts() {
-      readings++;
-      yield page(row(7));
-    },
-  });
-  await intake.deliver({ counts: [row(3)] });
-  mode = 'observe';
-  intake.modeChanged();
-  await eventually(() => expect(readings).toBeGreaterThan(0));
-  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 7 }));
-  mode = 'off';
-  intake.modeChanged();
-  await eventually(() => expect(intake.isReading).toBe(false));
-  await intake.deliver({ counts: [row(3)] });
-  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 7 });
 });

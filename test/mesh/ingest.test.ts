@@ -80,7 +80,6 @@ beforeEach(() => {
     },
     signals: {
       levelsChanged: (_, items) => signals.push(`levels ${items.join()}`),
-      bulkFinished: (_, bulkIds) => signals.push(`bulk ${bulkIds.join()}`),
       listingsChanged: (_, items) => signals.push(`listings ${items.join()}`),
       accessLost: (_, reason) => signals.push(`lost ${reason}`),
       parked: (_, row) => signals.push(`parked ${row.reference}`),

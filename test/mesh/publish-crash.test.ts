@@ -146,7 +146,6 @@ test('a record whose rows can be rebuilt is repeated unchanged, any other one ne
   const { record, batch } = newRequest({
     kind: 'lower',
     rows: [{ listingId: 'X@L1' as ListingId, ref, from: 5, to: 3, takenAt: 0 }],
-    beside: [],
     position: { epoch: 7, seq: 42 },
     token: 1,
     nowMs: 1,

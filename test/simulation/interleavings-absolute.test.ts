@@ -3,7 +3,7 @@ import { beliefOf } from '../../src/domain/belief.ts';
 import type { LocationId } from '../../src/domain/ids.ts';
 import { type ListingState, untouchedListing } from '../../src/domain/listing.ts';
 import { showEverything, targetOf } from '../../src/domain/policy.ts';
-import { besideBelief } from '../../src/domain/publish-absolute.ts';
+import { echoOf } from '../../src/domain/publish-absolute.ts';
 import { walkedAbsolute } from '../../src/domain/read-absolute.ts';
 import * as simpler from './simpler-designs.ts';
 import { Stage } from './stage.ts';
@@ -130,12 +130,9 @@ describe('sequences on a platform that takes plain numbers', () => {
       ...untouchedListing,
       base: { value: 3, takenAt: 0, asOfMs: 0, settled: true },
     };
-    const open = { writeId: 'w', kind: 'absolute', from: 3, to: 1, takenAt: 0, sentAtMs: 0 } as const;
-    expect(besideBelief(other)).toBe(3);
-    expect(besideBelief({ ...other, taken: 2 })).toBe(1);
-    expect(besideBelief({ ...other, taken: 4 })).toBe(0);
-    expect(besideBelief({ ...other, openWrites: [{ ...open, outcome: 'accepted', token: 1 }] })).toBe(1);
-    expect(besideBelief(untouchedListing)).toBeUndefined();
+    expect(echoOf(other, 2)).toBe(2);
+    expect(echoOf({ ...other, taken: 2 }, 2)).toBe(1);
+    expect(echoOf(untouchedListing, 4)).toBe(4);
     expect(beliefOf(other)).toBe(3);
   });
 

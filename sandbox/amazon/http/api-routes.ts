@@ -9,7 +9,6 @@ import {
   createReport,
   getFeed,
   getFeedDocument,
-  getFeeds,
   getReport,
   getReportDocument,
 } from './document-routes.ts';
@@ -35,7 +34,6 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   getDestinations,
   getFeed,
   getFeedDocument,
-  getFeeds,
   getInventorySummaries,
   getListingsItem,
   getOrder,

@@ -1,4 +1,3 @@
-import type { Feed } from '../feeds.ts';
 import { asRecord } from '../patches.ts';
 import { type Call, type Handler, type Reply, error, invalid, ok } from './reply.ts';
 
@@ -28,23 +27,7 @@ export const createFeed: Handler = (call) => {
 export const getFeed: Handler = ({ seller, path }) => {
   const feed = seller.feeds.feeds.get(path['feedId'] ?? '');
   if (!feed) return error(404, 'NotFound', 'The feed was not found.');
-  return ok(feedJson(feed));
-};
-
-/** Newest first, all on one page. */
-export const getFeeds: Handler = ({ seller, query }) => {
-  const types = (query['feedTypes'] ?? '').split(',').filter((type) => type !== '');
-  if (types.length === 0) return invalid('feedTypes is needed');
-  const since = Date.parse(query['createdSince'] ?? '1970-01-01T00:00:00Z');
-  if (Number.isNaN(since)) return invalid('createdSince is no date');
-  const feeds = [...seller.feeds.feeds.values()]
-    .filter((feed) => types.includes(feed.feedType) && feed.createdAt >= since)
-    .toReversed();
-  return ok({ feeds: feeds.map(feedJson) });
-};
-
-function feedJson(feed: Feed): Record<string, unknown> {
-  return {
+  return ok({
     feedId: feed.feedId,
     feedType: feed.feedType,
     marketplaceIds: feed.marketplaceIds,
@@ -53,8 +36,8 @@ function feedJson(feed: Feed): Record<string, unknown> {
     ...(feed.startedAt === null ? {} : { processingStartTime: new Date(feed.startedAt).toISOString() }),
     ...(feed.endedAt === null ? {} : { processingEndTime: new Date(feed.endedAt).toISOString() }),
     ...(feed.resultFeedDocumentId === null ? {} : { resultFeedDocumentId: feed.resultFeedDocumentId }),
-  };
-}
+  });
+};
 
 export const getFeedDocument: Handler = (call) => documentReply(call, 'feedDocumentId');
 export const getReportDocument: Handler = (call) => documentReply(call, 'reportDocumentId');

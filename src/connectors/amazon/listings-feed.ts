@@ -1,6 +1,6 @@
 import type { BulkProgress, BulkRow, BulkSubmission, BulkWriter } from '../bulk-write.ts';
 import type { RowOutcome } from '../connector.ts';
-import { type JsonRecord, isRecord, listOf, parseJsonText, textOf } from '../raw-json.ts';
+import { type JsonRecord, isRecord, parseJsonText, textOf } from '../raw-json.ts';
 import { outcomesOfReport } from './feed-report.ts';
 import { defaultChannelCode } from './fields.ts';
 import { skuOf } from './listing-item.ts';
@@ -21,10 +21,6 @@ const maxFeedBytes = 10 * 1024 ** 2;
 const maxReportLength = 64 * 1024 ** 2;
 /** Feeds have been seen to take 40 hours, and one that is stuck holds up those behind it. */
 const longestApplyMs = 72 * 3_600_000;
-const endStates: ReadonlySet<string> = new Set(['DONE', 'CANCELLED', 'FATAL']);
-const maxFeedsPerPage = 100;
-/** Our clock and Amazon's may differ by this much. */
-const clockSpareMs = 300_000;
 
 /**
  * JSON_LISTINGS_FEED for a full resync. A feed is no write until its report says so, and it may land after a newer single
@@ -91,13 +87,10 @@ export class ListingsFeed implements BulkWriter {
       : { kind: 'submitted', bulkId };
   }
 
-  async check(bulkId: string, rowCount: number, signal: AbortSignal): Promise<BulkProgress> {
+  async check(bulkId: string, rows: readonly BulkRow[], signal: AbortSignal): Promise<BulkProgress> {
     const operation = operations.getFeed;
     const { body } = await this.#api.read(operation, { path: { feedId: bulkId } }, signal);
-    const all = (outcome: RowOutcome): BulkProgress => ({
-      kind: 'finished',
-      rows: Array.from({ length: rowCount }, () => outcome),
-    });
+    const all = (outcome: RowOutcome): BulkProgress => ({ kind: 'finished', rows: rows.map(() => outcome) });
     const status = textOf(body['processingStatus']) ?? 'nothing';
     switch (status) {
       case 'IN_QUEUE':
@@ -114,23 +107,7 @@ export class ListingsFeed implements BulkWriter {
     const documentId = textOf(body['resultFeedDocumentId']);
     if (documentId === undefined) return all({ kind: 'unknown', reason: 'the feed has no report' });
     const report = await this.#report(documentId, signal);
-    return { kind: 'finished', rows: outcomesOfReport(report, bulkId, rowCount) };
-  }
-
-  async since(sentAtMs: number, signal: AbortSignal): Promise<'none' | 'running' | 'ended'> {
-    const operation = operations.getFeeds;
-    const query = {
-      feedTypes: [feedType],
-      createdSince: new Date(sentAtMs - clockSpareMs).toISOString(),
-      pageSize: maxFeedsPerPage,
-    };
-    const { body } = await this.#api.read(operation, { query }, signal);
-    const feeds = listOf(body['feeds']);
-    if (feeds === undefined) throw unreadable(operation.name, 'feeds is no list');
-    const states = feeds.filter(isRecord).map((feed) => textOf(feed['processingStatus']) ?? '');
-    if (states.length === 0) return 'none';
-    const isMore = (textOf(body['nextToken']) ?? '') !== '';
-    return !isMore && states.every((state) => endStates.has(state)) ? 'ended' : 'running';
+    return { kind: 'finished', rows: outcomesOfReport(report, bulkId, rows.length) };
   }
 
   async #report(documentId: string, signal: AbortSignal): Promise<JsonRecord> {

@@ -79,14 +79,6 @@ export const operations = {
     burst: 5,
     grant: 'seller',
   },
-  getFeeds: {
-    name: 'getFeeds',
-    method: 'GET',
-    path: '/feeds/2021-06-30/feeds',
-    ratePerS: 0.0222,
-    burst: 10,
-    grant: 'seller',
-  },
   getFeed: {
     name: 'getFeed',
     method: 'GET',

@@ -73,7 +73,6 @@ export function createTiktokConnector(options: TiktokConnectorOptions): Connecto
   const webhooks = new TiktokWebhooks(settings, secrets.length > 0 ? secrets : [settings.appSecret]);
   return {
     platform,
-    writesWholeItems: true,
     capabilities: capabilitiesOf(settings),
     verifyWebhook: (raw, headers) => webhooks.verify(raw, headers),
     parseWebhook: (raw) => webhooks.parse(raw),

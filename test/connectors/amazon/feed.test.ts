@@ -27,7 +27,7 @@ async function finished(bulkId: string, of: readonly BulkRow[] = rows): Promise<
   let progress: BulkProgress = { kind: 'running' };
   await expect
     .poll(async () => {
-      progress = await rig.connector.bulk.check(bulkId, of.length, never);
+      progress = await rig.connector.bulk.check(bulkId, of, never);
       return progress.kind;
     })
     .toBe('finished');
@@ -74,7 +74,7 @@ test('running until its report is read; then each row has its own outcome', asyn
   await rig.connector.readStock([refFor('A'), refFor('B'), refFor('C')], never);
   rig.seller.listings.listings.delete('B');
   const bulkId = await submitted();
-  expect(await rig.connector.bulk.check(bulkId, rows.length, never)).toEqual({ kind: 'running' });
+  expect(await rig.connector.bulk.check(bulkId, rows, never)).toEqual({ kind: 'running' });
   const progress = await finished(bulkId);
   expect(progress).toMatchObject({
     rows: [{ kind: 'accepted' }, { kind: 'rejected', isPermanent: true }, { kind: 'accepted' }],
@@ -101,7 +101,7 @@ test('a stuck feed stays open', async () => {
   rig.seller.settings.feedFate = 'stuck';
   const bulkId = await submitted();
   for (let count = 0; count < 3; count++)
-    expect(await rig.connector.bulk.check(bulkId, rows.length, never)).toEqual({ kind: 'running' });
+    expect(await rig.connector.bulk.check(bulkId, rows, never)).toEqual({ kind: 'running' });
   expect(rig.connector.bulk.longestApplyMs).toBeGreaterThan(40 * 3_600_000);
 });
 

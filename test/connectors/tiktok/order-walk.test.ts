@@ -83,40 +83,31 @@ describe('a walk', () => {
 
   test('a quiet shop completes it too', async () => {
     await using rig = await rigWithStock();
-    const beganMs = Date.now();
     const pages = await poll(rig.connector);
     expect(pages).toHaveLength(1);
-    expect(walkOf(pages)?.upperBoundMs).toBeGreaterThan(beganMs - 5_000);
+    expect(walkOf(pages)?.upperBoundMs).toBeGreaterThan(Date.now() - 5_000);
   });
 
   test('what changed after its window was frozen belongs to the next one', async () => {
     await using rig = await rigWithStock({}, { orderIndexLagMs: 2_000 });
     const order = place(rig);
-    age(order, -3_600_000);
     const first = await poll(rig.connector);
     expect(ordersOf(first).size).toBe(0);
     rig.advance(60_000);
+    age(order, 0);
     const cursor = walkOf(first)?.cursor ?? null;
-    // The first moment that the first walk left out.
-    age(order, Date.now() - Number(cursor) * secondMs);
     await expect
-      .poll(async () => ordersOf(await poll(rig.connector, { cursor })).size, { timeout: 30_000 })
+      .poll(async () => ordersOf(await poll(rig.connector, { cursor })).size, { timeout: 8_000 })
       .toBe(1);
-  }, 40_000);
+  });
 
   test('sees an order again that the index showed late, because it overlaps the walk before', async () => {
-    await using rig = await rigWithStock();
+    await using rig = await rigWithStock({ settings: { searchLagMs: { min: 400, max: 400 } } });
     const order = place(rig);
-    age(order, 10_000);
-    const [shown] = order.index;
-    // Hidden and shown by hand: no wait, and no machine too slow for it.
-    Object.assign(shown ?? {}, { visibleAt: Number.MAX_SAFE_INTEGER });
     const first = await poll(rig.connector);
     expect(ordersOf(first).size).toBe(0);
     const cursor = walkOf(first)?.cursor ?? null;
-    expect(Number(cursor) * secondMs).toBeGreaterThan(order.updatedAt);
-    Object.assign(shown ?? {}, { visibleAt: 0 });
-    expect(ordersOf(await poll(rig.connector, { cursor })).has(order.id)).toBe(true);
+    await expect.poll(async () => ordersOf(await poll(rig.connector, { cursor })).has(order.id)).toBe(true);
   });
 
   test('after an outage it looks back for as long as TikTok repeats deliveries', async () => {

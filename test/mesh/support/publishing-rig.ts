@@ -72,8 +72,6 @@ export interface RigOptions {
   readonly otherPlaces?: readonly string[];
   readonly isOpening?: boolean;
   readonly catalogue?: Catalogue;
-  /** The platforms take bulk documents. */
-  readonly takesBulk?: boolean;
 }
 
 /** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
@@ -118,7 +116,7 @@ export class PublishingRig {
         openingFigure: 'available',
         aliases: new Map(),
       };
-      const platform = new SimulatedPlatform(options.capabilities, options.takesBulk);
+      const platform = new SimulatedPlatform(options.capabilities);
       for (const [sku, units] of Object.entries(options.stock ?? {}))
         for (const place of ['L1', ...(options.otherPlaces ?? [])])
           platform.stock.set(`${sku}@${place}`, units);
@@ -135,11 +133,11 @@ export class PublishingRig {
       channels: new Map(this.channels.map(({ id, platform, map }) => [id, { connector: platform, map }])),
       signals: {
         levelsChanged: () => undefined,
-        bulkFinished: () => undefined,
         listingsChanged: () => undefined,
         accessLost: () => undefined,
         parked: () => undefined,
       },
+      bundles: { componentsAt: (sku) => options.catalogue?.componentsOf(sku) },
       log: this.log,
     });
     this.opened = new OpenedLevels(parts.redis, `${parts.keys.prefix}opened`);
@@ -151,6 +149,7 @@ export class PublishingRig {
       opened: this.opened,
       maps: this.channels.map(({ map }) => map),
       ownLocations: new Set(options.isOpening === false ? [] : [main]),
+      isBundle: (sku) => options.catalogue?.componentsOf(sku) !== undefined,
       log: this.log,
     });
     for (const channel of this.channels) channel.publishing = this.#newPublishing(channel);

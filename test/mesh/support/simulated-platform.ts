@@ -13,7 +13,6 @@ import type {
 } from '../../../src/connectors/connector.ts';
 import { StockmeshError } from '../../../src/domain/errors.ts';
 import { noUnits } from '../../../src/domain/order.ts';
-import { SimulatedBulk } from './simulated-bulk.ts';
 
 /** What happens to the next write request. */
 export type WriteFault =
@@ -35,8 +34,6 @@ export type WriteFault =
 export class SimulatedPlatform implements Connector {
   readonly platform = 'simulated';
   readonly capabilities: ConnectorCapabilities;
-  bulk: SimulatedBulk | undefined;
-  writesWholeItems = false;
   readonly stock = new Map<string, number>();
   /** Every write request that arrived, in order, also those that were refused. */
   readonly requests: WriteBatch[] = [];
@@ -63,8 +60,7 @@ export class SimulatedPlatform implements Connector {
   readonly #orders: PlatformOrder[] = [];
   readonly #answers = new Map<string, { readonly rows: string; readonly result: WriteResult }>();
 
-  constructor(capabilities: Partial<ConnectorCapabilities> = {}, takesBulk = false) {
-    this.bulk = takesBulk ? new SimulatedBulk(this.stock) : undefined;
+  constructor(capabilities: Partial<ConnectorCapabilities> = {}) {
     this.capabilities = {
       writes: 'delta',
       idempotencyKey: true,
@@ -228,18 +224,12 @@ export class SimulatedPlatform implements Connector {
 
   /** Plain numbers: taken now, shown after `appliesAfterMs`, whatever was sold in between. */
   #accept(batch: WriteBatch): WriteResult {
-    // As the connector of such a platform does it: no more than believed, no more than it shows when the request is made.
-    const besides = (batch.beside ?? []).map(({ key, believed }): [string, number] => [
-      key,
-      Math.min(believed, this.stock.get(key) ?? 0),
-    ]);
     setTimeout(() => {
       for (const row of batch.rows) {
         const before = this.stock.get(row.ref.key) ?? 0;
         this.stock.set(row.ref.key, row.to);
         this.applied.push({ key: batch.key, listing: row.ref.key, delta: row.to - before, value: row.to });
       }
-      for (const [key, value] of besides) this.stock.set(key, value);
     }, this.appliesAfterMs);
     return { rows: batch.rows.map(() => ({ kind: 'accepted' })) };
   }
