@@ -4,7 +4,8 @@ import type { Logger } from 'pino';
 import type { CountPage, CountRows, PlatformMovement } from '../connectors/counts.ts';
 import type { ParkedRow } from '../connectors/parked-row.ts';
 import { defaultCountGuards, judgeSnapshot } from '../domain/count-guard.ts';
-import type { LocationId, Sku } from '../domain/ids.ts';
+import { StockmeshError } from '../domain/errors.ts';
+import { type LocationId, type Sku, maxReferenceBytes } from '../domain/ids.ts';
 import type { Ledger, MeshState } from '../ledger/contract.ts';
 import type { ChannelSettings } from './channel.ts';
 import { ClockOffset } from './clock-offset.ts';
@@ -104,13 +105,14 @@ export class CountSink {
     const total = { counted: 0, changed: 0, stale: 0 };
     const again = new Set<string>();
     await inBatches(page.movements, signal, async (movement) => {
-      const problem = await this.#move(movement);
+      const problem = await orParked(this.#move(movement), movement.movementId, movement);
       if (problem === undefined) total.changed++;
       else parked.push(problem);
     });
     await inBatches(counts, signal, async (count) => {
-      const outcome = await this.#count(count);
-      if (outcome.kind === 'counted') {
+      const outcome = await orParked(this.#count(count), `${count.sku}@${count.location}`, count);
+      if (!('kind' in outcome)) parked.push(outcome);
+      else if (outcome.kind === 'counted') {
         total.counted++;
         if (outcome.isChange) total.changed++;
       } else if (outcome.kind === 'stale') {
@@ -242,8 +244,8 @@ export class CountSink {
       units: movement.units,
       // As the source says it: an estimate of the clocks' difference would make each repeat another movement.
       effectiveAtMs: movement.effectiveAtMs,
-      reference: movement.reference,
-      reason: movement.reason,
+      reference: tellable(movement.reference),
+      reason: tellable(movement.reason),
       actor: settings.id,
     });
     if (result.kind === 'adjusted') return undefined;
@@ -308,6 +310,33 @@ export class CountSink {
   #rowsName({ source }: CountRows): string {
     return `count-rows:${this.#options.settings.id}:${digest(source)}`;
   }
+}
+
+/** What the ledger refuses because of the row itself is that row's fault alone; the rest is tried again. */
+async function orParked<Result>(
+  applying: Promise<Result>,
+  reference: string,
+  row: object,
+): Promise<Result | ParkedRow> {
+  try {
+    return await applying;
+  } catch (error) {
+    const isRows =
+      error instanceof StockmeshError &&
+      (error.code === 'LEDGER_REQUEST_INVALID' || error.code === 'LEDGER_QUANTITY_OVERFLOW');
+    if (!isRows) throw error;
+    const content = JSON.stringify(row).slice(0, 2_000);
+    return { what: 'count', reference: reference.slice(0, 200), reason: error.message, content };
+  }
+}
+
+/** A clerk's words are kept as far as the log can hold them: they decide nothing. */
+function tellable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- what separates the fields of an entry may not be in one
+  let kept = text.replace(/[\u0000-\u001f]+/g, ' ').slice(0, maxReferenceBytes);
+  while (Buffer.byteLength(kept) > maxReferenceBytes) kept = kept.slice(0, -1);
+  // Half a character is none.
+  return kept.replace(/[\ud800-\udbff]$/, '');
 }
 
 function unplaced({ sku, location, onHand, asOfMs }: OwnedCount): ParkedRow {

@@ -28,7 +28,7 @@ beforeAll(async () => {
   hero = wms.add({ name: 'hero', kind: 'shiphero' }).warehouse;
   bob = wms.add({ name: 'bob', kind: 'shipbob' }).warehouse;
   // What the shop shows is neither what is there nor what may ever become the opening figure.
-  for (const [sku, onHand] of Object.entries({ H1: 10, H2: 20, H3: 30 })) {
+  for (const [sku, onHand] of Object.entries({ H1: 10, H2: 20, H3: 30, H4: 12 })) {
     hero.addItem({ sku, onHand });
     shop.addItem({ sku, quantities: { [places.hero]: 99 } });
   }
@@ -37,6 +37,8 @@ beforeAll(async () => {
     shop.addItem({ sku, quantities: { [places.bob]: 3 } });
   }
   for (const sku of ['F1', 'F2', 'F3', 'F4']) shop.addItem({ sku, quantities: { [places.shed]: 50 } });
+  // Open when the shop is connected: its units still stand in the warehouse.
+  shop.placeOrder({ lines: [{ sku: 'H4', quantity: 4 }] });
   daemon = await DaemonUnderTest.make({ shops: [shop] });
   files = join(daemon.dir, 'files');
   await mkdir(files);
@@ -135,6 +137,7 @@ function agree(sku: string, onHand: number, committed = 0): Promise<void> {
 test('the first figure is the warehouse’s, not the shop’s, and reaches the shop', async () => {
   for (const [sku, units] of Object.entries({ H1: 10, H2: 20, H3: 30, B1: 10, B2: 20, F1: 5, F4: 8 }))
     await agree(sku, units);
+  await agree('H4', 12, 4);
   await daemon.until(async () => (await readdir(join(files, 'done'))).includes('stock-1.csv'), 'put away');
   expect(await daemon.parked()).toEqual([]);
 }, 90_000);

@@ -181,6 +181,20 @@ describe('refuses', () => {
   });
 });
 
+test('one row that the ledger cannot take is parked, the others flow; a clerk’s words stop nothing', async () => {
+  const sink = sinkOf();
+  const words = `gebrochen\u001f\n${'ä'.repeat(250)}`;
+  const movements = [
+    moved(4, { movementId: 'm1', reason: words, reference: '' }),
+    moved(3, { movementId: 'm2', effectiveAtMs: -5 }),
+    moved(2, { movementId: 'm3' }),
+  ];
+  expect(await sink.apply(page([], { movements }))).toMatchObject({ kind: 'applied', changed: 2, parked: 1 });
+  expect(await parked()).toMatchObject([{ reference: 'm2' }]);
+  expect(await levelOf(bench, 's')).toMatchObject({ onHand: 6 });
+  await bench.audit();
+});
+
 describe('a snapshot is held as a whole', () => {
   const held = async (sink: CountSink, next: CountRows): Promise<string> => {
     const before = (await bench.movements()).length;
