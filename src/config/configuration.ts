@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ChannelId, LocationId } from '../domain/ids.ts';
 import { conflictsOfBook } from '../domain/policy-book.ts';
 import { findCatalogueConflicts, findHiddenPatterns } from './catalogue.ts';
+import { isLoopbackHost } from './fields.ts';
 import { policyLayers } from './policy-layers.ts';
 import type { configSchema } from './schema.ts';
 
@@ -116,6 +117,19 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
   });
   findCatalogueConflicts(parsed.catalogue, say);
   const { public: outside, private: inside } = parsed.http;
+  if (!isLoopbackHost(inside.host) && inside.tls === undefined && !inside.allowPlainHttp) {
+    say(
+      'http.private.host',
+      'is not this machine: set http.private.tls, or allowPlainHttp where a proxy has it',
+    );
+  }
+  parsed.reservations.locations?.forEach((id, index) => {
+    if (!locations.has(id)) say(`reservations.locations[${index}]`, `names ${id}, which is no location`);
+  });
+  for (const [name, stage] of Object.entries(parsed.reservations.stages)) {
+    if (stage.defaultTtlMs > stage.maxTtlMs)
+      say(`reservations.stages.${name}.defaultTtlMs`, 'is more than maxTtlMs');
+  }
   if (outside.port === inside.port && outside.port !== 0) {
     say('http.private.port', 'is the port of http.public too');
   }

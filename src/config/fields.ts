@@ -38,8 +38,8 @@ export function spanMs(minimum: number, maximum = 2 ** 31 - 1) {
 }
 
 /** True for names that can only mean this machine. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+export function isLoopbackHost(hostname: string): boolean {
+  return /^(?:localhost|\[?::1\]?|127(?:\.\d{1,3}){3})$/.test(hostname);
 }
 
 /** Plain http is taken only for this machine: everywhere else it would show the credentials to the network. */
@@ -61,7 +61,7 @@ function checkedUrl(text: string, context: z.core.$RefinementCtx): URL | undefin
     context.addIssue('must be an https address such as https://example.com');
   } else if (url.username !== '' || url.password !== '') {
     context.addIssue('must hold no user name and no password');
-  } else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+  } else if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
     context.addIssue('must be https; plain http is accepted for this machine (127.0.0.1, localhost) only');
   } else {
     return url;

@@ -5,6 +5,7 @@ import { channelSchema } from './channel-schema.ts';
 import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
 import { policySchema } from './policy-schema.ts';
 import { reconcileSchema } from './reconcile-schema.ts';
+import { reservationsSchema } from './reservations-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
 import { webhooksSchema } from './webhook-schema.ts';
 
@@ -79,7 +80,21 @@ export function configSchema(sources: SecretSources) {
     http: z
       .strictObject({
         public: listener('0.0.0.0', 8080).describe('Webhooks only'),
-        private: listener('127.0.0.1', 8081).describe('API, health, metrics'),
+        private: z
+          .strictObject({
+            host: z.string().min(1).default('127.0.0.1'),
+            port: wholeNumber(0, 65_535).default(8081).describe('0: any free port, printed at start'),
+            tls: z
+              .strictObject({ certFile: textFile(sources), keyFile: textFile(sources) })
+              .optional()
+              .describe('Needed to listen beyond this machine'),
+            allowPlainHttp: z
+              .boolean()
+              .default(false)
+              .describe('true: another machine may call without TLS (a proxy in front has it)'),
+          })
+          .prefault({})
+          .describe('API, health, metrics'),
         publicUrl: webOrigin
           .optional()
           .describe('How platforms reach the public listener; needed to subscribe'),
@@ -105,6 +120,7 @@ export function configSchema(sources: SecretSources) {
     catalogue: catalogueSchema,
     alerts: alertsSchema(sources),
     webhooks: webhooksSchema(sources).describe('What happened, told to systems of your own'),
+    reservations: reservationsSchema,
     limits: z
       .strictObject({
         maxBodyBytes: wholeNumber(1_024, 16_777_216).default(1_048_576).describe('Of a webhook'),
@@ -114,8 +130,7 @@ export function configSchema(sources: SecretSources) {
         maxSyncRecords: wholeNumber(1_000, 10_000_000)
           .default(200_000)
           .describe('Newest writes to channels kept for exports and explanations'),
-        maxHoldLines: wholeNumber(1, 1_000).default(200),
-        maxHoldTtlMs: spanMs(1_000, 86_400_000).default(3_600_000),
+        maxApiConnections: wholeNumber(10, 100_000).default(2_500).describe('Of the private listener'),
       })
       .prefault({}),
     schedules: z

@@ -1,5 +1,7 @@
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { z } from 'zod';
 import type { Config } from '../config/configuration.ts';
+import type { Secret } from '../domain/secret.ts';
 
 /** The running daemon refused, or did not answer; the message is for the operator. */
 export class DaemonRefusal extends Error {}
@@ -13,9 +15,15 @@ const problem = z.object({ code: z.string().optional(), title: z.string().option
 export class DaemonClient {
   readonly #origin: string;
 
-  constructor({ host, port }: Config['http']['private']) {
+  readonly #token: Secret | undefined;
+
+  /** `token`: of the operator, where the command may read it; the daemon needs it once there are API keys. */
+  constructor({ host, port, tls }: Config['http']['private'], token?: Secret) {
     const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-    this.#origin = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+    this.#token = token;
+    // Its own certificate is as good as any authority's: it is read from where the daemon reads it.
+    if (tls !== undefined) setDefaultCACertificates([...getCACertificates('default'), tls.certFile.reveal()]);
+    this.#origin = `http${tls === undefined ? '' : 's'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
   }
 
   get<T>(path: string): Promise<T> {
@@ -46,9 +54,11 @@ export class DaemonClient {
       return await fetch(url, {
         method,
         signal: AbortSignal.timeout(answerWithinMs),
-        ...(body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        headers: {
+          ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token.reveal()}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (error) {
       throw new DaemonRefusal(`the daemon does not answer at ${url}`, { cause: error });

@@ -42,6 +42,7 @@ import { openNotices } from './notices-part.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
+import { openReservations } from './reservations-part.ts';
 import { openVault } from './vault-part.ts';
 
 export interface DaemonOptions {
@@ -238,6 +239,14 @@ export class Daemon {
       observe: (event) => inboxMetrics.observe(event),
       settings: { maxJobs: config.limits.maxInboxJobs, concurrency: config.limits.inboxConcurrency },
     });
+    const reservations = await openReservations({
+      ...this.#options,
+      ledger,
+      vault,
+      channels: built.channels,
+      holder,
+    });
+    this.#willStop('reservations', () => reservations.close());
     ledger.start();
     await notices.start();
     this.#willStop('notices', () => notices.close());
@@ -288,7 +297,9 @@ export class Daemon {
         channelRoutes(channelControls(modes, states, [...parts.values()]), log),
         movements.routes,
         notices.routes,
+        ...reservations.routes,
       ],
+      authenticate: reservations.authenticate,
     });
   }
 
@@ -315,16 +326,22 @@ export class Daemon {
   async #listen(options: Omit<ListenersOptions, keyof DaemonOptions>): Promise<ListeningAt> {
     const { config } = this.#options;
     const { privateApp, publicApp } = createListeners({ ...this.#options, ...options });
+    const { tls } = config.http.private;
     return {
-      private: await this.#listenOn('private listener', privateApp, config.http.private),
+      private: await this.#listenOn('private listener', privateApp, config.http.private, tls && 'https'),
       public: await this.#listenOn('public listener', publicApp, config.http.public),
     };
   }
 
-  async #listenOn(what: string, app: FastifyInstance, at: { host: string; port: number }): Promise<string> {
+  async #listenOn(
+    what: string,
+    app: FastifyInstance,
+    at: { host: string; port: number },
+    scheme = 'http',
+  ): Promise<string> {
     this.#willStop(what, () => closeListener(app, grace.httpMs));
     const { host, port } = await listenOn(app, at);
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
   #willStop(what: string, stop: () => Promise<unknown>): void {

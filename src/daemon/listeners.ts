@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { ChannelId } from '../domain/ids.ts';
-import { localOperator } from '../http/api/caller.ts';
+import type { Authenticate } from '../http/api/authenticate.ts';
 import { defaultListenerLimits } from '../http/listener.ts';
 import type { PrivateRoutes } from '../http/private-route.ts';
 import { createPrivateServer } from '../http/private-server.ts';
@@ -24,6 +24,7 @@ export interface ListenersOptions {
   readonly ingest: Ingest;
   /** Of the private listener, besides those of `PrivatePorts`. */
   readonly routes: readonly PrivateRoutes[];
+  readonly authenticate: Authenticate;
 }
 
 /** The two listeners over the running parts; neither listens yet. */
@@ -33,16 +34,22 @@ export function createListeners(options: ListenersOptions): {
 } {
   const { config, log, registry, version, parts, routes } = options;
   const { maxApiBodyBytes, maxBodyBytes } = config.limits;
+  const { tls } = config.http.private;
   return {
     privateApp: createPrivateServer({
-      limits: { ...defaultListenerLimits, maxBodyBytes: maxApiBodyBytes, maxConnections: 200 },
+      limits: {
+        ...defaultListenerLimits,
+        maxBodyBytes: maxApiBodyBytes,
+        maxConnections: config.limits.maxApiConnections,
+      },
       host: config.http.private.host,
       ports: privatePorts(parts),
       routes,
       registry,
       log,
       version,
-      authenticate: () => localOperator,
+      authenticate: options.authenticate,
+      tls: tls && { cert: tls.certFile.reveal(), key: tls.keyFile.reveal() },
     }),
     publicApp: createPublicServer(publicPorts({ ...options, maxBodyBytes })),
   };

@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load-config.ts';
 import { exitCodeFor } from '../domain/errors.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { DaemonClient } from './daemon-client.ts';
+import { readOperatorToken } from './operator-token.ts';
 import { allVerbs } from './verbs/all-verbs.ts';
 import { UsageError, type Verb, type VerbOptions } from './verbs/verb.ts';
 
@@ -38,7 +39,7 @@ export async function runCli(args: readonly string[]): Promise<void> {
     const config = loadConfig(file);
     const answering = verb.run({
       config,
-      daemon: new DaemonClient(config.http.private),
+      daemon: new DaemonClient(config.http.private, readOperatorToken(config.dataDir)),
       args: rest,
       options: optionsOf(verb, options),
       actor: `operator:${userInfo().username}`,

@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Config } from '../config/configuration.ts';
@@ -7,6 +8,8 @@ import { masterKeys } from './master-key.ts';
 
 export interface VaultPart {
   readonly vault: Vault;
+  /** Keys made from the master keys for another purpose than the vault: the first is for making, all are for checking. */
+  derivedKeys(purpose: string): readonly Buffer[];
   state(): Promise<VaultState>;
   /** One at a time; whoever asks meanwhile gets the same report. */
   rotate(): Promise<RotationOutcome>;
@@ -63,6 +66,10 @@ export async function openVault(options: VaultPartOptions): Promise<VaultPart> {
   let rotating: Promise<RotationOutcome> | undefined;
   return {
     vault,
+    derivedKeys: (purpose) =>
+      [keys.sealing, ...keys.opening].map((master) =>
+        Buffer.from(hkdfSync('sha256', master.reveal(), config.merchant, purpose, 32)),
+      ),
     state: () => vault.state(),
     rotate() {
       rotating ??= rotate().finally(() => (rotating = undefined));

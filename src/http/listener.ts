@@ -18,7 +18,17 @@ export const defaultListenerLimits: Omit<ListenerLimits, 'maxBodyBytes'> = {
 };
 
 /** A Fastify instance with the limits, error answers and request ids both listeners share. */
-export function createListener(limits: ListenerLimits, log: Logger): FastifyInstance {
+export function createListener(
+  limits: ListenerLimits,
+  log: Logger,
+  tls?: { readonly cert: string; readonly key: string },
+): FastifyInstance {
+  const server = {
+    headersTimeout: limits.headersTimeoutMs,
+    // Node looks for slow senders only this often; its own 30 s would make the limits above meaningless.
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: 16_384,
+  };
   const app = fastify({
     logger: false,
     bodyLimit: limits.maxBodyBytes,
@@ -28,13 +38,8 @@ export function createListener(limits: ListenerLimits, log: Logger): FastifyInst
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     routerOptions: { maxParamLength: 200 },
-    http: {
-      headersTimeout: limits.headersTimeoutMs,
-      // Node looks for slow senders only this often; its own 30 s would make the limits above meaningless.
-      connectionsCheckingInterval: 1_000,
-      maxHeaderSize: 16_384,
-    },
-  });
+    ...(tls === undefined ? { http: server } : { https: { ...server, ...tls, minVersion: 'TLSv1.2' } }),
+  }) as FastifyInstance;
   app.server.maxConnections = limits.maxConnections;
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, 'HTTP_NOT_FOUND', {}));
   app.setErrorHandler(async (error, request, reply) => {

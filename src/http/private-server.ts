@@ -23,16 +23,19 @@ export interface PrivateServerOptions {
   readonly log: Logger;
   readonly version: string;
   readonly authenticate: Authenticate;
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
 }
 
 /**
- * The private listener: health, metrics and what an operator asks. It has no credentials of its own, so it listens on
- * this machine unless configured; a browser on this machine is kept out by the checks of `fromBrowser`.
+ * The private listener: reservations, health, metrics and what an operator asks. Who may call what is decided by
+ * `authenticate` and the scope of each route; a browser on this machine is kept out by the checks of `fromBrowser`.
  */
 export function createPrivateServer(options: PrivateServerOptions): FastifyInstance {
   const { ports, registry, log, version } = options;
-  const app = createListener(options.limits, log);
+  const app = createListener(options.limits, log, options.tls);
 
+  // Everything here is JSON; what a form of another site can send without asking first is not taken at all.
+  app.removeContentTypeParser('text/plain');
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.scope === undefined) throw new TypeError(`${String(method)} ${url} says no scope`);
   });

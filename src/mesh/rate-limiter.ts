@@ -11,6 +11,7 @@ export interface LimitScripts {
 
 /** What an answer said is told to Redis at most this often per operation, unless the platform refused. */
 const learnEveryMs = 100;
+const aloneEveryMs = 1_000;
 
 /**
  * Budget of one channel's platform, shared by all daemons through one token bucket per operation. One call to Redis
@@ -21,6 +22,7 @@ export class SharedRateLimiter implements RateLimiter {
   readonly #channel: ChannelId;
   readonly #onFailure: (error: unknown) => void;
   readonly #untold = new Map<string, LearnedBudget>();
+  readonly #tookAloneAt = new Map<string, number>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
   constructor(scripts: LimitScripts, channel: ChannelId, onFailure: (error: unknown) => void) {
@@ -45,12 +47,29 @@ export class SharedRateLimiter implements RateLimiter {
     signal.throwIfAborted();
     const published = budget === undefined ? [] : [budget.capacity, budget.refillPerS];
     const args = ['take', this.#channel, operation, cost, maxWaitMs, ...published];
-    const reply = await this.#scripts.call('rate-limit', args);
+    const reply = await this.#scripts.call('rate-limit', args).catch((error: unknown) => {
+      this.#takeAlone(operation, error);
+      return undefined;
+    });
+    if (reply === undefined) return;
     const waitMs = Number(reply.fields[0]);
     if (reply.outcome === 'refused') {
       throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });
     }
     if (waitMs > 0) await delay(waitMs, undefined, { signal });
+  }
+
+  /**
+   * Redis is away, and with it the budget that all daemons share. Asking a shop for its number must still be possible then:
+   * one call per second and operation is below any platform's limit. Writes never come here: they are recorded first.
+   */
+  #takeAlone(operation: string, error: unknown): void {
+    const isAway =
+      error instanceof StockmeshError &&
+      (error.code === 'LEDGER_UNREACHABLE' || error.code === 'LEDGER_UNAVAILABLE');
+    const nowMs = performance.now();
+    if (!isAway || nowMs - (this.#tookAloneAt.get(operation) ?? -aloneEveryMs) < aloneEveryMs) throw error;
+    this.#tookAloneAt.set(operation, nowMs);
   }
 
   learn(operation: string, budget: LearnedBudget): void {

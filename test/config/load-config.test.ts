@@ -195,13 +195,26 @@ describe('refused, with the path of the key and no value', () => {
   });
 });
 
+test('the API is not offered to other machines without TLS, unless that is said', () => {
+  const open = `${smallest}http: { private: { host: 0.0.0.0 } }\n`;
+  expect(refusal(open).message).toContain('http.private.host');
+  expect(load(open.replace('0.0.0.0', '0.0.0.0, allowPlainHttp: true')).http.private.host).toBe('0.0.0.0');
+});
+
+test('a hold may not live longer by default than at most, nor take from a place that is none', () => {
+  const wrong = `${smallest}reservations: { locations: [nowhere], stages: { cart: { maxTtlMs: 1000 } } }\n`;
+  const { message } = refusal(wrong);
+  expect(message).toContain('reservations.locations[0]');
+  expect(message).toContain('reservations.stages.cart.defaultTtlMs');
+});
+
 test('the smallest configuration is complete', () => {
   const config = load(smallest);
   expect(config.dataDir).toBe(join(dir, '.stockmesh/acme'));
   expect(config.redis).toEqual({ durability: 'always' });
   expect(config.http).toEqual({
     public: { host: '0.0.0.0', port: 8080 },
-    private: { host: '127.0.0.1', port: 8081 },
+    private: { host: '127.0.0.1', port: 8081, allowPlainHttp: false },
   });
   expect(config.locations).toEqual([{ id: 'main', authority: 'ledger', pickLagMs: 0 }]);
   expect(config.channels[0]).toMatchObject({

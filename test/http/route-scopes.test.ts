@@ -16,6 +16,12 @@ import { defaultListenerLimits } from '../../src/http/listener.ts';
 import type { PrivateRoutes, RouteScope } from '../../src/http/private-route.ts';
 import { createPrivateServer } from '../../src/http/private-server.ts';
 import { reservationRoutes } from '../../src/http/reservations/routes.ts';
+import { alertRoutes } from '../../src/http/routes/alert-routes.ts';
+import { channelRoutes } from '../../src/http/routes/channel-routes.ts';
+import { driftRoutes } from '../../src/http/routes/drift-routes.ts';
+import { historyRoutes } from '../../src/http/routes/history-routes.ts';
+import { keyRoutes } from '../../src/http/routes/key-routes.ts';
+import { reservationOperatorRoutes } from '../../src/http/routes/reservation-operator-routes.ts';
 
 /** Every port of it answers that it was reached. */
 function reached(): never {
@@ -26,7 +32,16 @@ function reached(): never {
 }
 
 /** Routes beside those the listener always has; a part that brings its own joins here. */
-const parts: readonly PrivateRoutes[] = [tableRoutes(reservationRoutes(reached()))];
+const log = pino({ level: 'silent' });
+const parts: readonly PrivateRoutes[] = [
+  tableRoutes(reservationRoutes(reached())),
+  reservationOperatorRoutes(reached(), reached(), reached(), log),
+  keyRoutes(reached(), () => 0, log),
+  alertRoutes(reached()),
+  channelRoutes(reached(), log),
+  driftRoutes(reached(), log),
+  historyRoutes(reached()),
+];
 
 interface Declared {
   readonly method: 'GET' | 'POST';
@@ -40,7 +55,7 @@ function serve(caller: Caller | undefined, table: Declared[] = []): FastifyInsta
     host: '127.0.0.1',
     ports: reached(),
     registry: new Registry(),
-    log: pino({ level: 'silent' }),
+    log,
     version: '0',
     authenticate: () => {
       if (caller === undefined) throw new StockmeshError('HTTP_UNAUTHENTICATED', { reason: 'no key' });

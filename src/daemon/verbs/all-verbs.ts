@@ -7,6 +7,7 @@ import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
 import { endpointsVerb } from './notice-verbs.ts';
 import { parkedVerb } from './parked-verbs.ts';
 import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
+import { auditVerb, keysVerb, paymentsVerb, proveVerb } from './reservation-verbs.ts';
 import type { Verb } from './verb.ts';
 
 /** In the order of the usage text. */
@@ -26,6 +27,10 @@ export const allVerbs: readonly Verb[] = [
   endpointsVerb,
   ledgerVerb,
   vaultVerb,
+  keysVerb,
+  paymentsVerb,
+  proveVerb,
+  auditVerb,
   rebuildVerb,
   archiveVerb,
 ];

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { moment, sequence } from './fields.ts';
 
-/** The words of UCP and ACP for how much there is; `unknown` while nothing may be said. */
+/** The words of UCP and ACP (src/domain/availability-status.ts); `unknown` while nothing may be said. */
 export const availabilityStatus = z.enum([
   'in_stock',
-  'limited_stock',
+  'low_stock',
   'backorder',
   'preorder',
   'out_of_stock',
@@ -18,17 +18,22 @@ export const receipt = z.object({
   sha256: z.string().describe('Hex, of the JSON text of this answer without its receipt'),
   token: z.string().describe('The three above, sealed by us; a commit may present it'),
 });
+export type Receipt = z.output<typeof receipt>;
 
 export const backorder = z.object({
-  available_from: z.string().nullable().describe('ISO date; null: not known'),
-  lead_time_days: z.int().nullable(),
-  max_units: z.int().nullable(),
+  kind: z.enum(['backorder', 'preorder']),
+  units: z.int().describe('That may still be promised'),
+  ships_in_days: z.int().nullable(),
+  ships_on: z.string().nullable().describe('ISO date'),
 });
+
+export type LaterTermsAnswer = z.output<typeof backorder>;
 
 export const retryAdvice = z.object({
   advice: z.enum(['do_not_retry', 'retry_later', 'wait_in_queue', 'ask_for_less', 'choose_alternative']),
   after_seconds: z.number().nullable(),
 });
+export type RetryAdvice = z.output<typeof retryAdvice>;
 
 export const holdStates = ['held', 'payment_pending', 'committed', 'released', 'expired'] as const;
 
@@ -151,7 +156,11 @@ export const availabilityItem = z.object({
     .describe('While the ledger cannot be read: the rule of the category that was used'),
   age_ms: z.int().describe('How old the figure may be; -1: never known'),
   backorder: backorder.nullable(),
+  pace: z
+    .enum(['proceed', 'slow-down', 'redirect-to-backorder', 'stop'])
+    .describe('What a buyer that is a machine ought to do'),
 });
+export type AvailabilityItem = z.output<typeof availabilityItem>;
 
 export const availability = z.object({
   items: z.array(availabilityItem),

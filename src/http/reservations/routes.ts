@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type Route, route } from '../api/route.ts';
 import {
@@ -47,8 +47,14 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: reserveBody,
         answers: { 201: held, ...conflict(denied), ...problems },
       },
-      handler: async ({ caller, body, headers, request, reply }) =>
-        send(reply, await service.reserve(caller, body, options(headers, request))),
+      handler: async ({ caller, body, headers, reply }) =>
+        send(
+          reply,
+          await service.reserve(caller, body, {
+            ...options(headers),
+            ...(body.wait_seconds === undefined ? {} : { signal: whenGone(reply) }),
+          }),
+        ),
     }),
     route({
       method: 'GET',
@@ -71,8 +77,8 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: z.union([extendBody, nothing]),
         answers: { 200: held, 404: refused, ...conflict(refused), 410: refused, ...problems },
       },
-      handler: async ({ caller, params, body, headers, request, reply }) =>
-        send(reply, await service.extend(caller, params.hold_id, body ?? {}, options(headers, request))),
+      handler: async ({ caller, params, body, headers, reply }) =>
+        send(reply, await service.extend(caller, params.hold_id, body ?? {}, options(headers))),
     }),
     route({
       method: 'POST',
@@ -86,11 +92,8 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: z.union([pendingBody, nothing]),
         answers: { 200: held, 404: refused, ...conflict(refused), 410: refused, ...problems },
       },
-      handler: async ({ caller, params, body, headers, request, reply }) =>
-        send(
-          reply,
-          await service.paymentPending(caller, params.hold_id, body ?? {}, options(headers, request)),
-        ),
+      handler: async ({ caller, params, body, headers, reply }) =>
+        send(reply, await service.paymentPending(caller, params.hold_id, body ?? {}, options(headers))),
     }),
     route({
       method: 'POST',
@@ -104,8 +107,8 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: z.union([commitBody, nothing]),
         answers: { 200: committed, 404: refused, ...conflict(refused), 410: refused, ...problems },
       },
-      handler: async ({ caller, params, body, headers, request, reply }) =>
-        send(reply, await service.commit(caller, params.hold_id, body ?? {}, options(headers, request))),
+      handler: async ({ caller, params, body, headers, reply }) =>
+        send(reply, await service.commit(caller, params.hold_id, body ?? {}, options(headers))),
     }),
     route({
       method: 'POST',
@@ -119,8 +122,8 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: nothing,
         answers: { 200: released, 404: refused, ...conflict(refused), 410: refused, ...problems },
       },
-      handler: async ({ caller, params, headers, request, reply }) =>
-        send(reply, await service.release(caller, params.hold_id, options(headers, request))),
+      handler: async ({ caller, params, headers, reply }) =>
+        send(reply, await service.release(caller, params.hold_id, options(headers))),
     }),
     route({
       method: 'GET',
@@ -143,15 +146,29 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
   ];
 }
 
-function options(headers: z.output<typeof idempotencyHeaders>, request: FastifyRequest): CallOptions {
+function options(headers: z.output<typeof idempotencyHeaders>): CallOptions {
   const idempotencyKey = headers['idempotency-key'];
-  return idempotencyKey === undefined
-    ? { signal: request.signal }
-    : { idempotencyKey, signal: request.signal };
+  return idempotencyKey === undefined ? {} : { idempotencyKey };
+}
+
+/** Aborted when the caller hangs up. (Fastify's own signal is aborted as soon as the body has been read.) */
+function whenGone(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body {
   reply.code(outcome.status);
+  const wait = retryOf(outcome.body);
+  if (wait !== undefined) reply.header('retry-after', String(Math.ceil(wait)));
   if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
   return outcome.body;
+}
+
+/** Seconds after which a denied or refused request may be worth a repeat. */
+function retryOf(body: unknown): number | undefined {
+  if (typeof body !== 'object' || body === null || !('retry' in body)) return undefined;
+  const { retry } = body as { readonly retry: { readonly after_seconds: number | null } };
+  return retry.after_seconds ?? undefined;
 }

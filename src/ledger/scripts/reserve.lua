@@ -72,7 +72,8 @@ local function addPart(s, location, units)
   partSkus[partCount], partLocations[partCount], partUnits[partCount] = s, location, units
 end
 
--- The first location that can take all of it, else split in their order. The sum was checked: it never falls short.
+-- The first location that can take all of it, else split in their order. The sum was checked: it falls short only where
+-- the units to keep are below zero (an allowance to oversell); the rest is owed by the first location.
 local function route(s, units, locations)
   for i = 1, #locations do
     if freeAt(levelOf(s, locations[i])) >= units then
@@ -86,6 +87,15 @@ local function route(s, units, locations)
       addPart(s, locations[i], some)
       left = left - some
     end
+  end
+  if left > 0 then
+    for i = 1, partCount do
+      if partSkus[i] == s and partLocations[i] == locations[1] then
+        partUnits[i] = partUnits[i] + left
+        return
+      end
+    end
+    addPart(s, locations[1], left)
   end
 end
 

@@ -1,0 +1,186 @@
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { agentScopes, type Caller, type CallerClass, callerClasses, type Scope, scopes } from './caller.ts';
+
+/** Where the records of keys are kept, for every daemon of the merchant. */
+export interface KeyStore {
+  all(kind: 'apiKeys'): Promise<ReadonlyMap<string, string>>;
+  put(kind: 'apiKeys', id: string, content: string): Promise<void>;
+}
+
+const record = z.object({
+  id: z.string(),
+  name: z.string(),
+  class: z.enum(callerClasses),
+  scopes: z.array(z.enum(scopes)),
+  agentId: z.string().optional(),
+  /** SHA-256 of the secret, hex: 32 random bytes need no slow hash. */
+  hash: z.string(),
+  /** The secret before the last rotation, for as long as it is still taken. */
+  previousHash: z.string().optional(),
+  previousUntilMs: z.number().optional(),
+  createdAtMs: z.number(),
+  expiresAtMs: z.number().optional(),
+  revokedAtMs: z.number().optional(),
+});
+type KeyRecord = z.output<typeof record>;
+
+export interface NewKey {
+  readonly name: string;
+  readonly class: CallerClass;
+  readonly scopes: readonly Scope[];
+  readonly agentId?: string | undefined;
+  readonly expiresAtMs?: number | undefined;
+}
+
+/** What is shown of a key: everything but its secret. */
+export type KeyView = Omit<KeyRecord, 'hash' | 'previousHash'> & {
+  readonly state: 'valid' | 'expired' | 'revoked';
+};
+
+export type CheckResult = Caller | 'unknown' | 'expired' | 'revoked';
+
+const tokenPattern = /^smk_([a-z2-9]{10})_([A-Za-z0-9_-]{43})$/;
+const idLetters = 'abcdefghijkmnpqrstuvwxyz23456789';
+const reloadMs = 2_000;
+
+/**
+ * API keys: `smk_<id>_<secret>`. The id finds the record, only the secret's hash is kept. Every daemon has all records in
+ * memory and reads them again every two seconds, so that a request pays no round trip; a key revoked at one daemon is
+ * refused by the others two seconds later. While Redis is away the last known records count.
+ *
+ *   made --load--> following --every 2 s--> following      any --close--> stopped
+ */
+export class ApiKeys {
+  readonly #store: KeyStore;
+  readonly #nowMs: () => number;
+  readonly #onError: (error: unknown) => void;
+  #records = new Map<string, KeyRecord>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(store: KeyStore, nowMs: () => number, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#nowMs = nowMs;
+    this.#onError = onError;
+  }
+
+  async start(): Promise<void> {
+    await this.reload();
+    this.#timer = setInterval(() => void this.reload().catch(this.#onError), reloadMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async reload(): Promise<void> {
+    const rows = await this.#store.all('apiKeys');
+    const records = new Map<string, KeyRecord>();
+    for (const [id, text] of rows) {
+      const parsed = record.safeParse(jsonOf(text));
+      // A record that cannot be read opens nothing.
+      if (parsed.success) records.set(id, parsed.data);
+    }
+    this.#records = records;
+  }
+
+  /** Whether there is any: with the first key the local operator needs credentials too. */
+  get isEmpty(): boolean {
+    return this.#records.size === 0;
+  }
+
+  check(token: string): CheckResult {
+    const [, id = '', secret = ''] = tokenPattern.exec(token) ?? [];
+    const known = this.#records.get(id);
+    const given = Buffer.from(hash('sha256', secret, 'hex'));
+    // Compared also for ids that do not exist: both take the same time.
+    const isCurrent = timingSafeEqual(given, Buffer.from(known?.hash ?? unknownHash));
+    if (known === undefined) return 'unknown';
+    const nowMs = this.#nowMs();
+    const isPrevious =
+      known.previousHash !== undefined &&
+      nowMs < (known.previousUntilMs ?? 0) &&
+      timingSafeEqual(given, Buffer.from(known.previousHash));
+    if (!isCurrent && !isPrevious) return 'unknown';
+    if (known.revokedAtMs !== undefined) return 'revoked';
+    if (known.expiresAtMs !== undefined && nowMs >= known.expiresAtMs) return 'expired';
+    return {
+      keyId: known.id,
+      class: known.class,
+      scopes: new Set(known.scopes),
+      ...(known.agentId === undefined ? {} : { agentId: known.agentId }),
+    };
+  }
+
+  list(): readonly KeyView[] {
+    return [...this.#records.values()].map((known) => this.#view(known));
+  }
+
+  /** The token is told this once. An agent is given no scope an agent may not have. */
+  async create(key: NewKey): Promise<{ readonly view: KeyView; readonly token: string }> {
+    const id = Array.from(randomBytes(10), (byte) => idLetters[byte % idLetters.length]).join('');
+    const secret = randomBytes(32).toString('base64url');
+    const made: KeyRecord = {
+      id,
+      name: key.name,
+      class: key.class,
+      scopes: key.class === 'agent' ? key.scopes.filter((scope) => agentScopes.has(scope)) : [...key.scopes],
+      ...(key.agentId === undefined ? {} : { agentId: key.agentId }),
+      hash: hash('sha256', secret, 'hex'),
+      createdAtMs: this.#nowMs(),
+      ...(key.expiresAtMs === undefined ? {} : { expiresAtMs: key.expiresAtMs }),
+    };
+    await this.#keep(made);
+    return { view: this.#view(made), token: `smk_${id}_${secret}` };
+  }
+
+  /** A new secret under the same id: holds stay with their key. The old one is taken for `graceMs` more. */
+  async rotate(
+    id: string,
+    graceMs: number,
+  ): Promise<{ readonly view: KeyView; readonly token: string } | undefined> {
+    await this.reload();
+    const known = this.#records.get(id);
+    if (known === undefined || known.revokedAtMs !== undefined) return undefined;
+    const secret = randomBytes(32).toString('base64url');
+    const next: KeyRecord = {
+      ...known,
+      hash: hash('sha256', secret, 'hex'),
+      previousHash: known.hash,
+      previousUntilMs: this.#nowMs() + graceMs,
+    };
+    await this.#keep(next);
+    return { view: this.#view(next), token: `smk_${id}_${secret}` };
+  }
+
+  /** At once here, within two seconds at other daemons. The record stays, so that its holds keep a name. */
+  async revoke(id: string): Promise<KeyView | undefined> {
+    await this.reload();
+    const known = this.#records.get(id);
+    if (known === undefined) return undefined;
+    const next = { ...known, revokedAtMs: known.revokedAtMs ?? this.#nowMs() };
+    await this.#keep(next);
+    return this.#view(next);
+  }
+
+  async #keep(next: KeyRecord): Promise<void> {
+    await this.#store.put('apiKeys', next.id, JSON.stringify(next));
+    this.#records.set(next.id, next);
+  }
+
+  #view({ hash: _hash, previousHash: _previous, ...shown }: KeyRecord): KeyView {
+    const isExpired = shown.expiresAtMs !== undefined && this.#nowMs() >= shown.expiresAtMs;
+    return { ...shown, state: shown.revokedAtMs !== undefined ? 'revoked' : isExpired ? 'expired' : 'valid' };
+  }
+}
+
+const unknownHash = '0'.repeat(64);
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+import { StockmeshError } from '../domain/errors.ts';
+import { checkText } from './request-checks.ts';
+import type { ScriptCaller } from './script-caller.ts';
+
+export type RecordKind = 'apiKeys' | 'payments';
+
+const most: Readonly<Record<RecordKind, number>> = { apiKeys: 10_000, payments: 100_000 };
+
+/** Small records of the HTTP side, shared by every daemon of the merchant: API keys, pending payments. */
+export class RecordCommands {
+  readonly #caller: ScriptCaller;
+
+  constructor(caller: ScriptCaller) {
+    this.#caller = caller;
+  }
+
+  /** Throws LEDGER_OVERLOADED when there are as many as may be. */
+  async put(kind: RecordKind, id: string, content: string): Promise<void> {
+    const { outcome } = await this.#caller.call('record', [
+      kind,
+      'put',
+      checkText('record id', id),
+      content,
+      most[kind],
+    ]);
+    if (outcome === 'full')
+      throw new StockmeshError('LEDGER_OVERLOADED', { limit: most[kind], command: `record ${kind}` });
+  }
+
+  async drop(kind: RecordKind, id: string): Promise<void> {
+    await this.#caller.call('record', [kind, 'drop', checkText('record id', id)]);
+  }
+
+  /** By id. */
+  async all(kind: RecordKind): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#caller.redis.hgetall(`${this.#caller.keys.prefix}${kind}`)));
+  }
+
+  async one(kind: RecordKind, id: string): Promise<string | undefined> {
+    return (await this.#caller.redis.hget(`${this.#caller.keys.prefix}${kind}`, id)) ?? undefined;
+  }
+
+  /** Whether the session has room for one more transaction, this hold's; the same hold counts once. */
+  async takeTransaction(request: {
+    readonly agent: string;
+    readonly session: string;
+    readonly holdId: string;
+    readonly most: number;
+    readonly sessionMs: number;
+  }): Promise<'taken' | 'used-up'> {
+    const { agent, session, holdId } = request;
+    const { outcome } = await this.#caller.call('session', [
+      'take',
+      checkText('agent', agent),
+      checkText('session', session),
+      checkText('hold id', holdId),
+      request.most,
+      request.sessionMs,
+    ]);
+    return outcome === 'used-up' ? 'used-up' : 'taken';
+  }
+
+  async giveTransactionBack(agent: string, session: string, holdId: string): Promise<void> {
+    await this.#caller.call('session', ['give-back', agent, session, holdId]);
+  }
+}
