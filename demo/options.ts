@@ -20,7 +20,7 @@ export const demoUsage = `npm start -- [options]
   --orders N         replay only the first N orders
   --kill WHAT        kill -9 the "daemon" or its "redis" in the middle of the replay
   --rough            lose, double, delay and reorder notifications
-  --no-limits        the emulated platforms do not throttle (Amazon publishes 5 writes a second)`;
+  --no-limits        the emulated platforms do not throttle (connectors keep to the published rates all the same)`;
 
 /** Throws a RangeError whose message is for the user. */
 export function readDemoOptions(args: readonly string[]): DemoOptions {
