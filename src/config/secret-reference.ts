@@ -29,6 +29,12 @@ export function secretReference(sources: SecretSources) {
     });
 }
 
+/** A reference given on the command line: the secret, or why there is none. */
+export function readSecret(reference: string, env = process.env): Secret | string {
+  if (!/^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/.test(reference)) return 'must be env:NAME or file:PATH';
+  return resolveReference(reference, { env, directory: '.', allowLooseFiles: false });
+}
+
 /** The text of a PEM file named by its path, kept like a credential because one of them is a private key. */
 export function textFile(sources: SecretSources) {
   const isPublic = { ...sources, allowLooseFiles: true };

@@ -26,6 +26,10 @@ export class DaemonClient {
     this.#origin = `http${tls === undefined ? '' : 's'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
   }
 
+  get origin(): string {
+    return this.#origin;
+  }
+
   get<T>(path: string): Promise<T> {
     return this.#call('GET', path);
   }
