@@ -33,6 +33,7 @@ import type { ChannelPart } from './channel-part.ts';
 import { channelControls } from './channel-controls.ts';
 import { channelSettings } from './channel-settings.ts';
 import { historyPorts } from './explaining.ts';
+import { doors } from './doors.ts';
 import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
@@ -298,6 +299,7 @@ export class Daemon {
         movements.routes,
         notices.routes,
         ...reservations.routes,
+        ...doors(reservations.service, movements.table, this.#options.version, log),
       ],
       authenticate: reservations.authenticate,
     });

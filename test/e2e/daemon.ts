@@ -37,13 +37,13 @@ export class DaemonUnderTest {
   readonly dir: string;
   readonly publicUrl: string;
   readonly privateUrl: string;
-  readonly #configPath: string;
+  readonly configPath: string;
   #child: ChildProcess | undefined;
   #output = '';
 
   private constructor(dir: string, configPath: string, publicUrl: string, privateUrl: string) {
     this.dir = dir;
-    this.#configPath = configPath;
+    this.configPath = configPath;
     this.publicUrl = publicUrl;
     this.privateUrl = privateUrl;
   }
@@ -103,14 +103,14 @@ export class DaemonUnderTest {
   }
 
   async changeConfig(change: (config: Record<string, unknown>) => void): Promise<void> {
-    const config = JSON.parse(await readFile(this.#configPath, 'utf8')) as Record<string, unknown>;
+    const config = JSON.parse(await readFile(this.configPath, 'utf8')) as Record<string, unknown>;
     change(config);
-    await writeFile(this.#configPath, JSON.stringify(config));
+    await writeFile(this.configPath, JSON.stringify(config));
   }
 
   /** Starts the process; `ready` waits for it. */
   start(env: Readonly<Record<string, string>> = {}): void {
-    const child = spawn(process.execPath, [main, '--config', this.#configPath], {
+    const child = spawn(process.execPath, [main, '--config', this.configPath], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -17,8 +17,7 @@ export function mcpRoutes(service: ReservationService, version: string, log: Log
       reply.raw.once('close', () => {
         server.close().catch((error: unknown) => log.debug({ err: error }, 'mcp'));
       });
-      // Optional members of the transport are declared without `undefined`, which our compiler tells apart.
-      await server.connect(transport as Parameters<typeof server.connect>[0]);
+      await server.connect(transport);
       // From here on the transport writes the answer.
       reply.hijack();
       for (const [name, value] of Object.entries(reply.getHeaders()))

@@ -9,12 +9,7 @@ const answerWithinMs = 70_000;
  * method is not looked at. A problem is the body of the outcome, with its status.
  */
 export function remoteReservations(origin: string, key: Secret | undefined): ReservationService {
-  const call = async <Body>(
-    method: 'GET' | 'POST',
-    path: string,
-    body?: object,
-    options: CallOptions = {},
-  ) => {
+  const call = async (method: 'GET' | 'POST', path: string, body?: object, options: CallOptions = {}) => {
     const { idempotencyKey } = options;
     let response: Response;
     try {
@@ -39,9 +34,9 @@ export function remoteReservations(origin: string, key: Secret | undefined): Res
     const isReplayed = response.headers.get('idempotent-replayed') === 'true';
     return {
       status: response.status,
-      body: (await response.json()) as Body,
+      body: (await response.json()) as never,
       isReplayed,
-    } satisfies Outcome<Body>;
+    } satisfies Outcome<never>;
   };
   const ofHold = (holdId: string, action = ''): string =>
     `/reservations/${encodeURIComponent(holdId)}${action}`;
@@ -58,9 +53,9 @@ export function remoteReservations(origin: string, key: Secret | undefined): Res
   };
 }
 
-function queryOf(query: Readonly<Record<string, unknown>>): string {
+function queryOf(query: Readonly<Record<string, string | readonly string[] | undefined>>): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
-    value === undefined ? [] : [value].flat().map((one) => [name, String(one)] as [string, string]),
+    value === undefined ? [] : [value].flat().map((one) => [name, one] as [string, string]),
   );
   return `?${new URLSearchParams(pairs).toString()}`;
 }

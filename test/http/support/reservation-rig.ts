@@ -11,6 +11,8 @@ import { keyAuthenticator } from '../../../src/http/api/key-authenticator.ts';
 import { tableRoutes } from '../../../src/http/api/register-routes.ts';
 import { AuditLog } from '../../../src/http/audit/audit-log.ts';
 import { defaultListenerLimits } from '../../../src/http/listener.ts';
+import { mcpRoutes } from '../../../src/http/mcp/mcp-routes.ts';
+import { openApiRoutes } from '../../../src/http/openapi/openapi-routes.ts';
 import { createPrivateServer } from '../../../src/http/private-server.ts';
 import { LedgerReservations } from '../../../src/http/reservations/ledger-reservations.ts';
 import { Receipts } from '../../../src/http/reservations/receipts.ts';
@@ -176,6 +178,8 @@ export class ReservationRig {
         tableRoutes(reservationRoutes(service)),
         reservationOperatorRoutes(service, records, audit, log),
         keyRoutes(keys, () => ledger.nowMs(), log),
+        mcpRoutes(service, '0', log),
+        openApiRoutes(reservationRoutes(service), '0'),
       ],
       registry,
       log,
