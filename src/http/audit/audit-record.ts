@@ -43,7 +43,8 @@ export function lineOf(before: string, n: number, content: AuditContent): { text
   return { text: `{"n":${n},"hash":"${hashed}","content":${contentText}}\n`, hash: hashed };
 }
 
-const linePattern = /^\{"n":(\d+),"hash":"([0-9a-f]{64})","content":(\{.*\})\}$/;
+// With `s`: JSON text may hold U+2028, which a dot does not match without.
+const linePattern = /^\{"n":(\d+),"hash":"([0-9a-f]{64})","content":(\{.*\})\}$/s;
 
 export interface ReadLine {
   readonly n: number;
