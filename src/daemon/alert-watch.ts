@@ -12,6 +12,7 @@ import type { AlertSink } from '../mesh/alerts/alert.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { Crossings } from '../mesh/crossings.ts';
 import { allParked } from '../mesh/parked-rows.ts';
+import type { FreshnessMetrics } from '../mesh/freshness-metrics.ts';
 import type { ChannelPart } from './channel-part.ts';
 import type { LedgerPart } from './ledger-part.ts';
 
@@ -22,6 +23,7 @@ export interface AlertWatchOptions {
   readonly ledger: LedgerPart;
   readonly crossings: Crossings;
   readonly thresholds: AlertThresholds;
+  readonly freshness: FreshnessMetrics;
   readonly log: Logger;
   readonly everyMs?: number | undefined;
 }
@@ -92,7 +94,10 @@ export class AlertWatch {
       this.#say({ rule: 'ledger-halted', severity: 'critical', text: halted, facts: {} }, 'ledger');
     else if (this.#raised.delete('ledger-halted ledger')) alerts.resolve('ledger-halted', 'ledger');
     await this.#countParked().catch(() => undefined);
-    for (const part of parts) this.#judge(part);
+    for (const part of parts) {
+      this.#judge(part);
+      this.#options.freshness.observe(part.id, part.publishing, this.#options.states.view(part.id));
+    }
   }
 
   #judge(part: ChannelPart): void {

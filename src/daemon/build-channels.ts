@@ -19,6 +19,7 @@ import { OpeningFigures } from '../mesh/opening-figures.ts';
 import { PublishMetrics } from '../mesh/publish-metrics.ts';
 import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
 import { SkuMap } from '../mesh/sku-map.ts';
+import { SkuVelocity } from '../mesh/sku-velocity.ts';
 import { SkuMapStore } from '../mesh/sku-map-store.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
@@ -54,6 +55,7 @@ export interface BuildChannelsOptions {
 }
 
 export interface BuiltChannels {
+  readonly metrics: PublishMetrics;
   readonly channels: readonly {
     readonly part: ChannelPart;
     readonly connector: Connector;
@@ -83,6 +85,8 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     log,
   });
   const metrics = new PublishMetrics(options.registry);
+  const velocity = new SkuVelocity();
+  ledger.reader.add({ onEntries: velocity.onEntries });
   const countMetrics = new CountMetrics(options.registry);
   const channels: BuiltChannels['channels'][number][] = [];
   for (const [index, channel] of config.channels.entries()) {
@@ -127,6 +131,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
         await opening.settling(channel.id, listing, next);
         part.noteSettled(listing.listingId);
       },
+      unitsPerHour: (sku, nowMs) => velocity.unitsPerHour(sku, nowMs),
       onWalk: ({ movements }) => {
         states.pollSeen(channel.id, Date.now());
         if (movements > 0) states.pollFound(channel.id, Date.now());
@@ -162,6 +167,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     channels.push({ part, connector, map });
   }
   return {
+    metrics,
     channels,
     async distrustAll() {
       for (const { part } of channels) {

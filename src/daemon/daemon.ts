@@ -16,6 +16,7 @@ import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
 import { ChannelModes } from '../mesh/channel-modes.ts';
 import { ChannelStates } from '../mesh/channel-state.ts';
 import { FanOut } from '../mesh/fan-out.ts';
+import { FreshnessMetrics } from '../mesh/freshness-metrics.ts';
 import { Inbox } from '../mesh/inbox.ts';
 import { InboxMetrics } from '../mesh/inbox-metrics.ts';
 import { Ingest, type IngestChannel } from '../mesh/ingest.ts';
@@ -273,6 +274,7 @@ export class Daemon {
       ledger,
       crossings,
       thresholds: config.alerts,
+      freshness: new FreshnessMetrics(registry, built.metrics),
       log,
     });
     this.#willStop('watch for alerts', () => watch.close());

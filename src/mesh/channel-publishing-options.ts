@@ -36,6 +36,8 @@ export interface ChannelPublishingOptions {
    * takes the lease back at once instead of waiting until it ends.
    */
   readonly holder: string;
+  /** Units of a SKU sold per hour lately, on all channels; absent: what this listing alone sold. */
+  readonly unitsPerHour?: ((sku: Sku, nowMs: number) => number) | undefined;
   /** What to do with a number that somebody changed on the channel; a function is told of each, and decides. */
   readonly onEdited:
     | 'report'

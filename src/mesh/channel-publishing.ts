@@ -18,6 +18,7 @@ import { defaultPublishTimes, publishRules } from './publish-rules.ts';
 import { PlannedWrites, type WritePlan } from './planned-writes.ts';
 import type { PublisherPorts } from './publisher-options.ts';
 import { Publisher } from './publisher.ts';
+import { ReadBackClock } from './read-back-clock.ts';
 import { RequestSender } from './request-sender.ts';
 import { siblingsOf } from './sibling-listings.ts';
 import type { MappedListing, SkuMap } from './sku-map.ts';
@@ -50,6 +51,7 @@ export class ChannelPublishing {
   readonly #planned = new PlannedWrites();
   #parts: TermParts | undefined;
   #answers = 0;
+  readonly #readBack: ReadBackClock;
 
   constructor(options: ChannelPublishingOptions) {
     this.#options = options;
@@ -57,6 +59,10 @@ export class ChannelPublishing {
     const channel = settings.id;
     const { journal, nowMs } = options;
     this.#journal = journal === undefined ? undefined : new ChannelJournal(journal, channel, nowMs);
+    this.#readBack = new ReadBackClock(
+      (ms) => metrics.saleToReadBackS.observe({ channel }, ms / 1_000),
+      nowMs,
+    );
     this.breaker = new Breaker({ ...defaultBreakerSettings, ...tuning?.breaker }, undefined, (state) => {
       metrics.breakerOpen.set({ channel }, state === 'closed' ? 0 : 1);
       log.warn({ channel, state }, 'the circuit of the channel changed');
@@ -291,7 +297,10 @@ export class ChannelPublishing {
         ready: (listingId, seq) => publisher.ready(listingId, seq),
         resume: (listingId) => publisher.resume(listingId),
         settling: this.#options.settling,
-        shown: (mapped, value) => this.#journal?.shown(mapped, value),
+        shown: (mapped, value) => {
+          this.#readBack.shown(mapped.listingId, value);
+          this.#journal?.shown(mapped, value);
+        },
         unreadable: (mapped, reason) => {
           // Stock in the platform's own warehouse is shown, never written: there is nothing for a person to do.
           if (!mapped.problems.includes('foreign-stock')) this.#park(mapped, reason);
@@ -351,6 +360,8 @@ export class ChannelPublishing {
       },
       parked: (listing, reason) => this.#park(listing, reason),
       unparked: (listingId) => this.#unpark(listingId),
+      written: (listingId, to, causedAtMs) => this.#readBack.written(listingId, to, causedAtMs),
+      unitsPerHour: this.#options.unitsPerHour,
       planned: (write) => {
         if (settings.mode === 'dry-run') log.info({ channel: settings.id, ...write }, 'would write');
         this.#planned.add(write);

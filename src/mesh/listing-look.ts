@@ -101,7 +101,7 @@ export class ListingLook {
     const urgency = {
       target,
       belief: beliefOf(state),
-      unitsPerHour: soldLately(state, nowMs()),
+      unitsPerHour: ports.unitsPerHour?.(mapped.sku, nowMs()) ?? soldLately(state, nowMs()),
       lagMs: connector.capabilities.applyGraceMs + assumedLagMs,
       seq: pending.seq,
     };

@@ -14,6 +14,13 @@ export class PublishMetrics {
   readonly unneeded: Counter<'channel'>;
   readonly parked: Counter<'channel'>;
   readonly breakerOpen: Gauge<'channel'>;
+  /** From the newest movement behind a write until a reading of the platform shows it. */
+  readonly saleToReadBackS: Histogram<'channel'>;
+  /** Listings marked by movements, a listing once per call: what writes per change is counted against. */
+  readonly changes: Counter<'channel'>;
+  /** Rows sent whose number was what we believed the listing showed already; re-sends over an open write excepted. */
+  readonly needless: Counter<'channel'>;
+  readonly backlogSlope: Gauge<'channel'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -22,6 +29,31 @@ export class PublishMetrics {
       help: 'Newest movement of a listing until the platform confirmed the write',
       labelNames: ['channel'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    });
+    this.saleToReadBackS = new Histogram({
+      name: 'stockmesh_sale_to_read_back_seconds',
+      help: 'Newest movement of a listing until a reading of the platform showed the write',
+      labelNames: ['channel'],
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600],
+      registers,
+    });
+    this.changes = new Counter({
+      name: 'stockmesh_publish_changes_total',
+      help: 'Listings marked because a movement changed what they ought to show',
+      labelNames: ['channel'],
+      registers,
+    });
+    this.needless = new Counter({
+      name: 'stockmesh_publish_needless_total',
+      help: 'Rows sent whose number was already believed to show, re-sends over an open write excepted',
+      labelNames: ['channel'],
+      registers,
+    });
+    this.backlogSlope = new Gauge({
+      name: 'stockmesh_publish_backlog_slope',
+      help: 'Growth of the backlog over the last minute, listings per second',
+      labelNames: ['channel'],
       registers,
     });
     this.entryToRequestS = new Histogram({

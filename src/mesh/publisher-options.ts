@@ -62,6 +62,10 @@ export interface PublisherPorts {
   /** The platform refuses this listing; a person has to see why. */
   parked(listing: MappedListing, reason: string): void;
   unparked(listingId: ListingId): void;
+  /** What was written to it, and the sale behind it (ledger clock), where that is known. */
+  written?(listingId: ListingId, to: number, causedAtMs: number | undefined): void;
+  /** Units of the SKU sold per hour lately, on all channels. */
+  readonly unitsPerHour?: ((sku: MappedListing['sku'], nowMs: number) => number) | undefined;
   /** `dry-run` and `observe`: what would have been sent. */
   planned(write: PlannedWrite): void;
   /** A person stopped all writes of the listing. */

@@ -1,5 +1,6 @@
 // Long on purpose: what one channel's requests go through, from a look to their end, is one state machine.
 import { randomUUID } from 'node:crypto';
+import { beliefOf } from '../domain/belief.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingView, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
@@ -74,6 +75,8 @@ export class Publisher {
   /** Listings with durable marks. While no term runs they are only dropped: the next term loads the marks. */
   offer(listings: readonly PendingListing[]): void {
     if (this.#isTermOver) return;
+    const { channel, metrics } = this.#options;
+    metrics.changes.inc({ channel }, listings.length);
     for (const listing of listings) this.#queue.add(listing);
     this.#alarm.ring();
   }
@@ -138,7 +141,9 @@ export class Publisher {
 
   #mustReload(): boolean {
     const isLongAgo = performance.now() - this.#reloadedAtMs > this.#settings.reloadEveryMs;
-    return this.#needsReload || (this.#queue.isDrainedOverflow && isLongAgo);
+    // A daemon that lost the lease with a request in hand marks its listings, and cannot tell us.
+    const isIdle = this.#queue.size === 0 && this.#requestsInFlight === 0;
+    return this.#needsReload || ((this.#queue.isDrainedOverflow || isIdle) && isLongAgo);
   }
 
   /** Records first: a listing with a write of unknown outcome is judged with that write in its state. */
@@ -381,7 +386,9 @@ export class Publisher {
   #observe(kind: WriteRecord['kind'], rows: WritePlan, sentAtMs: number): void {
     const { channel, metrics } = this.#options;
     metrics.requests.inc({ channel, kind });
-    for (const { pending } of rows) {
+    for (const { pending, to, view } of rows) {
+      if (to === beliefOf(view.state) && view.state.openWrites.length === 0)
+        metrics.needless.inc({ channel });
       if (pending.causedAtMs === undefined) continue;
       metrics.entryToRequestS.observe({ channel }, Math.max(0, sentAtMs - pending.causedAtMs) / 1000);
     }

@@ -10,7 +10,7 @@ import type { Setbacks } from './setbacks.ts';
 /** A request that has ended, as its publisher sees it. */
 export interface EndedRequest {
   readonly kind: WriteRecord['kind'];
-  readonly rows: readonly { readonly listingId: ListingId }[];
+  readonly rows: readonly { readonly listingId: ListingId; readonly to: number }[];
   /** Rows whose record is closed, and what became of them. */
   readonly outcomes: readonly SettledOutcome[];
   readonly pendings: ReadonlyMap<ListingId, PendingListing>;
@@ -33,11 +33,15 @@ export class RowOutcomes {
   apply(ended: EndedRequest): void {
     const { channel, metrics } = this.#options;
     // When every row of a larger batch is refused, the platform named no culprit.
+    const written = new Map(ended.rows.map((row) => [row.listingId, row.to]));
     const isNamed =
       ended.rows.length === 1 || ended.outcomes.some(({ outcome }) => outcome.kind !== 'rejected');
     for (const { listingId, outcome, isDone } of ended.outcomes) {
       metrics.rows.inc({ channel, kind: ended.kind, outcome: outcome.kind });
       const pending = ended.pendings.get(listingId) ?? unknownCause(listingId);
+      const to = written.get(listingId);
+      if (to !== undefined && (outcome.kind === 'confirmed' || outcome.kind === 'accepted'))
+        this.#options.ports.written?.(listingId, to, pending.causedAtMs);
       if (outcome.kind === 'confirmed') this.#shown(listingId, pending);
       else if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, ended.rows.length);
       if (!isDone) {
