@@ -68,6 +68,12 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
   };
   const locations = firstUse(parsed.locations, ({ id }) => id);
   const channels = firstUse(parsed.channels, ({ id }) => id);
+  if (parsed.reports.mailTo.length > 0 && parsed.alerts.mail === undefined)
+    say('reports.mailTo', 'needs a mail server: alerts.mail is not configured');
+  parsed.reports.tiers.forEach((tier, index) => {
+    if (!channels.has(tier))
+      say(`reports.tiers[${index}]`, `names the channel ${tier}, which is not configured`);
+  });
   const shops = firstUse(parsed.channels, (channel) => `${channel.platform} ${accountOf(channel).account}`);
 
   parsed.locations.forEach(({ id, authority }, index) => {

@@ -4,12 +4,12 @@ import { spanMs, wholeNumber } from './fields.ts';
 
 const dayMs = 86_400_000;
 
-const cron = z
+export const cron = z
   .string()
   .refine((text) => validate(text), 'must be a cron expression such as 0 4 * * *')
   .describe('When every listing is read and judged');
 
-const timeZone = z
+export const timeZone = z
   .string()
   .refine(isTimeZone, 'must be a time zone such as Europe/Berlin')
   .describe('Of the cron expression');

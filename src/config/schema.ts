@@ -6,6 +6,7 @@ import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields
 import { policySchema } from './policy-schema.ts';
 import { reconcileSchema } from './reconcile-schema.ts';
 import { reservationsSchema } from './reservations-schema.ts';
+import { reportsSchema } from './reports-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
 import { webhooksSchema } from './webhook-schema.ts';
 
@@ -115,6 +116,7 @@ export function configSchema(sources: SecretSources) {
       .max(1_000)
       .prefault([{ id: 'main' }]),
     channels: z.array(channelSchema(sources)).max(100).default([]),
+    reports: reportsSchema(sources).describe('What a merchant reads of drift and oversells'),
     reconcile: reconcileSchema.describe('Whether every channel still agrees: read, judged, repaired'),
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
     catalogue: catalogueSchema,

@@ -11,6 +11,7 @@ import { closeListener, listenOn } from '../http/listener.ts';
 import { alertRoutes } from '../http/routes/alert-routes.ts';
 import { channelRoutes } from '../http/routes/channel-routes.ts';
 import { driftRoutes } from '../http/routes/drift-routes.ts';
+import { reportRoutes } from '../http/routes/report-routes.ts';
 import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
 import { ChannelModes } from '../mesh/channel-modes.ts';
@@ -43,6 +44,7 @@ import { openMovements } from './movements-part.ts';
 import { openNotices } from './notices-part.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
+import { openReports } from './reports-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openReservations } from './reservations-part.ts';
 import { openVault } from './vault-part.ts';
@@ -229,6 +231,16 @@ export class Daemon {
       channels: built.channels,
     });
     drift.reconciler = reconciling.reconciler;
+    const reports = openReports({
+      ...this.#options,
+      redis,
+      ledger,
+      keys,
+      journal,
+      reconciling,
+      mailer: alerting.mailer,
+    });
+    this.#willStop('reports', () => reports.close());
     this.#willStop('reconciliation', () => reconciling.close());
 
     const inbox = new Inbox({
@@ -267,6 +279,7 @@ export class Daemon {
     this.#willStop('schedules', () => schedules.close());
     for (const part of parts.values()) part.start();
     reconciling.start();
+    reports.start();
     const watch = new AlertWatch({
       alerts: alerting.alerts,
       parts: [...parts.values()],
@@ -297,6 +310,7 @@ export class Daemon {
         alertRoutes(alerting.alerts),
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
+        reportRoutes(reports.ports),
         channelRoutes(channelControls(modes, states, [...parts.values()]), log),
         movements.routes,
         notices.routes,

@@ -22,6 +22,7 @@ export interface MeshKeys {
   readonly runRequests: string;
   readonly openFindings: string;
   readonly closedFindings: string;
+  readonly reports: string;
   /** Newest records of platform writes. */
   readonly syncJournal: string;
   /** Alerts of all daemons; the script `alert` derives the same name. */
@@ -43,6 +44,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     runRequests: `${prefix}reconcile:requests`,
     openFindings: `${prefix}reconcile:open`,
     closedFindings: `${prefix}reconcile:closed`,
+    reports: `${prefix}reports`,
     syncJournal: `${prefix}syncs`,
     alerts: `${prefix}alerts`,
     listingMap: (channel) => `${prefix}map:${channel}`,

@@ -15,7 +15,7 @@ beforeAll(async () => {
   shop.addItem({ sku: 'a b', quantities: 10 });
   shop.addItem({ sku: '', quantities: 10 });
   daemon = await DaemonUnderTest.make({ shops: [shop] });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await daemon.remove();
@@ -43,7 +43,7 @@ test('what is no command is refused with the list of commands', async () => {
     expect(refused.code).toBe(2);
     expect(refused.error).toContain('parked retry ID');
   }
-}, 60_000);
+}, 120_000);
 
 test('without a daemon it says so and ends with 1', async () => {
   const refused = await run('channels');
@@ -68,6 +68,10 @@ test('asks the running daemon', async () => {
   expect(await run('explain', 'a b', '--at', 'yesterday')).toMatchObject({ code: 1 });
   expect((await run('export', 'history')).out).toMatch(/^sequence,at,sku,[^]*,a b,main,/);
   expect(await run('export', 'sync', '--sku', 'X')).toMatchObject({ code: 2 });
+  const made = JSON.parse((await run('report', 'make', '--json')).out) as { id: string };
+  expect((await run('report')).out).toContain(`id=${made.id}`);
+  expect((await run('report', 'show', made.id, '--format', 'html')).out).toContain('Stock report: e2e');
+  expect((await run('report', 'show', 'nothing')).code).toBe(1);
   expect((await run('ledger')).out).toContain('halted=null');
   const verified = await run('ledger', 'verify', '--json');
   expect(verified.code).toBe(0);
@@ -77,7 +81,7 @@ test('asks the running daemon', async () => {
   expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });
   expect(await run('parked', 'discard', parked!.id)).toMatchObject({ code: 0 });
   expect((await run('parked')).out).toBe('nothing\n');
-}, 120_000);
+}, 300_000);
 
 test('a Redis that lost everything is rebuilt from the directory, and the shops are asked again', async () => {
   expect(await run('rebuild')).toMatchObject({ code: 73 });
@@ -96,4 +100,4 @@ test('a Redis that lost everything is rebuilt from the directory, and the shops 
   await daemon.ready();
   await daemon.until(async () => (await daemon.available('a b')) === 9, 'counted');
   expect(await daemon.findings()).toEqual([]);
-}, 120_000);
+}, 300_000);

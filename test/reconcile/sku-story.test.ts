@@ -1,51 +1,11 @@
 import { expect, test } from 'vitest';
-import type { ChannelId, LocationId, Sku } from '../../src/domain/ids.ts';
-import type { Movement } from '../../src/domain/movement.ts';
+import type { ChannelId } from '../../src/domain/ids.ts';
 import { skuStory } from '../../src/reconcile/sku-story.ts';
 import { parseStoryEnd } from '../../src/reconcile/story-end.ts';
-
-const start: Movement = {
-  id: '',
-  epoch: 7,
-  seq: 0,
-  kind: 'received',
-  sku: 'X' as Sku,
-  location: 'main' as LocationId,
-  units: 0,
-  deltaOnHand: 0,
-  deltaCommitted: 0,
-  deltaReserved: 0,
-  onHand: 0,
-  committed: 0,
-  reserved: 0,
-  version: 0,
-  channel: '',
-  reference: '',
-  line: '',
-  operationId: '',
-  actor: 'test',
-  atMs: 0,
-  extra: '',
-};
-
-/** Entries in order, their absolutes added up from the deltas. */
-function log(...changes: readonly Partial<Movement>[]): Movement[] {
-  const level = { onHand: 0, committed: 0, reserved: 0 };
-  return changes.map((change, index) => {
-    const entry = { ...start, ...change, seq: index + 1, id: `7-${index + 1}`, atMs: (index + 1) * 1_000 };
-    level.onHand += entry.deltaOnHand;
-    level.committed += entry.deltaCommitted;
-    level.reserved += entry.deltaReserved;
-    return { ...entry, ...level };
-  });
-}
-
-async function* inPages(entries: readonly Movement[]): AsyncGenerator<readonly Movement[]> {
-  for (let at = 0; at < entries.length; at += 2) yield entries.slice(at, at + 2);
-}
+import { inPages, movementsOf } from './support/movements.ts';
 
 const shop = 'shop' as ChannelId;
-const entries = log(
+const entries = movementsOf(
   { kind: 'received', deltaOnHand: 10 },
   { kind: 'ordered', channel: shop, reference: '#1', deltaCommitted: 2 },
   { kind: 'held', reference: 'hold-a', deltaReserved: 3 },

@@ -9,6 +9,7 @@ import { mcpVerb } from './mcp-verb.ts';
 import { parkedVerb } from './parked-verbs.ts';
 import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
 import { auditVerb, keysVerb, paymentsVerb, proveVerb } from './reservation-verbs.ts';
+import { reportVerb } from './report-verbs.ts';
 import type { Verb } from './verb.ts';
 
 /** In the order of the usage text. */
@@ -21,6 +22,7 @@ export const allVerbs: readonly Verb[] = [
   positionVerb,
   explainVerb,
   exportVerb,
+  reportVerb,
   reconcileVerb,
   driftVerb,
   parkedVerb,
