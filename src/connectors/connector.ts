@@ -122,6 +122,8 @@ export interface PlatformLine {
   /** Platform location ids, where the platform says them. */
   readonly committedAt?: readonly PlatformUnits[] | undefined;
   readonly shippedFrom?: readonly PlatformUnits[] | undefined;
+  /** Where units refunded without restock were promised from: they are missing there. */
+  readonly lostFrom?: readonly PlatformUnits[] | undefined;
   /** Where cancelled or returned units were put back. */
   readonly restockedAt?: readonly PlatformUnits[] | undefined;
 }

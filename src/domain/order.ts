@@ -61,6 +61,8 @@ export interface LineSnapshot {
   readonly committedAt?: readonly LocatedUnits[] | undefined;
   /** Where shipped units left from, when the platform says so. */
   readonly shippedFrom?: readonly LocatedUnits[] | undefined;
+  /** Where written-off units are missing, when the platform says so. */
+  readonly lostFrom?: readonly LocatedUnits[] | undefined;
 }
 
 export interface OrderSnapshot {

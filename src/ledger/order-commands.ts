@@ -66,6 +66,7 @@ function packLine(line: LineSnapshot): readonly unknown[] {
     line.takenIsKnown ? 1 : 0,
     packPlaces(line.committedAt),
     packPlaces(line.shippedFrom),
+    packPlaces(line.lostFrom),
   ];
 }
 

@@ -95,6 +95,7 @@ export function readOrder(order: PlatformOrder, map: SkuMap, bundles: BundleBook
       takenIsKnown: line.takenIsKnown && found.listingIsKnown,
       committedAt: ourPlaces(settings, line.committedAt),
       shippedFrom: ourPlaces(settings, line.shippedFrom),
+      lostFrom: ourPlaces(settings, line.lostFrom),
     };
     const components = bundles.componentsAt(found.sku, order.placedAtMs);
     if (components === undefined) {

@@ -167,9 +167,10 @@ export class SkuMap {
     };
   }
 
-  /** Units of the line are open, several places of ours could have sold them, and the line does not say which. */
+  /** Units of the line are open or lost, several places of ours could have sold them, and the line does not say which. */
   lacksPlace(line: PlatformLine): boolean {
-    if (line.itemId === null || committedOf(line.counters) === 0 || placesOf(line).length > 0) return false;
+    const units = committedOf(line.counters) + line.counters.writtenOff;
+    if (line.itemId === null || units === 0 || placesOf(line).length > 0) return false;
     return this.ofItem(line.itemId).filter((listing) => listing.locations.length > 0).length > 1;
   }
 
@@ -241,6 +242,7 @@ function placesOf(line: PlatformLine): readonly string[] {
   const places = new Set<string>();
   for (const { locationId, units } of line.committedAt ?? []) if (units > 0) places.add(locationId);
   for (const { locationId, units } of line.shippedFrom ?? []) if (units > 0) places.add(locationId);
+  for (const { locationId, units } of line.lostFrom ?? []) if (units > 0) places.add(locationId);
   return [...places];
 }
 

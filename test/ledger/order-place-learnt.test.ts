@@ -7,6 +7,7 @@ import { comparableState, replayedState } from '../../src/ledger/replay/replayed
 import { dumpState } from '../../src/ledger/state-dump.ts';
 import {
   back,
+  levelOf,
   line,
   main,
   order,
@@ -107,3 +108,33 @@ test('an adopted line was in the first reading: nothing is taken anywhere', asyn
   expect(await taken()).toEqual([0, 0]);
   await audit();
 });
+
+test('units lost at another place than the guessed one are missing there, in whatever pieces they are seen', async () => {
+  const lost = (writtenOff: number, at: readonly [LocationId, number][], more: Partial<OrderSnapshot>) => {
+    const lostFrom = at.map(([location, units]) => ({ location, units }));
+    return order('1', [line('a', 's', { ordered: 4, writtenOff }, { lostFrom })], {
+      source: 'fetch',
+      ...more,
+    });
+  };
+  await bench.orders.applyOrder(lost(2, [[back, 2]], { beganAtMs: 2_000 }), routing);
+  expect(await onHands()).toEqual([10, 8]);
+  await bench.orders.applyOrder(lost(2, [[back, 2]], { beganAtMs: 2_500 }), routing);
+  await bench.orders.applyOrder(
+    lost(
+      4,
+      [
+        [main, 1],
+        [back, 3],
+      ],
+      { beganAtMs: 3_000 },
+    ),
+    routing,
+  );
+  expect(await onHands()).toEqual([9, 7]);
+  await audit();
+});
+
+async function onHands(): Promise<readonly number[]> {
+  return [(await levelOf(bench, 's', main)).onHand, (await levelOf(bench, 's', back)).onHand];
+}

@@ -1,3 +1,4 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { isoSeconds } from '../ids.ts';
 import { currentQuantityOf, unfulfilledQuantityOf } from '../model.ts';
 import type {
@@ -134,6 +135,16 @@ function orderBy(sortKey: string, context: RequestContext) {
   }
 }
 
+function requireFulfillmentOrderScope(context: RequestContext, info: GraphQLResolveInfo): void {
+  requireScope(
+    context,
+    info,
+    'read_merchant_managed_fulfillment_orders',
+    'read_assigned_fulfillment_orders',
+    'read_third_party_fulfillment_orders',
+  );
+}
+
 export const ORDER_QUERIES: TypeResolvers = {
   orders: ((_source, args, context, info) => {
     requireScope(context, info, 'read_orders');
@@ -149,6 +160,14 @@ export const ORDER_QUERIES: TypeResolvers = {
   order: ((_source, { id }, context, info) => {
     requireScope(context, info, 'read_orders');
     return context.shop.orderBook.orders.get(id) ?? null;
+  }) satisfies Resolver<unknown, { id: string }>,
+  fulfillmentOrder: ((_source, { id }, context, info) => {
+    requireFulfillmentOrderScope(context, info);
+    for (const order of context.shop.orders()) {
+      const found = order.fulfillmentOrders.find((candidate) => candidate.id === id);
+      if (found) return found;
+    }
+    return null;
   }) satisfies Resolver<unknown, { id: string }>,
 };
 
@@ -181,13 +200,7 @@ export const ORDER_TYPES: Readonly<Record<string, TypeResolvers>> = {
       return paginate(rows, args, { key: (row) => row.number, id: (row) => row.number }, context, info);
     }) satisfies Resolver<Order, PageArguments>,
     fulfillmentOrders: ((order, args, context, info) => {
-      requireScope(
-        context,
-        info,
-        'read_merchant_managed_fulfillment_orders',
-        'read_assigned_fulfillment_orders',
-        'read_third_party_fulfillment_orders',
-      );
+      requireFulfillmentOrderScope(context, info);
       const byNumber = {
         key: (row: FulfillmentOrder) => row.number,
         id: (row: FulfillmentOrder) => row.number,
@@ -246,6 +259,7 @@ export const ORDER_TYPES: Readonly<Record<string, TypeResolvers>> = {
   },
   FulfillmentOrder: {
     requestStatus: (() => 'UNSUBMITTED') satisfies Resolver,
+    updatedAt: ((row) => isoSeconds(row.order.updatedAt)) satisfies Resolver<FulfillmentOrder>,
     assignedLocation: ((row) => ({
       location: row.location,
       name: row.location.name,

@@ -1,14 +1,14 @@
 import { StockmeshError } from '../../domain/errors.ts';
 import type { Clock, ConnectorLog } from '../ports.ts';
-import { isRecord, listOf, textOf } from '../raw-json.ts';
+import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
 import { documents } from './documents.ts';
 import type { ShopifyGraphql } from './graphql.ts';
 import { connectionOf } from './graphql-order.ts';
 import { idOf, gidOf } from './ids.ts';
 import type { ShopLocations } from './locations.ts';
-import type { PlacedUnits } from './order-facts.ts';
+import type { OrderPlaces, PlacedUnits } from './order-facts.ts';
 import { member, optionalUnits } from './order-fields.ts';
-import { PageSize } from './pages.ts';
+import { PageSize, restOfConnection } from './pages.ts';
 
 const batchSize = 50;
 /** A shop that refuses may be given the scope later; one that fails is asked again soon, and meanwhile not at all. */
@@ -18,8 +18,11 @@ const failedPauseMs = 30_000;
 const patience = 5;
 const ended = new Set(['CLOSED', 'CANCELLED']);
 
+/** Readings of one order that changed while its pages were read. */
+const maxReadsOfOneOrder = 3;
+
 /**
- * Where open units are committed, from fulfilment orders. Optional knowledge: the scope may be missing, and orders count
+ * Where the units of orders are, from fulfilment orders. Optional knowledge: the scope may be missing, and orders count
  * without it, so a refusal only stops the asking for a while. A failure fails the reading: an order booked at the wrong
  * place has to be found by its drift later. A shop with one location is never asked.
  *
@@ -51,11 +54,8 @@ export class CommitLocations {
   }
 
   /** By order id. An order that is absent is one whose places are not known. */
-  async read(
-    orderIds: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, readonly PlacedUnits[]>> {
-    const found = new Map<string, readonly PlacedUnits[]>();
+  async read(orderIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, OrderPlaces>> {
+    const found = new Map<string, OrderPlaces>();
     if (orderIds.length === 0 || this.#isWanted === false || this.#clock.nowMs() < this.#pausedUntilMs)
       return found;
     try {
@@ -70,8 +70,9 @@ export class CommitLocations {
         start += ids.length;
         for (const node of listOf(answer.data['nodes']) ?? []) {
           const orderId = isRecord(node) ? idOf(node['id']) : undefined;
-          const places = isRecord(node) && orderId !== undefined ? placesIn(node) : undefined;
-          if (orderId !== undefined && places !== undefined) found.set(orderId, places);
+          if (!isRecord(node) || orderId === undefined) continue;
+          const places = await this.#placesOf(node, signal);
+          if (places !== undefined) found.set(orderId, places);
         }
       }
       this.#failures = 0;
@@ -95,33 +96,104 @@ export class CommitLocations {
     const locations = await this.#locations.all(signal);
     return [...locations.values()].filter((location) => location.isActive).length > 1;
   }
+
+  /** Undefined when a list cannot be read whole: half of the places would be taken for all of them. */
+  async #placesOf(order: JsonRecord, signal: AbortSignal): Promise<OrderPlaces | undefined> {
+    let first: JsonRecord | undefined = order;
+    for (let reads = 1; reads <= maxReadsOfOneOrder; reads++) {
+      const whole = await this.#whole(order['id'], first, signal);
+      if (whole === undefined) return undefined;
+      if (whole !== 'changed') return placesIn(whole);
+      // Units that moved between two pages would be counted at both places, or at none.
+      first = undefined;
+    }
+    return undefined;
+  }
+
+  /** Every fulfilment order with all of its lines; `first` is the order with its first page, when that is at hand. */
+  async #whole(
+    id: unknown,
+    first: JsonRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly PlacedOrder[] | 'changed' | undefined> {
+    const page = first === undefined ? undefined : connectionOf(first, 'fulfillmentOrders');
+    if (page?.isReadable === false) return undefined;
+    const rest =
+      page !== undefined && page.next === undefined
+        ? []
+        : await restOfConnection(
+            {
+              graphql: this.#graphql,
+              operation: documents.fulfillmentOrders,
+              variables: { id },
+              holder: (data) => (isRecord(data['order']) ? data['order'] : null),
+              connection: 'fulfillmentOrders',
+              signal,
+            },
+            page?.next,
+          );
+    if (rest === null) return undefined;
+    const found: PlacedOrder[] = [];
+    for (const fulfillmentOrder of [...(page?.nodes ?? []), ...rest]) {
+      if (!isRecord(fulfillmentOrder)) return undefined;
+      const rows = await this.#rowsOf(fulfillmentOrder, signal);
+      if (rows === undefined || rows === 'changed') return rows;
+      found.push({ fulfillmentOrder, rows });
+    }
+    return found;
+  }
+
+  async #rowsOf(
+    fulfillmentOrder: JsonRecord,
+    signal: AbortSignal,
+  ): Promise<readonly unknown[] | 'changed' | undefined> {
+    const page = connectionOf(fulfillmentOrder, 'lineItems');
+    if (!page.isReadable) return undefined;
+    if (page.next === undefined) return page.nodes;
+    let hasChanged = false;
+    const rest = await restOfConnection(
+      {
+        graphql: this.#graphql,
+        operation: documents.fulfillmentOrderLines,
+        variables: { id: fulfillmentOrder['id'] },
+        holder: (data) => (isRecord(data['fulfillmentOrder']) ? data['fulfillmentOrder'] : null),
+        connection: 'lineItems',
+        signal,
+      },
+      page.next,
+      (holder) => {
+        hasChanged ||= holder['updatedAt'] !== fulfillmentOrder['updatedAt'];
+      },
+    );
+    if (rest === null || hasChanged) return 'changed';
+    return [...page.nodes, ...rest];
+  }
 }
 
-/** Undefined when a list was cut: half of the places would be taken for all of them. */
-function placesIn(order: Readonly<Record<string, unknown>>): readonly PlacedUnits[] | undefined {
-  if (!isRecord(order)) return undefined;
-  const fulfillmentOrders = connectionOf(order, 'fulfillmentOrders');
-  if (!isWhole(order, 'fulfillmentOrders')) return undefined;
-  const places: PlacedUnits[] = [];
-  for (const fulfillmentOrder of fulfillmentOrders.nodes) {
-    if (!isRecord(fulfillmentOrder) || !isWhole(fulfillmentOrder, 'lineItems')) return undefined;
+interface PlacedOrder {
+  readonly fulfillmentOrder: JsonRecord;
+  readonly rows: readonly unknown[];
+}
+
+function placesIn(fulfillmentOrders: readonly PlacedOrder[]): OrderPlaces | undefined {
+  const open: PlacedUnits[] = [];
+  const assigned: PlacedUnits[] = [];
+  const locations = new Set<string | undefined>();
+  for (const { fulfillmentOrder, rows } of fulfillmentOrders) {
     const status = textOf(fulfillmentOrder['status']);
-    if (status !== undefined && ended.has(status)) continue;
+    const hasEnded = status !== undefined && ended.has(status);
     // Null once the location was deleted; the units then have no place that we could name.
     const location = member(fulfillmentOrder, 'assignedLocation');
     const locationId = idOf((location === undefined ? undefined : member(location, 'location'))?.['id']);
-    for (const row of connectionOf(fulfillmentOrder, 'lineItems').nodes) {
+    locations.add(locationId);
+    for (const row of rows) {
       const lineId = isRecord(row) ? idOf(member(row, 'lineItem')?.['id']) : undefined;
-      const units = isRecord(row) ? optionalUnits(row['remainingQuantity']) : undefined;
-      if (lineId === undefined || units === undefined) return undefined;
-      if (units > 0) places.push({ lineId, units, locationId });
+      const remaining = isRecord(row) ? optionalUnits(row['remainingQuantity']) : undefined;
+      const total = isRecord(row) ? optionalUnits(row['totalQuantity']) : undefined;
+      if (lineId === undefined || remaining === undefined || total === undefined) return undefined;
+      if (total > 0) assigned.push({ lineId, units: total, locationId });
+      if (remaining > 0 && !hasEnded) open.push({ lineId, units: remaining, locationId });
     }
   }
-  return places;
-}
-
-function isWhole(parent: Readonly<Record<string, unknown>>, name: string): boolean {
-  const connection = parent[name];
-  if (!isRecord(connection) || !Array.isArray(connection['nodes'])) return false;
-  return member(connection, 'pageInfo')?.['hasNextPage'] !== true;
+  return { open, assigned, only: locations.size === 1 ? [...locations][0] : undefined };
 }

@@ -1,3 +1,5 @@
+// Long on purpose: every document in one place, so that one test checks them all against the official schema.
+
 /**
  * Every GraphQL document of the connector, for API 2026-10. A test validates each against the official schema.
  * `cost` is the estimate before the first answer; afterwards Shopify's own figure is used. Its formula is not published:
@@ -21,7 +23,7 @@ fragment FulfillmentRowFields on FulfillmentLineItem { quantity lineItem { id } 
 
 const refundFields = `
 fragment RefundFields on Refund {
-  id
+  id createdAt
   refundLineItems(first: 20) { nodes { ...RefundRowFields } pageInfo { hasNextPage endCursor } }
 }${refundRowFields}`;
 const fulfillmentFields = `
@@ -36,11 +38,18 @@ export const wholeListPage = 250;
 
 const orderFields = `
 fragment OrderFields on Order {
-  id createdAt updatedAt cancelledAt confirmed sourceName
+  id createdAt updatedAt cancelledAt confirmed edited sourceName
   lineItems(first: 50) { nodes { ...LineFields } pageInfo { hasNextPage endCursor } }
   refunds(first: ${orderListPage}) { ...RefundFields }
   fulfillments(first: ${orderListPage}) @include(if: $withFulfillments) { ...FulfillmentFields }
 }${orderLineFields}${refundFields}${fulfillmentFields}`;
+
+const fulfillmentOrderFields = `
+fragment FulfillmentOrderFields on FulfillmentOrder {
+  id status updatedAt assignedLocation { location { id } }
+  lineItems(first: 100) { nodes { ...PlacedFields } pageInfo { hasNextPage endCursor } }
+}
+fragment PlacedFields on FulfillmentOrderLineItem { totalQuantity remainingQuantity lineItem { id } }`;
 
 const levelFields = `
 fragment LevelFields on InventoryLevel { id isActive quantities(names: ["available"]) { name quantity } }`;
@@ -129,14 +138,33 @@ export const documents = {
   nodes(ids: $ids) {
     ... on Order {
       id
-      fulfillmentOrders(first: 20) {
-        nodes {
-          status
-          assignedLocation { location { id } }
-          lineItems(first: 100) { nodes { remainingQuantity lineItem { id } } pageInfo { hasNextPage } }
-        }
-        pageInfo { hasNextPage }
-      }
+      fulfillmentOrders(first: 20) { nodes { ...FulfillmentOrderFields } pageInfo { hasNextPage endCursor } }
+    }
+  }
+}${fulfillmentOrderFields}`,
+  },
+  fulfillmentOrders: {
+    name: 'FulfillmentOrders',
+    cost: 60,
+    document: `query FulfillmentOrders($id: ID!, $after: String) {
+  order(id: $id) {
+    id
+    fulfillmentOrders(first: 20, after: $after) {
+      nodes { ...FulfillmentOrderFields }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}${fulfillmentOrderFields}`,
+  },
+  fulfillmentOrderLines: {
+    name: 'FulfillmentOrderLines',
+    cost: 40,
+    document: `query FulfillmentOrderLines($id: ID!, $after: String) {
+  fulfillmentOrder(id: $id) {
+    id updatedAt
+    lineItems(first: 250, after: $after) {
+      nodes { totalQuantity remainingQuantity lineItem { id } }
+      pageInfo { hasNextPage endCursor }
     }
   }
 }`,

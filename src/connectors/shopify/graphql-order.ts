@@ -4,7 +4,9 @@ import { idOf } from './ids.ts';
 import type { OrderFacts, OrderLineFacts, PlacedUnits, RefundRow } from './order-facts.ts';
 import {
   hasLeft,
+  isRefundSettled,
   member,
+  newestRefundAt,
   optionalUnits,
   parkedLine,
   parkedOrder,
@@ -16,12 +18,14 @@ import {
 export interface WholeOrder {
   readonly order: JsonRecord;
   readonly lines: readonly unknown[];
-  readonly refunds: readonly { readonly rows: readonly unknown[] }[];
+  readonly refunds: readonly { readonly refund: JsonRecord; readonly rows: readonly unknown[] }[];
   /** Undefined: they were not asked for. */
   readonly fulfillments:
     | readonly { readonly fulfillment: JsonRecord; readonly rows: readonly unknown[] }[]
     | undefined;
   readonly isPartial: boolean;
+  /** Platform clock. */
+  readonly readAtMs?: number | undefined;
 }
 
 export type GraphqlReading =
@@ -73,6 +77,14 @@ export function readGraphqlOrder(whole: WholeOrder): GraphqlReading {
       changedAtMs,
       sourceName: textOf(order['sourceName']) ?? '',
       isCancelled: order['cancelledAt'] !== null && order['cancelledAt'] !== undefined,
+      isRefundSettled: isRefundSettled({
+        cancelledAtMs: momentOf(order['cancelledAt']),
+        refundedAtMs: newestRefundAt(
+          whole.refunds.map(({ refund, rows }) => ({ at: refund['createdAt'], rows })),
+        ),
+        isEdited: order['edited'] === true,
+        seenAtMs: Math.max(changedAtMs, whole.readAtMs ?? 0),
+      }),
       isClaimed: order['confirmed'] !== false,
       lines,
       refunds,

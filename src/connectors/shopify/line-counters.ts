@@ -29,6 +29,7 @@ export interface LineRows {
 
 export interface OrderFlags {
   readonly isCancelled: boolean;
+  readonly isRefundSettled: boolean;
   readonly isClaimed: boolean;
   readonly isBypass: boolean;
 }
@@ -54,11 +55,12 @@ export function countersOf(line: LineFacts, rows: LineRows, order: OrderFlags): 
   const ordered = line.quantity;
 
   // An order edit takes units off a line; where it wrote no refund for them, nothing says whether they were restocked.
+  // A cancellation shows the same until its refund is written.
   const explained = refunded.cancel + refunded.return + refunded.none + refunded.legacy;
   const unexplained = rows.areRefundsKnown
     ? Math.max(0, ordered - (line.currentQuantity ?? ordered) - explained)
     : 0;
-  const edited = order.isCancelled ? 0 : unexplained;
+  const edited = order.isCancelled && !order.isRefundSettled ? 0 : unexplained;
 
   const shipped =
     rows.shipments === 'derived'

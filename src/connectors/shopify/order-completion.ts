@@ -48,7 +48,7 @@ export class OrderCompletion {
       whole: {
         order,
         lines: lines.rows,
-        refunds,
+        refunds: refunds.map(({ holder, rows }) => ({ refund: holder, rows })),
         fulfillments: fulfillments?.map(({ holder, rows }) => ({ fulfillment: holder, rows })),
         isPartial: lines.isPartial,
       },

@@ -15,6 +15,16 @@ export interface PlacedUnits {
   readonly locationId: string | undefined;
 }
 
+/** What the fulfilment orders of an order say of its units. */
+export interface OrderPlaces {
+  /** Where units are still to be shipped from. */
+  readonly open: readonly PlacedUnits[];
+  /** Where units were promised when they were assigned, ended fulfilment orders included. */
+  readonly assigned: readonly PlacedUnits[];
+  /** The one location of all its fulfilment orders. */
+  readonly only: string | undefined;
+}
+
 export interface OrderLineFacts extends LineFacts {
   readonly lineId: string;
   readonly sku: string;
@@ -28,6 +38,8 @@ export interface OrderFacts {
   readonly changedAtMs: number;
   readonly sourceName: string;
   readonly isCancelled: boolean;
+  /** Of a cancelled order: its refund is written, so what no refund names was taken off by an edit before. */
+  readonly isRefundSettled: boolean;
   /** Shopify claimed inventory for it (`confirmed`). */
   readonly isClaimed: boolean;
   readonly lines: readonly OrderLineFacts[];
@@ -35,7 +47,7 @@ export interface OrderFacts {
   readonly refunds: readonly RefundRow[] | undefined;
   /** `derived`: not asked for; what left follows from what is still open. */
   readonly shipments: readonly PlacedUnits[] | 'derived' | undefined;
-  readonly commitments?: readonly PlacedUnits[] | undefined;
+  readonly places?: OrderPlaces | undefined;
   readonly isPartial: boolean;
   /** Lines that could not be read: refunds of them are no sign of a cut list. */
   readonly parkedLineIds: ReadonlySet<string>;
@@ -49,7 +61,8 @@ export interface OrderReading {
 export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<string>): OrderReading {
   const refunds = byLine(facts.refunds ?? []);
   const shipments = byLine(facts.shipments === 'derived' ? [] : (facts.shipments ?? []));
-  const commitments = facts.commitments === undefined ? undefined : byLine(facts.commitments);
+  const open = facts.places === undefined ? undefined : byLine(facts.places.open);
+  const assigned = facts.places === undefined ? undefined : byLine(facts.places.assigned);
   const lines: PlatformLine[] = [];
   const parked: ParkedRow[] = [];
   const named = new Set<string>(facts.parkedLineIds);
@@ -65,6 +78,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
     };
     const counted = countersOf(line, rows, {
       isCancelled: facts.isCancelled,
+      isRefundSettled: facts.isRefundSettled,
       isClaimed: facts.isClaimed,
       isBypass: bypassSources.has(facts.sourceName),
     });
@@ -74,9 +88,22 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
       continue;
     }
     mayLower &&= counted.isExplained;
-    const committedAt = placesOf(commitments?.get(line.lineId));
+    const committedAt = placesOf(open?.get(line.lineId));
     const shippedFrom = placesOf(shipments.get(line.lineId));
     const restockedAt = placesOf(rows.refunds.filter((row) => row.restock !== 'none'));
+    const lostFrom =
+      facts.places === undefined
+        ? undefined
+        : placesOf(
+            lostRows(counted.counters.writtenOff, facts.places.only, {
+              assigned: assigned?.get(line.lineId) ?? [],
+              left: [
+                ...(open?.get(line.lineId) ?? []),
+                ...(shipments.get(line.lineId) ?? []),
+                ...rows.refunds.filter((row) => row.restock === 'cancel'),
+              ],
+            }),
+          );
     lines.push({
       lineId: line.lineId,
       sku: line.sku,
@@ -86,6 +113,7 @@ export function platformOrderOf(facts: OrderFacts, bypassSources: ReadonlySet<st
       ...(committedAt === undefined ? {} : { committedAt }),
       ...(shippedFrom === undefined ? {} : { shippedFrom }),
       ...(restockedAt === undefined ? {} : { restockedAt }),
+      ...(lostFrom === undefined ? {} : { lostFrom }),
     });
   }
   // A refund or a shipment of a line that is not listed: the list of lines was cut.
@@ -107,6 +135,34 @@ function byLine<Row extends { readonly lineId: string }>(rows: readonly Row[]): 
     else found.push(row);
   }
   return grouped;
+}
+
+interface Placed {
+  readonly units: number;
+  readonly locationId: string | undefined;
+}
+
+/**
+ * A refund without restock names no place. Units assigned to a place that neither are open there nor shipped nor went back
+ * on its shelf were lost there; where that does not add up, only an order of one place tells.
+ */
+function lostRows(
+  writtenOff: number,
+  only: string | undefined,
+  rows: { readonly assigned: readonly Placed[]; readonly left: readonly Placed[] },
+): readonly Placed[] | undefined {
+  if (writtenOff === 0) return undefined;
+  const units = new Map<string | undefined, number>();
+  for (const row of rows.assigned) units.set(row.locationId, (units.get(row.locationId) ?? 0) + row.units);
+  for (const row of rows.left) units.set(row.locationId, (units.get(row.locationId) ?? 0) - row.units);
+  const counts = [...units.values()];
+  const isWhole = counts.every((count) => count >= 0) && sum(counts) === writtenOff && !units.has(undefined);
+  if (isWhole) return [...units].map(([locationId, count]) => ({ locationId, units: count }));
+  return only === undefined ? undefined : [{ locationId: only, units: writtenOff }];
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** Undefined as soon as one place is not named: half a vector would route units to the wrong shelf. */

@@ -1,6 +1,6 @@
 import { parseUnits } from '../../domain/quantity.ts';
 import type { ParkedRow } from '../connector.ts';
-import { isRecord, type JsonRecord } from '../raw-json.ts';
+import { isRecord, type JsonRecord, momentOf } from '../raw-json.ts';
 import type { RefundRow } from './order-facts.ts';
 
 /** Readers shared by both forms of an order. Every one answers undefined or a reason, none throws. */
@@ -32,6 +32,37 @@ export function unitsOf(value: unknown): { kind: 'ok'; value: number } | { kind:
 export function optionalUnits(value: unknown): number | undefined {
   const units = unitsOf(value);
   return units.kind === 'ok' ? units.value : undefined;
+}
+
+/** Shopify writes times in whole seconds, and the refund beside the cancellation, not in its transaction. */
+const refundBesideMs = 5_000;
+/** An edited order that shows no such refund by then had nothing left to give back. */
+const refundLatestMs = 600_000;
+
+/**
+ * A cancelled order shows 0 current units at once, and its refund says a moment later what became of them. Once that is
+ * written, units that no refund names were taken off by an edit.
+ */
+export function isRefundSettled(order: {
+  readonly cancelledAtMs: number | undefined;
+  readonly refundedAtMs: number | undefined;
+  readonly isEdited: boolean;
+  readonly seenAtMs: number;
+}): boolean {
+  const { cancelledAtMs, refundedAtMs } = order;
+  if (cancelledAtMs === undefined) return false;
+  if (refundedAtMs !== undefined && refundedAtMs >= cancelledAtMs - refundBesideMs) return true;
+  return order.isEdited && order.seenAtMs >= cancelledAtMs + refundLatestMs;
+}
+
+/** Of refunds that name units: one of money alone says nothing of stock. */
+export function newestRefundAt(
+  refunds: readonly { readonly at: unknown; readonly rows: readonly unknown[] }[],
+): number | undefined {
+  const times = refunds
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ at }) => momentOf(at) ?? Number.NEGATIVE_INFINITY);
+  return times.length === 0 ? undefined : Math.max(...times);
 }
 
 /** The few fields that tell what was wrong, never a name or an address. */

@@ -20,6 +20,7 @@ export class OrderReader {
   readonly #completion: OrderCompletion;
   readonly #commitLocations: CommitLocations;
   readonly #bypassSources: ReadonlySet<string>;
+  readonly #platformNowMs: () => number;
   readonly #batch = new PageSize(fetchOrdersBatchSize);
 
   constructor(
@@ -27,11 +28,13 @@ export class OrderReader {
     query: OrderQuery,
     commitLocations: CommitLocations,
     bypassSources: ReadonlySet<string>,
+    platformNowMs: () => number,
   ) {
     this.#query = query;
     this.#completion = new OrderCompletion(graphql);
     this.#commitLocations = commitLocations;
     this.#bypassSources = bypassSources;
+    this.#platformNowMs = platformNowMs;
   }
 
   async fetch(orderIds: readonly string[], signal: AbortSignal): Promise<OrderFetch> {
@@ -78,19 +81,15 @@ export class OrderReader {
         parked.push(...reading.parked);
       }
     }
-    // Only units that are still open are committed anywhere.
-    const open = facts.filter(
-      (order) => !order.isCancelled && order.lines.some((line) => (line.openQuantity ?? 0) > 0),
-    );
+    // Shipments and restocked units name their place themselves.
+    const placeless = facts.filter((order) => hasOpenUnits(order) || hasLostUnits(order));
     const places = await this.#commitLocations.read(
-      open.map((order) => order.orderId),
+      placeless.map((order) => order.orderId),
       signal,
     );
     const orders: PlatformOrder[] = [];
     for (const order of facts) {
-      const commitments = places.get(order.orderId);
-      const known = commitments === undefined ? order : { ...order, commitments };
-      const reading = platformOrderOf(known, this.#bypassSources);
+      const reading = platformOrderOf({ ...order, places: places.get(order.orderId) }, this.#bypassSources);
       orders.push(reading.order);
       parked.push(...reading.parked);
     }
@@ -109,7 +108,7 @@ export class OrderReader {
       if (completion.kind === 'gone') return undefined;
       if (completion.kind === 'unreadable') return parkedOrder(reference, completion.reason);
       if (completion.kind === 'whole') {
-        const reading = readGraphqlOrder(completion.whole);
+        const reading = readGraphqlOrder({ ...completion.whole, readAtMs: this.#platformNowMs() });
         return reading.kind === 'order'
           ? reading
           : (reading.parked[0] ?? parkedOrder(reference, 'unreadable'));
@@ -124,4 +123,12 @@ export class OrderReader {
     }
     return parkedOrder(reference, 'the order changed each time while its pages were read');
   }
+}
+
+function hasOpenUnits(order: OrderFacts): boolean {
+  return !order.isCancelled && order.lines.some((line) => (line.openQuantity ?? 0) > 0);
+}
+
+function hasLostUnits(order: OrderFacts): boolean {
+  return order.refunds?.some((row) => row.restock === 'none' && row.units > 0) === true;
 }

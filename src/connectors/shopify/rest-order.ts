@@ -4,7 +4,9 @@ import { idOf, variantAlias } from './ids.ts';
 import type { OrderFacts, OrderLineFacts, PlacedUnits, RefundRow } from './order-facts.ts';
 import {
   hasLeft,
+  isRefundSettled,
   maxOrderLines,
+  newestRefundAt,
   optionalUnits,
   parkedLine,
   parkedOrder,
@@ -60,6 +62,13 @@ export function readRestOrder(body: JsonRecord): RestReading {
       sourceName: textOf(body['source_name']) ?? '',
       // A body may leave members out (`includeFields`): absent means "not said", for this one "not cancelled".
       isCancelled: body['cancelled_at'] !== null && body['cancelled_at'] !== undefined,
+      // A body does not say whether the order was ever edited, so time alone settles nothing here.
+      isRefundSettled: isRefundSettled({
+        cancelledAtMs: momentOf(body['cancelled_at']),
+        refundedAtMs: lastRefundAt(body['refunds']),
+        isEdited: false,
+        seenAtMs: updatedAtMs,
+      }),
       isClaimed: body['confirmed'] !== false,
       lines,
       refunds,
@@ -85,6 +94,14 @@ function readLine(row: JsonRecord, lineId: string, quantity: number): OrderLineF
     hasVariant: variantId !== undefined,
     isGiftCard: row['gift_card'] === true,
   };
+}
+
+function lastRefundAt(value: unknown): number | undefined {
+  return newestRefundAt(
+    (listOf(value) ?? [])
+      .filter(isRecord)
+      .map((refund) => ({ at: refund['created_at'], rows: listOf(refund['refund_line_items']) ?? [] })),
+  );
 }
 
 /** Undefined when a part cannot be read: a refund that is overlooked would pass for an edit of the order. */

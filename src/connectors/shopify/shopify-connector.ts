@@ -57,7 +57,8 @@ export function createShopifyConnector(options: ShopifyConnectorOptions): Connec
   const isWanted = settings.readCommitLocations;
   const commitLocations = new CommitLocations({ graphql, locations, clock, log, isWanted });
   const query = new OrderQuery(graphql, clock, log);
-  const reader = new OrderReader(graphql, query, commitLocations, settings.bypassSources);
+  const platformNowMs = () => platformClock.nowMs();
+  const reader = new OrderReader(graphql, query, commitLocations, settings.bypassSources, platformNowMs);
   const walk = new OrderWalk({ query, reader, platformClock, indexLagMs: settings.orderIndexLagMs, log });
   const bulk = new BulkCatalogue(graphql, http, settings, clock);
   const catalogue = new Catalogue({ graphql, settings, locations, platformClock, inactive, bulk });

@@ -4,8 +4,8 @@
 -- ARGV[1] highest sequence seen  ARGV[2] JSON: channel, id, placedAt, changedAt (platform ms), isFetch, beganAt (ledger
 --   ms), isFirstSeen (an earlier call for this snapshot answered so), locations [[location, 1 when a WMS owns it]],
 --   isAbsolute, skew, adopt ('' | 'on-hand' | 'available'), actor,
---   lines [[line id, sku, listing id, [7 counters], 1 when taken is known, committedAt, shippedFrom]]; the last two are
---   [[location, units]], or 0 when the platform does not say
+--   lines [[line id, sku, listing id, [7 counters], 1 when taken is known, committedAt, shippedFrom, lostFrom]]; the last
+--   three are [[location, units]], or 0 when the platform does not say
 -- Returns {'applied', seq, ms, entries written, refused falls, 1 when the order was not known before}
 --         {'overflow', seq, ms, sku, location}
 -- Invariant: applying any snapshots of an order in any order and number ends the same: counters merge by max, falls only
@@ -192,7 +192,7 @@ return ledgerCall(function()
     local given = order.lines[i]
     local row = {
       listing = given[3], counters = given[4], isKnown = given[5] == 1,
-      committedAt = readPlaces(given[6]), shippedFrom = readPlaces(given[7]),
+      committedAt = readPlaces(given[6]), shippedFrom = readPlaces(given[7]), lostFrom = readPlaces(given[8]),
     }
     if changedAt and order.changedAt < changedAt then
       -- An older snapshot may still raise a counter; where units are now it cannot know.

@@ -25,7 +25,8 @@ function asking() {
     tryRead: async () => {
       state.asked++;
       if (state.error !== undefined) throw state.error;
-      const lineItems = { nodes: [{ remainingQuantity: 2, lineItem: { id: 'gid://shopify/LineItem/7' } }] };
+      const lineItem = { id: 'gid://shopify/LineItem/7' };
+      const lineItems = { nodes: [{ totalQuantity: 3, remainingQuantity: 2, lineItem }] };
       const assignedLocation = { location: { id: 'gid://shopify/Location/5' } };
       const fulfillmentOrders = { nodes: [{ status: 'OPEN', assignedLocation, lineItems }] };
       return {
@@ -43,7 +44,11 @@ function asking() {
 
 test('where open units are committed', async () => {
   const { read } = asking();
-  expect((await read()).get('1')).toEqual([{ lineId: '7', units: 2, locationId: '5' }]);
+  expect((await read()).get('1')).toEqual({
+    open: [{ lineId: '7', units: 2, locationId: '5' }],
+    assigned: [{ lineId: '7', units: 3, locationId: '5' }],
+    only: '5',
+  });
 });
 
 test('a failure fails the reading instead of leaving places out, until patience ends for half a minute', async () => {

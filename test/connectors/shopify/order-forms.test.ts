@@ -31,6 +31,7 @@ function fromGraphql(history: OrderHistory, withFulfillments = true): PlatformOr
     order,
     lines: nodes(order, 'lineItems'),
     refunds: (order['refunds'] as readonly JsonRecord[]).map((refund) => ({
+      refund,
       rows: nodes(refund, 'refundLineItems'),
     })),
     fulfillments: withFulfillments

@@ -251,12 +251,7 @@ local function moveLine(order, line, row, s, merged)
     emitEach(order, line, row, s, 'x', placesToClose(line, row, closes), d[CANCELLED], -1)
   end
   if d[WRITTEN_OFF] > 0 then
-    local list = placesToClose(line, row, math.min(d[WRITTEN_OFF], committedOf(was)))
-    local rest = d[WRITTEN_OFF]
-    for i = 1, #list do
-      rest = rest - list[i].units
-    end
-    addUnits(list, anyLocation(order, line, row), rest)
+    local list = placesToLose(order, line, row, d[WRITTEN_OFF], committedOf(was))
     for i = 1, #list do
       leave(order, line, s, 'w', WRITTEN_OFF, list[i].location, list[i].units)
     end

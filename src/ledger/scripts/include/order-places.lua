@@ -1,6 +1,6 @@
 -- Where the units of an order line are committed, leave from and come back to. `order` holds: locations (the channel's,
 -- in order), isWms (by location), channel, id, actor, changedAt (platform ms), extra times. `row` is the line's snapshot:
--- committedAt and shippedFrom are {location, units} rows, or nothing when the platform does not say.
+-- committedAt, shippedFrom and lostFrom are {location, units} rows, or nothing when the platform does not say.
 --- @include "include/order-record.lua"
 
 local function addUnits(list, location, units)
@@ -49,6 +49,7 @@ end
 -- A place for entries that move nothing: where the line is, else where the platform says, else the first location.
 local function anyLocation(order, line, row)
   local place = line.places[1] or (row.shippedFrom and row.shippedFrom[1]) or (row.committedAt and row.committedAt[1])
+    or (row.lostFrom and row.lostFrom[1])
   return place and place.location or order.locations[1]
 end
 
@@ -112,6 +113,26 @@ local function placesToShip(order, line, row, units)
     local place = line.places[i]
     local share = math.min(left, math.max(0, place.open - unitsAt(list, place.location)))
     addUnits(list, place.location, share)
+    left = left - share
+  end
+  addUnits(list, anyLocation(order, line, row), left)
+  return list
+end
+
+-- Places that `units` more written-off units are missing from: what the platform says, then where the line is open.
+local function placesToLose(order, line, row, units, open)
+  local list, left = {}, units
+  for i = 1, row.lostFrom and #row.lostFrom or 0 do
+    local at = row.lostFrom[i]
+    local place = placeOf(line, at.location)
+    local share = math.min(left, math.max(0, at.units - place.lost - place.lostMarked))
+    addUnits(list, at.location, share)
+    left = left - share
+  end
+  local closing = placesToClose(line, row, math.min(left, open))
+  for i = 1, #closing do
+    local share = math.min(left, math.max(0, closing[i].units - unitsAt(list, closing[i].location)))
+    addUnits(list, closing[i].location, share)
     left = left - share
   end
   addUnits(list, anyLocation(order, line, row), left)
