@@ -66,13 +66,18 @@ export class InboxWorker {
   }
 
   async close(graceMs: number): Promise<void> {
-    // A close that waits cannot be turned into one that does not, so the waiting is done here.
+    // A close that waits cannot be turned into one that does not, so the waiting is done here: a job that was being fetched
+    // is in nobody's hand yet, and a close that waits for it would wait as long as it runs.
     await this.#worker.pause(true);
     const deadlineMs = performance.now() + graceMs;
-    while (this.#inHand > 0 && performance.now() < deadlineMs) {
+    let isFetched = false;
+    const fetched = (): void => void (isFetched = true);
+    // Answered after whatever the worker had asked for before.
+    this.#options.queue.getActiveCount().then(fetched, fetched);
+    while ((!isFetched || this.#inHand > 0) && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await this.#worker.close(this.#inHand > 0);
+    await this.#worker.close(true);
   }
 
   #make(): Worker<InboxJobData> {

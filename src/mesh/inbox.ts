@@ -81,6 +81,7 @@ export class Inbox {
   #worker: InboxWorker | undefined;
   #timers: NodeJS.Timeout[] = [];
   #jobs = 0;
+  #accepted = 0;
   #meanBytes = 4_096;
   #accepting = 0;
   #isPolling = false;
@@ -201,6 +202,7 @@ export class Inbox {
     if (isSeen || kept === 1) return { kind: 'duplicate' };
     await this.#queue.add('delivery', encodeDelivery(delivery), { jobId });
     this.#jobs++;
+    this.#accepted++;
     this.#meanBytes += (delivery.body.length - this.#meanBytes) / 64;
     return { kind: 'accepted' };
   }
@@ -208,9 +210,12 @@ export class Inbox {
   async #poll(): Promise<void> {
     if (this.#isPolling) return;
     this.#isPolling = true;
+    const acceptedBefore = this.#accepted;
     try {
       const counts = await this.#queue.getJobCounts('wait', 'active', 'delayed');
-      this.#jobs = (counts['wait'] ?? 0) + (counts['active'] ?? 0) + (counts['delayed'] ?? 0);
+      // What was accepted meanwhile may not be counted yet: rather twice, until the next poll, than not at all.
+      const meanwhile = this.#accepted - acceptedBefore;
+      this.#jobs = (counts['wait'] ?? 0) + (counts['active'] ?? 0) + (counts['delayed'] ?? 0) + meanwhile;
       this.#options.observe?.({ kind: 'depth', jobs: this.#jobs });
     } finally {
       this.#isPolling = false;

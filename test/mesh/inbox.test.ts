@@ -93,6 +93,17 @@ test('a full inbox says when to come back', async () => {
   await close(0);
 });
 
+test('closes in time although a delivery begins at that very moment', async () => {
+  const never = (): Promise<void> => new Promise(() => undefined);
+  for (let round = 0; round < 10; round++) {
+    const { inbox, close } = await open(never, { concurrency: 1 });
+    // The worker is fetching it: not in hand yet, and never finished.
+    void inbox.accept(delivery());
+    await new Promise((resolve) => setTimeout(resolve, round));
+    await close(0);
+  }
+});
+
 test('large bodies fill the inbox before the number of jobs does', async () => {
   const never = (): Promise<void> => new Promise(() => undefined);
   const { inbox, close } = await open(never, { maxBytes: 100_000, concurrency: 1 });
