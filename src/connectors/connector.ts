@@ -228,6 +228,8 @@ export interface StockRow {
   readonly readAtMs: number;
   /** Writable and sellable now; a value at an inactive level sells nothing. */
   readonly isActive: boolean;
+  /** Why it is not active, when that says more. */
+  readonly reason?: string | undefined;
 }
 
 export interface StockRead {
@@ -258,8 +260,8 @@ export interface WriteBatch {
 }
 
 export type RowOutcome =
-  /** The platform says it is applied. */
-  | { readonly kind: 'confirmed' }
+  /** The platform says it is applied, and some platforms when, by their own clock. */
+  | { readonly kind: 'confirmed'; readonly appliedAtMs?: number | undefined }
   /** The platform took it; only a read can tell when it shows. */
   | { readonly kind: 'accepted' }
   /** The condition did not hold; nothing was changed. */

@@ -68,7 +68,7 @@ export function settleDelta(
 
   switch (outcome.kind) {
     case 'confirmed':
-      return { next: confirmed(without, write, times), record: 'close', step: 'decide-again' };
+      return { next: confirmed(without, write, outcome, times), record: 'close', step: 'decide-again' };
     case 'stale':
       // The platform's number contains something we have not seen. It says nothing about what: the base stays.
       return {
@@ -97,17 +97,22 @@ export function settleDelta(
   return { next: { ...without, base: undefined, residue: undefined }, record: 'close', step: 'read' };
 }
 
-function confirmed(without: ListingState, write: OpenWrite, times: PublishTimes): ListingState {
+function confirmed(
+  without: ListingState,
+  write: OpenWrite,
+  outcome: WriteOutcome,
+  times: PublishTimes,
+): ListingState {
   if (without.base === undefined) return without;
   if (write.kind === 'delta') {
     const base = { ...without.base, value: without.base.value + write.to - write.from };
     return { ...without, base };
   }
   // The compare-and-set proves that nothing happened between the read and the write. Orders seen since the claim are
-  // dated: those placed before it were in the value that was replaced.
+  // dated: those placed before it were in the value that was replaced. Orders have the platform's time, so the write must too.
   return {
     ...without,
-    base: baseFrom(without, write.to, write.sentAtMs, times.skewMs, true),
+    base: baseFrom(without, write.to, outcome.appliedAtMs ?? write.sentAtMs, times.skewMs, true),
     residue: undefined,
   };
 }

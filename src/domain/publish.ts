@@ -24,6 +24,8 @@ export type WaitReason =
 export interface WriteOutcome {
   readonly kind: 'confirmed' | 'accepted' | 'stale' | 'rejected' | 'not-applied' | 'unknown' | 'key-spent';
   readonly isPermanent?: boolean;
+  /** Platform clock, of a confirmed write. */
+  readonly appliedAtMs?: number | undefined;
 }
 
 /** What the caller does once `next` is stored. */

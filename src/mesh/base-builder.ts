@@ -209,7 +209,10 @@ export class BaseBuilder {
       const row = rows.get(mapped.ref.key);
       const view = after.get(mapped.listingId);
       if (row === undefined || !row.isActive) {
-        ports.unreadable(mapped, row === undefined ? 'the platform does not know it' : 'it is not active');
+        ports.unreadable(
+          mapped,
+          row === undefined ? 'the platform does not know it' : (row.reason ?? 'it is not active'),
+        );
         continue;
       }
       // Claimed or settled while the read was on its way: the same.

@@ -34,6 +34,7 @@ export function bundleLines(
       takenIsKnown: true,
       committedAt: timesUnits(line.committedAt, units),
       shippedFrom: timesUnits(line.shippedFrom, units),
+      lostFrom: timesUnits(line.lostFrom, units),
     })),
   };
 }

@@ -70,11 +70,10 @@ export class InboxWorker {
     // is in nobody's hand yet, and a close that waits for it would wait as long as it runs.
     await this.#worker.pause(true);
     const deadlineMs = performance.now() + graceMs;
-    let isFetched = false;
-    const fetched = (): void => void (isFetched = true);
     // Answered after whatever the worker had asked for before.
-    this.#options.queue.getActiveCount().then(fetched, fetched);
-    while ((!isFetched || this.#inHand > 0) && performance.now() < deadlineMs) {
+    const answer = this.#options.queue.getActiveCount().catch(() => 0);
+    await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, graceMs))]);
+    while (this.#inHand > 0 && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await this.#worker.close(true);

@@ -16,6 +16,7 @@ import { routingOf } from './channel.ts';
 import type { Delivery } from './inbox-job.ts';
 import { readOrder } from './line-snapshots.ts';
 import type { AppliedOrders, OrderSink } from './order-sink.ts';
+import { ParkedLog } from './parked-log.ts';
 import { allParked, parkedEntry, parkedOrderOf, parkedRowId } from './parked-rows.ts';
 import type { SkuMap } from './sku-map.ts';
 
@@ -59,11 +60,13 @@ const maxPlacedOrders = 2_000;
  */
 export class Ingest implements OrderSink {
   readonly #options: IngestOptions;
+  readonly #parkedLog: ParkedLog;
   /** Orders whose places a fetch has told, newest last, with their lines: their next webhooks need no fetch for it. */
   readonly #placedLines = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IngestOptions) {
     this.#options = options;
+    this.#parkedLog = new ParkedLog(options.log);
   }
 
   /** Throws when the platform or the ledger cannot be asked: the inbox tries again, and the poll stands behind it. */
@@ -187,10 +190,7 @@ export class Ingest implements OrderSink {
 
   async parkRows(channel: ChannelId, rows: readonly ParkedRow[]): Promise<void> {
     for (const row of rows) {
-      this.#options.log.warn(
-        { channel, what: row.what, reference: row.reference, reason: row.reason },
-        'parked, see GET /parked',
-      );
+      this.#parkedLog.parked(channel, row);
       this.#options.signals.parked(channel, row);
       await this.#options.mesh.park(parkedEntry(channel, row));
     }

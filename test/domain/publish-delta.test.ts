@@ -129,6 +129,8 @@ describe('settling', () => {
       ],
     };
     expect(beliefOf(settle(state, 'r', { kind: 'confirmed' }).next)).toBe(12);
+    // By the platform's clock it was applied after that order too: ours is behind.
+    expect(beliefOf(settle(state, 'r', { kind: 'confirmed', appliedAtMs: 50_000 }).next)).toBe(13);
   });
 });
 

@@ -78,6 +78,13 @@ test('an order from a source without a rule is parked whole', () => {
   expect(read.parked[0]!.reason).toContain('sourceRules');
 });
 
+test.each(['', 'web', 'mobile_app', 'pos', 'shopify_draft_order', '580111', '3890849'])(
+  'the surface %j of the platform itself sells',
+  (sourceName) => {
+    expect(readOrder(order([line('1', 'A')], { sourceName }), mapOf('A')).parked).toEqual([]);
+  },
+);
+
 test('a copied order commits nothing and says what the platform took', () => {
   const lines = [line('1', 'A', { ordered: 2, cancelled: 1, shipped: 1, takenOut: 2, givenBack: 1 })];
   const read = readOrder(order(lines, { sourceName: 'importer' }), mapOf('A'));

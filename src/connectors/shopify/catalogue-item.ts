@@ -75,6 +75,7 @@ export function listingsOf(
 
 function problemsOf(item: JsonRecord, variants: readonly JsonRecord[], sku: string): ListingProblem[] {
   const problems: ListingProblem[] = [];
+  // Other items with this SKU: 0 where it is unique (so it stands in answers of real shops), hence 1 is already one too many.
   const duplicates = item['duplicateSkuCount'];
   if (sku === '') problems.push('missing-sku');
   else if (typeof duplicates === 'number' && duplicates > 0) problems.push('duplicate-sku');

@@ -66,10 +66,12 @@ export class StockReader {
       found.parked.push({ what: 'stock', reference: key, reason: reading.reason, content: '' });
       return;
     }
-    const isActive = reading.isActive && item['tracked'] !== false;
     // An untracked item has a level and a number, and sells without either.
+    const isTracked = item['tracked'] !== false;
     this.#inactive.note(key, reading.isActive);
-    found.rows.push({ key, value: reading.available, readAtMs, isActive });
+    const isActive = reading.isActive && isTracked;
+    const reason = isTracked ? undefined : 'the platform does not track its stock';
+    found.rows.push({ key, value: reading.available, readAtMs, isActive, reason });
   }
 }
 

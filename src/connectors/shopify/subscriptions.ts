@@ -41,6 +41,8 @@ type Findings = { present: string[]; created: string[]; missing: string[]; probl
  */
 export class Subscriptions {
   readonly #graphql: ShopifyGraphql;
+  /** Start and timer ask at their own times: two passes at once would each make what the other is making. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(graphql: ShopifyGraphql) {
     this.#graphql = graphql;
@@ -59,17 +61,22 @@ export class Subscriptions {
     return findings;
   }
 
-  async subscribe(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport> {
+  subscribe(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport> {
+    const pass = this.#last.then(() => this.#subscribe(target, signal));
+    this.#last = pass.catch(() => undefined);
+    return pass;
+  }
+
+  async #subscribe(target: SubscriptionTarget, signal: AbortSignal): Promise<SubscriptionReport> {
     const found = await this.#list(signal);
     const findings: Findings = { present: [], created: [], missing: [], problems: [] };
+    const refusals = new Map<string, string>();
     for (const topic of webhookTopics) {
       const { kept, extra, isRight } = choose(found, topic, target.callbackUrl);
       const refusal = await this.#bring(topic, kept, isRight, target, signal);
       // One refused topic (a scope, an address) must not cost the others.
-      if (refusal !== undefined) {
-        findings.missing.push(topic);
-        findings.problems.push(`${topic}: ${refusal}`);
-      } else if (isRight) findings.present.push(topic);
+      if (refusal !== undefined) refusals.set(topic, refusal);
+      else if (isRight) findings.present.push(topic);
       else findings.created.push(topic);
       for (const { id } of extra) {
         const failure = await this.#change(
@@ -79,6 +86,15 @@ export class Subscriptions {
           signal,
         );
         if (failure !== undefined) findings.problems.push(`${topic}: a duplicate stays: ${failure}`);
+      }
+    }
+    // Another daemon may have made it since the list was read: Shopify refuses the second one.
+    const now = refusals.size === 0 ? [] : await this.#list(signal);
+    for (const [topic, refusal] of refusals) {
+      if (choose(now, topic, target.callbackUrl).isRight) findings.present.push(topic);
+      else {
+        findings.missing.push(topic);
+        findings.problems.push(`${topic}: ${refusal}`);
       }
     }
     return findings;

@@ -1,6 +1,6 @@
 import { StockmeshError } from '../../domain/errors.ts';
 import type { RowOutcome, WriteBatch, WriteResult } from '../connector.ts';
-import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
+import { type JsonRecord, isRecord, listOf, momentOf, textOf } from '../raw-json.ts';
 import { idOf } from './ids.ts';
 import { platform } from './options.ts';
 import { member } from './order-fields.ts';
@@ -40,13 +40,17 @@ export function resultOfPayload(batch: WriteBatch, data: Readonly<Record<string,
   const group = member(payload, 'inventoryAdjustmentGroup');
   const platformReference = group === undefined ? undefined : textOf(group['id']);
   const reference = platformReference === undefined ? {} : { platformReference };
+  // A repair is a new base, which has to be dated. A replay under the same key answers with the first group, and so with
+  // the time when it was applied.
+  const appliedAtMs = batch.kind === 'repair' ? momentOf(group?.['createdAt']) : undefined;
+  const applied: RowOutcome = { kind: 'confirmed', ...(appliedAtMs === undefined ? {} : { appliedAtMs }) };
 
   for (const error of errors) {
     if (error.code === 'IDEMPOTENCY_KEY_PARAMETER_MISMATCH')
       throw new StockmeshError('CONNECTOR_KEY_MISMATCH', { platform, reference: batch.reference });
   }
   if (errors.length === 0) {
-    if (group !== undefined) return { rows: batch.rows.map(() => ({ kind: 'confirmed' })), ...reference };
+    if (group !== undefined) return { rows: batch.rows.map(() => applied), ...reference };
     // Recorded only for batches without any change, and those are not sent.
     return {
       rows: batch.rows.map(() => ({ kind: 'unknown', reason: 'neither a change nor an error was answered' })),
@@ -58,7 +62,7 @@ export function resultOfPayload(batch: WriteBatch, data: Readonly<Record<string,
     const own = errors.find((error) => error.row === index);
     if (own !== undefined) return outcomeOf(own);
     // Every record shows that a batch with an error changed nothing; should a group come all the same, it is the evidence.
-    if (changed.has(row.ref.key)) return { kind: 'confirmed' };
+    if (changed.has(row.ref.key)) return applied;
     if (whole !== undefined) return outcomeOf(whole);
     return group === undefined
       ? { kind: 'not-applied' }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { PlatformListing, WriteBatch } from '../../../src/connectors/connector.ts';
+import { webhookTopics } from '../../../src/connectors/shopify/subscriptions.ts';
 import { everything, never, rejection, rigFor } from './parts.ts';
 import { listed, sandboxRig } from './sandbox-shop.ts';
 
@@ -39,11 +40,11 @@ describe('writes to the emulated shop', () => {
     expect((await rig.connector.write(batch('repair', 'k4', [a, 8, 5]), never)).rows).toEqual([
       { kind: 'stale' },
     ]);
-    expect((await rig.connector.write(batch('repair', 'k5', [a, 7, 5]), never)).rows).toEqual([
+    expect((await rig.connector.write(batch('repair', 'k5', [a, 7, 5]), never)).rows).toMatchObject([
       { kind: 'confirmed' },
     ]);
     expect(rig.shop.available('A')).toBe(5);
-    expect(rig.sandbox.violations()).toEqual([]);
+    expect(rig.sandbox.violations()).toMatchObject([]);
   });
 
   test.each(['lose-response', 'hang-after', 'status-after', 'truncate'] as const)(
@@ -242,6 +243,27 @@ describe('reads of the emulated shop', () => {
     expect(after - before).toBe(4);
   });
 
+  test('an untracked item is not called inactive', async () => {
+    await using rig = await sandboxRig();
+    rig.shop.addItem({ sku: 'LOOSE', quantities: 1, tracked: false });
+    const { ref } = listed(await rig.listings(), 'LOOSE');
+    const { rows } = await rig.connector.readStock([ref], never);
+    expect(rows).toMatchObject([{ isActive: false, reason: 'the platform does not track its stock' }]);
+  });
+
+  test('a repair says when it was applied, by the clock of the shop', async () => {
+    await using rig = await sandboxRig();
+    rig.shop.addItem({ sku: 'A', quantities: 3 });
+    const listing = listed(await rig.listings(), 'A');
+    const beforeMs = Math.floor(Date.now() / 1_000) * 1_000;
+    const { rows } = await rig.connector.write(batch('repair', 'k', [listing, 3, 5]), never);
+    const [row] = rows;
+    expect(row?.kind).toBe('confirmed');
+    const appliedAtMs = row?.kind === 'confirmed' ? row.appliedAtMs : undefined;
+    expect(appliedAtMs).toBeGreaterThanOrEqual(beforeMs);
+    expect(appliedAtMs).toBeLessThanOrEqual(Date.now());
+  });
+
   const problemShop = async (overrides = {}) => {
     const rig = await sandboxRig({ rateLimit: false }, overrides);
     rig.shop.addLocation({ name: 'Service', isFulfillmentService: true });
@@ -344,6 +366,28 @@ describe('subscriptions and access', () => {
       problems: [],
     });
     expect(rig.shop.subscriptions.all()).toHaveLength(created.created.length);
+  });
+
+  test('are made once, however many ask at once', async () => {
+    await using rig = await sandboxRig();
+    const other = await rig.connector.checkSubscriptions(target, never);
+    const reports = await Promise.all([1, 2, 3].map(() => rig.connector.subscribe(target, never)));
+    expect(reports.flatMap((report) => report.problems)).toEqual([]);
+    expect(reports.map((report) => report.created.length)).toEqual([other.missing.length, 0, 0]);
+  });
+
+  test('that another daemon made meanwhile are no problem', async () => {
+    await using rig = await sandboxRig();
+    const secret = rig.shop.tokens.app.clientSecret;
+    const { clientId } = rig.shop.tokens.app;
+    const credentials = { kind: 'client-credentials', clientId, clientSecret: secret } as const;
+    const { connector } = rigFor({ baseUrl: rig.shop.baseUrl, credentials });
+    const reports = await Promise.all([
+      rig.connector.subscribe(target, never),
+      connector.subscribe(target, never),
+    ]);
+    expect(reports.flatMap((report) => report.problems)).toEqual([]);
+    expect(rig.shop.subscriptions.all()).toHaveLength(webhookTopics.length);
   });
 
   test('that point elsewhere, vanished or leave fields out are repaired', async () => {
