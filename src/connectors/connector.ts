@@ -1,3 +1,5 @@
+// Long on purpose: the whole contract between mesh and platforms, read in one go by whoever writes a connector.
+
 import type { LineCounters } from '../domain/order.ts';
 import type { CountPage, CountWant, PlatformCount, PlatformMovement } from './counts.ts';
 import type { ParkedRow } from './parked-row.ts';

@@ -44,7 +44,7 @@ describe('writes to the emulated shop', () => {
       { kind: 'confirmed' },
     ]);
     expect(rig.shop.available('A')).toBe(5);
-    expect(rig.sandbox.violations()).toMatchObject([]);
+    expect(rig.sandbox.violations()).toEqual([]);
   });
 
   test.each(['lose-response', 'hang-after', 'status-after', 'truncate'] as const)(
