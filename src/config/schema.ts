@@ -3,6 +3,7 @@ import { alertsSchema } from './alerts-schema.ts';
 import { catalogueSchema } from './catalogue-schema.ts';
 import { channelSchema } from './channel-schema.ts';
 import { locationId, merchantId, spanMs, webOrigin, wholeNumber } from './fields.ts';
+import { guardSchema } from './guard-schema.ts';
 import { policySchema } from './policy-schema.ts';
 import { reconcileSchema } from './reconcile-schema.ts';
 import { reservationsSchema } from './reservations-schema.ts';
@@ -120,6 +121,7 @@ export function configSchema(sources: SecretSources) {
     reconcile: reconcileSchema.describe('Whether every channel still agrees: read, judged, repaired'),
     policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
     catalogue: catalogueSchema,
+    guard: guardSchema,
     alerts: alertsSchema(sources),
     webhooks: webhooksSchema(sources).describe('What happened, told to systems of your own'),
     reservations: reservationsSchema,

@@ -20,6 +20,7 @@ import { PublishMetrics } from '../mesh/publish-metrics.ts';
 import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
 import { SkuMap } from '../mesh/sku-map.ts';
 import { SkuVelocity } from '../mesh/sku-velocity.ts';
+import { soldLately } from '../mesh/sold-lately.ts';
 import { SkuMapStore } from '../mesh/sku-map-store.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
@@ -109,6 +110,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     const connector = discreet(createConnector(channel, ports), (text) => redactor.scrub(text));
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: map.settings,
+      guard: { limits: config.guard, soldLately: () => soldLately(ledger.history) },
       policies: new PolicyBook(policyLayers(config, channel, index)),
       catalogue,
       connector,

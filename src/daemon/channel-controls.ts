@@ -9,6 +9,7 @@ export function channelControls(
   modes: ChannelModes,
   states: ChannelStates,
   parts: readonly ChannelPart[],
+  seq: () => number,
 ): ChannelPorts {
   const partOf = (channel: string): ChannelPart | undefined => parts.find(({ id }) => id === channel);
   return {
@@ -23,6 +24,12 @@ export function channelControls(
     },
     setCircuit: (channel, state, actor) =>
       states.setHand(channel as ChannelId, { state, actor, atMs: Date.now() }),
+    guards: () =>
+      parts.flatMap((part) => part.publishing.guardView() ?? []).filter(({ reason }) => reason !== null),
+    async confirmRun(channel) {
+      const part = partOf(channel);
+      return part === undefined ? undefined : { released: await part.publishing.confirmRun(seq()) };
+    },
     plan(channel, limit) {
       const part = partOf(channel);
       if (part === undefined) return undefined;

@@ -311,7 +311,10 @@ export class Daemon {
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
         reportRoutes(reports.ports),
-        channelRoutes(channelControls(modes, states, [...parts.values()]), log),
+        channelRoutes(
+          channelControls(modes, states, [...parts.values()], () => ledger.projection.position.seq),
+          log,
+        ),
         movements.routes,
         notices.routes,
         ...reservations.routes,

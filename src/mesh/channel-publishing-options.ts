@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
 import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
+import type { BlastLimits } from '../domain/blast-radius.ts';
 import type { PolicyBook } from '../domain/policy-book.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
 import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
@@ -55,6 +56,10 @@ export interface ChannelPublishingOptions {
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
   /** Told of every write and of the first reading after it. */
   readonly journal?: SyncJournal | undefined;
+  /** Limits of runs that are no sales; absent: none. */
+  readonly guard?:
+    | { readonly limits: BlastLimits; readonly soldLately: () => Promise<ReadonlySet<string>> }
+    | undefined;
   readonly onWalk?: ((walk: CompletedWalk) => void) | undefined;
   /** How far back open orders are looked for when the channel is polled for the first time. */
   readonly lookBackMs?: number | undefined;

@@ -9,6 +9,7 @@ import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts
 import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { ChannelJournal } from './channel-journal.ts';
+import { BlastGuard, type GuardView } from './blast-guard.ts';
 import { listingsShowing, skusBeside } from './bundle-listings.ts';
 import { channelTarget } from './channel-target.ts';
 import { forgetBases, forgetSome } from './forget-bases.ts';
@@ -49,6 +50,7 @@ export class ChannelPublishing {
   readonly #lease: ChannelLease;
   readonly #journal: ChannelJournal | undefined;
   readonly #planned = new PlannedWrites();
+  readonly #guard: BlastGuard | undefined;
   #parts: TermParts | undefined;
   #answers = 0;
   readonly #readBack: ReadBackClock;
@@ -67,6 +69,16 @@ export class ChannelPublishing {
       metrics.breakerOpen.set({ channel }, state === 'closed' ? 0 : 1);
       log.warn({ channel, state }, 'the circuit of the channel changed');
     });
+    if (options.guard !== undefined) {
+      this.#guard = new BlastGuard({
+        ...options.guard,
+        channel,
+        listings: () => options.map.size,
+        mesh: options.mesh,
+        onChanged: ({ heldListings }) => metrics.guardHeld.set({ channel }, heldListings),
+        log,
+      });
+    }
     // A lease must outlive the longest request by far: it is renewed, but a request may begin at any moment of it.
     const ttlMs = tuning?.leaseTtlMs ?? connector.capabilities.requestTimeoutMs * 2 + 3_000;
     const spareMs = Math.max(30, ttlMs - connector.capabilities.requestTimeoutMs);
@@ -142,6 +154,18 @@ export class ChannelPublishing {
   modeChanged(): void {
     this.#planned.clear();
     this.#lease.endTerm();
+  }
+
+  /** What the guard holds; undefined: the channel has none. */
+  guardView(): GuardView | undefined {
+    return this.#guard?.view();
+  }
+
+  /** A person says that the run up to this sequence is meant. Answers how many listings were held. */
+  async confirmRun(seq: number): Promise<number> {
+    const held = (await this.#guard?.confirm(seq)) ?? [];
+    for (const listingId of held) this.#parts?.publisher.resume(listingId);
+    return held.length;
   }
 
   /** Items whose level changed at the platform. */
@@ -249,6 +273,7 @@ export class ChannelPublishing {
     const channel = settings.id;
     await this.#resyncAfterModeChange();
     await this.#forgetAfterLoss(term);
+    await this.#guard?.load();
     const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
@@ -321,6 +346,7 @@ export class ChannelPublishing {
       mayPublish: this.#options.mayPublish,
       settings: tuning?.publisher,
       ports: this.#ports(builder),
+      guard: this.#guard,
     });
     return { publisher, builder, poll, token: term.token };
   }

@@ -4,6 +4,7 @@ import type { Movement } from '../domain/movement.ts';
 import type { MeshState, Position, PublisherLedger } from '../ledger/contract.ts';
 import { comparePositions, formatPosition, noPosition, parsePosition } from '../ledger/position.ts';
 import { Alarm, jittered } from './alarm.ts';
+import { saleKinds } from './blast-guard.ts';
 import type { Lane, PendingListing } from './pending-lanes.ts';
 
 /** The part of the log that fan-out reads. */
@@ -171,7 +172,8 @@ class Follower {
     for (const listingId of this.#channel.listingsOf(entry.sku)) {
       const known = into.get(listingId);
       const better = known !== undefined && laneRank[known.lane] < laneRank[lane] ? known.lane : lane;
-      into.set(listingId, { listingId, seq: entry.seq, causedAtMs: entry.atMs, lane: better });
+      const cause = saleKinds.has(entry.kind) || known?.cause === 'sale' ? 'sale' : 'run';
+      into.set(listingId, { listingId, seq: entry.seq, causedAtMs: entry.atMs, lane: better, cause });
     }
   }
 
@@ -272,6 +274,7 @@ class Follower {
       seq: head.seq,
       causedAtMs: undefined,
       lane: 'other',
+      cause: 'run',
     }));
     this.#stored = undefined;
     await this.#mark(marks, head);

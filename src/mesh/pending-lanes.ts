@@ -8,6 +8,9 @@ import type { ListingId } from '../domain/ids.ts';
 export const lanes = ['sold-out', 'lowered', 'other'] as const;
 export type Lane = (typeof lanes)[number];
 
+/** `sale`: an order, a hold or a shipment; `run`: counts, files, adoption, mapping, policy, a resync. */
+export type Cause = 'sale' | 'run';
+
 export interface PendingListing {
   readonly listingId: ListingId;
   /** Sequence of the newest change. */
@@ -15,6 +18,8 @@ export interface PendingListing {
   /** Redis server's clock at the newest change; undefined where it is not known (after a restart). */
   readonly causedAtMs: number | undefined;
   readonly lane: Lane;
+  /** A sale among them counts over everything else; absent: forgotten, or never known. */
+  readonly cause?: Cause | undefined;
 }
 
 export class PendingLanes {
@@ -112,5 +117,6 @@ function merge(known: PendingListing, added: PendingListing): PendingListing {
     seq: newer.seq,
     causedAtMs: newer.causedAtMs ?? known.causedAtMs ?? added.causedAtMs,
     lane,
+    cause: [known.cause, added.cause].includes('sale') ? 'sale' : (known.cause ?? added.cause),
   };
 }

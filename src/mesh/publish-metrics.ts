@@ -21,6 +21,7 @@ export class PublishMetrics {
   /** Rows sent whose number was what we believed the listing showed already; re-sends over an open write excepted. */
   readonly needless: Counter<'channel'>;
   readonly backlogSlope: Gauge<'channel'>;
+  readonly guardHeld: Gauge<'channel'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -96,6 +97,12 @@ export class PublishMetrics {
     this.parked = new Counter({
       name: 'stockmesh_publish_parked_total',
       help: 'Listings set aside because the platform refuses their row',
+      labelNames: ['channel'],
+      registers,
+    });
+    this.guardHeld = new Gauge({
+      name: 'stockmesh_guard_held_listings',
+      help: 'Listings held because a run of changes would do too much',
       labelNames: ['channel'],
       registers,
     });

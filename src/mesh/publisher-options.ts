@@ -3,6 +3,7 @@ import type { Connector } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { ListingView, PublisherLedger, WriteRecord } from '../ledger/contract.ts';
+import type { BlastGuard } from './blast-guard.ts';
 import type { ChannelMode } from './channel.ts';
 import type { PublishMetrics } from './publish-metrics.ts';
 import type { PublishRules } from './publish-rules.ts';
@@ -95,5 +96,7 @@ export interface PublisherOptions {
   /** Asked before every look; while it says no, marks stay where they are. */
   readonly mayPublish: () => boolean;
   readonly ports: PublisherPorts;
+  /** Absent: nothing stops a run. */
+  readonly guard?: BlastGuard | undefined;
   readonly settings?: Partial<PublisherSettings> | undefined;
 }

@@ -20,6 +20,8 @@ import { Setbacks } from './setbacks.ts';
 import type { MappedListing } from './sku-map.ts';
 import { type WritePlan, isRaising, writeBatches } from './write-batches.ts';
 
+const guardedLookMs = 5_000;
+
 interface Unneeded {
   readonly pending: PendingListing;
   readonly view: ListingView;
@@ -194,7 +196,7 @@ export class Publisher {
         else if (setbackMs > 0) this.#queue.putOff(pending, setbackMs);
         else planned.push(look.row);
       }
-      this.#dispatch(term, planned, slots);
+      await this.#dispatchGuarded(term, planned, unneeded, slots);
       if (unneeded.length > 0) this.#track(this.#dropMarks(term, unneeded, views.position.seq));
     } catch (error) {
       for (const pending of taken) this.#queue.release(pending);
@@ -207,6 +209,22 @@ export class Publisher {
     const mapped = this.#options.listing(listingId);
     if (mapped === undefined) return [];
     return this.#options.ports.siblingsOf(mapped).map((sibling) => sibling.listingId);
+  }
+
+  /** What the guard holds is looked at again after a while, or at once when it sells. */
+  async #dispatchGuarded(
+    term: LeaseTerm,
+    planned: readonly PlannedRow[],
+    unneeded: readonly Unneeded[],
+    slots: number,
+  ): Promise<void> {
+    const { guard, mode } = this.#options;
+    if (guard === undefined || mode !== 'live') return this.#dispatch(term, planned, slots);
+    const passing = await guard.judge(planned);
+    const rows = planned.filter((row) => passing.has(row));
+    for (const row of planned) if (!passing.has(row)) this.#queue.putOff(row.pending, guardedLookMs);
+    await guard.released([...rows, ...unneeded.map(({ view }) => view)].map(({ listingId }) => listingId));
+    this.#dispatch(term, rows, slots);
   }
 
   /** Starts as many requests as there are slots, most urgent first; the other rows wait again. */

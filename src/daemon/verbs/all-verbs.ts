@@ -1,4 +1,4 @@
-import { circuitVerb, modeVerb, planVerb } from './channel-verbs.ts';
+import { circuitVerb, guardVerb, modeVerb, planVerb } from './channel-verbs.ts';
 import { driftVerb, reconcileVerb } from './drift-verbs.ts';
 import { explainVerb, exportVerb } from './history-verbs.ts';
 import { alertsVerb } from './alert-verbs.ts';
@@ -17,6 +17,7 @@ export const allVerbs: readonly Verb[] = [
   channelsVerb,
   modeVerb,
   planVerb,
+  guardVerb,
   circuitVerb,
   stockVerb,
   positionVerb,

@@ -33,6 +33,20 @@ export const circuitVerb: Verb = {
   },
 };
 
+export const guardVerb: Verb = {
+  name: 'guard',
+  usage: [
+    ['guard', 'runs of changes that were stopped because they would do too much, and what they would do'],
+    ['guard confirm CHANNEL', 'it is meant: write it'],
+  ],
+  run: ({ daemon, args: [action, channel, ...more], actor }) => {
+    if (action === undefined)
+      return shown(daemon.get<{ channels: unknown }>('/guard').then(({ channels }) => channels));
+    if (action !== 'confirm' || channel === undefined || more.length > 0) return undefined;
+    return shown(daemon.post(`/channels/${encodeURIComponent(channel)}/guard/confirm`, { actor }));
+  },
+};
+
 export const planVerb: Verb = {
   name: 'plan',
   usage: [['plan CHANNEL', 'what would be written to a channel that only watches, units at risk first']],

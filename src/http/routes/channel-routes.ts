@@ -10,6 +10,9 @@ export interface ChannelPorts {
   /** The circuit in this daemon, and what a person last said of it. */
   circuit(channel: string): object | undefined;
   setCircuit(channel: string, state: 'open' | 'closed', actor: string): Promise<void>;
+  /** Channels of which a run of changes is held, and which listings. */
+  guards(): readonly object[];
+  confirmRun(channel: string): Promise<object | undefined>;
   /** What would be written to a channel that only watches. */
   plan(channel: string, limit: number): object | undefined;
 }
@@ -23,6 +26,7 @@ const circuitChange = z.strictObject({
   state: z.enum(['open', 'closed']),
   actor: z.string().min(1).max(200),
 });
+const confirmation = z.strictObject({ actor: z.string().min(1).max(200) });
 const planQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(1_000) });
 
 /** What an operator asks and says of one channel. */
@@ -54,6 +58,15 @@ export function channelRoutes(ports: ChannelPorts, log: Logger): PrivateRoutes {
       log.warn({ channel, state, actor }, 'an operator turns the circuit of a channel');
       await ports.setCircuit(channel, state, actor);
       return { channel, ...known(ports.circuit(channel)) };
+    });
+
+    app.get('/guard', scoped('read'), async () => ({ channels: ports.guards() }));
+
+    app.post('/channels/:channel/guard/confirm', scoped('operator'), async (request) => {
+      const { channel } = parseInput(channelPath, request.params);
+      const { actor } = parseInput(confirmation, request.body);
+      log.warn({ channel, actor }, 'an operator confirms a run of changes');
+      return { channel, ...known(await ports.confirmRun(channel)) };
     });
 
     app.get('/channels/:channel/plan', scoped('read'), async (request) => {

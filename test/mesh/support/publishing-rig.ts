@@ -1,3 +1,5 @@
+import type { BlastLimits } from '../../../src/domain/blast-radius.ts';
+import { soldLately } from '../../../src/mesh/sold-lately.ts';
 import { Catalogue } from '../../../src/domain/catalogue.ts';
 import { eventually } from '../../support/eventually.ts';
 import { pino } from 'pino';
@@ -72,6 +74,7 @@ export interface RigOptions {
   readonly otherPlaces?: readonly string[];
   readonly isOpening?: boolean;
   readonly catalogue?: Catalogue;
+  readonly guard?: BlastLimits;
 }
 
 /** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
@@ -293,6 +296,9 @@ export class PublishingRig {
     this.#fanOuts.add(fanOut);
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: channel.map.settings,
+      ...(this.#options.guard === undefined
+        ? {}
+        : { guard: { limits: this.#options.guard, soldLately: () => this.#soldLately() } }),
       policies: { of: () => ({ policy, origins: [] }) },
       catalogue,
       connector: severable(channel.platform, isSevered, (name) => {
@@ -327,6 +333,10 @@ export class PublishingRig {
       },
     });
     return publishing;
+  }
+
+  #soldLately(): Promise<ReadonlySet<string>> {
+    return soldLately(new LogHistory(this.parts.redis, this.parts.keys));
   }
 
   #newReader(): LogReader {
