@@ -259,6 +259,7 @@ export class Daemon {
       vault,
       channels: built.channels,
       holder,
+      alerts: alerting.alerts,
     });
     this.#willStop('reservations', () => reservations.close());
     ledger.start();

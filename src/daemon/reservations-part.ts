@@ -15,6 +15,7 @@ import type { PrivateRoutes } from '../http/private-route.ts';
 import { LedgerReservations } from '../http/reservations/ledger-reservations.ts';
 import { Receipts } from '../http/reservations/receipts.ts';
 import { ReservationMetrics } from '../http/reservations/reservation-metrics.ts';
+import { ReservationWatch } from '../http/reservations/reservation-watch.ts';
 import { reservationRoutes } from '../http/reservations/routes.ts';
 import type { ReservationService } from '../http/reservations/service.ts';
 import type { ReservationSettings } from '../http/reservations/settings.ts';
@@ -23,6 +24,7 @@ import { keyRoutes } from '../http/routes/key-routes.ts';
 import { reservationOperatorRoutes } from '../http/routes/reservation-operator-routes.ts';
 import { IdempotencyCommands } from '../ledger/idempotency-commands.ts';
 import { RecordCommands } from '../ledger/record-commands.ts';
+import type { AlertSink } from '../mesh/alerts/alert.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import type { BuiltChannels } from './build-channels.ts';
 import type { LedgerPart } from './ledger-part.ts';
@@ -47,6 +49,7 @@ export interface ReservationsPartOptions {
   readonly holder: string;
   readonly registry: Registry;
   readonly redactor: Redactor;
+  readonly alerts: AlertSink;
   readonly log: Logger;
 }
 
@@ -78,6 +81,8 @@ export async function openReservations(options: ReservationsPartOptions): Promis
   const settings = settingsOf(config);
   const metrics = new ReservationMetrics(registry);
   ledger.reader.add({ onEntries: (entries) => metrics.follow(entries) });
+  const watch = new ReservationWatch(metrics, options.alerts);
+  watch.start();
   const rules = catalogueRules(config.catalogue);
   const { keepPercent, keepUnits, maxUnitsPerSku } = reservations.agents;
   const agents = { keepPercent, keepUnits, agentCapUnits: maxUnitsPerSku, ...given(rules.default.agents) };
@@ -126,6 +131,7 @@ export async function openReservations(options: ReservationsPartOptions): Promis
       keyRoutes(keys, nowMs, log),
     ],
     async close() {
+      watch.close();
       keys.close();
       await audit.close();
     },

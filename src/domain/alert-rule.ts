@@ -18,6 +18,10 @@ export const alertRules = {
   'parked-rows': { kind: 'state' },
   'ledger-halted': { kind: 'state' },
   'endpoint-disabled': { kind: 'state' },
+  'oversell-rate': { kind: 'state' },
+  'hold-utilisation': { kind: 'state' },
+  'agent-retries': { kind: 'state' },
+  'false-availability': { kind: 'state' },
   test: { kind: 'event' },
 } as const satisfies Readonly<Record<string, { readonly kind: 'state' | 'event' }>>;
 
