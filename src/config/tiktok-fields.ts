@@ -43,6 +43,15 @@ export function tiktokFields(sources: SecretSources) {
       .boolean()
       .default(true)
       .describe('Whether TikTok takes the units of an unpaid order off the available quantity'),
+    pace: z
+      .strictObject({
+        writesPerS: z.number().min(0.2).max(1_000).default(2),
+        readsPerS: z.number().min(0.2).max(1_000).default(5),
+      })
+      .prefault({})
+      .describe(
+        'Requests per second and operation to begin with; refusals lower the rate, successes raise it',
+      ),
     timing: z
       .strictObject({
         readLagMs: spanMs(0, 600_000).default(2_000),

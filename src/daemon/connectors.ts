@@ -64,6 +64,7 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
       return createTiktokConnector({
         ...ports,
         ...channel.timing,
+        ...channel.pace,
         shop: channel.shop,
         baseUrl: channel.baseUrl,
         authUrl: channel.authUrl,

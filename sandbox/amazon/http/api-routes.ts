@@ -186,7 +186,10 @@ async function send(
   sendJson(response, reply.status, sent, {
     'x-amzn-RequestId': `sandbox-${seller.clock.now()}`,
     Date: new Date(seller.clock.now()).toUTCString(),
-    ...(isTold ? { 'x-amzn-RateLimit-Limit': String(operation.ratePerS) } : {}),
+    // Without limits a rate is told that limits nobody.
+    ...(isTold
+      ? { 'x-amzn-RateLimit-Limit': String(seller.settings.rateLimit ? operation.ratePerS : 1_000) }
+      : {}),
   });
 }
 

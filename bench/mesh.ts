@@ -1,0 +1,206 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { planReplay } from '../demo/replay-plan.ts';
+import type { WantedLine } from '../demo/selling-channel.ts';
+import { measureAccept } from './mesh/accept.ts';
+import { type LoadResult, runLoad, Shelves } from './mesh/load.ts';
+import { type ContenderKind, openSetting, type Setting } from './mesh/setting.ts';
+import type { LoopResult } from './support/closed-loop.ts';
+import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
+
+const rates = [5, 20, 60] as const;
+const judgedRate = 20;
+const loadMs = Number(process.env['BENCH_LOAD_MS'] ?? 6_000);
+const serialChanges = 60;
+const burstSkus = 1_000;
+const maxLines = 80;
+const ampleUnits = 50_000;
+const maxSpread = 2;
+
+const plan = planReplay({
+  csvPath: new URL('../demo/orders/online-retail-sample.csv', import.meta.url),
+  adjustmentsPath: new URL('../demo/orders/online-retail-adjustments.csv.gz', import.meta.url),
+  channels: [{ id: 'any', weight: 1, maxLines: 2_000, hearsWithinMs: 1_000 }],
+  durationMs: 60_000,
+  maxAdjustments: 0,
+});
+const baskets: readonly (readonly WantedLine[])[] = plan.orders
+  .filter(({ lines }) => lines.length <= maxLines)
+  .map(({ lines }) => lines);
+const lineCount = baskets.reduce((sum, lines) => sum + lines.length, 0);
+const skus = [...new Set([...baskets.flat().map(({ sku }) => sku), ...plan.openingUnits.keys()])].slice(
+  0,
+  Math.max(burstSkus, new Set(baskets.flat().map(({ sku }) => sku)).size),
+);
+const stock = new Map(skus.map((sku) => [sku, ampleUnits]));
+
+interface Run {
+  readonly loads: ReadonlyMap<number, LoadResult>;
+  readonly needlessWrites: number;
+  readonly writes: number;
+  readonly disagreements: number;
+  readonly violations: number;
+  /** Units sold beyond what was in the house. */
+  readonly oversold: number;
+}
+
+async function contend(
+  kind: ContenderKind,
+  rounds: readonly number[],
+  after?: (setting: Setting, shelves: Shelves) => Promise<void>,
+): Promise<Run> {
+  const setting = await openSetting(kind, stock, 'none');
+  try {
+    const { platforms } = setting;
+    const shelves = new Shelves(platforms);
+    const channels = platforms.selling.map(({ id }) => id);
+    // Connections, caches and compiled code.
+    await runLoad(shelves, channels, baskets.slice(0, 8), 4, 2_000, () => 0, 8_000);
+    shelves.needlessWrites = 0;
+    const loads = new Map<number, LoadResult>();
+    const quietMs = kind === 'stockmesh' ? 20_000 : 8_000;
+    for (const rate of rounds) {
+      const load = await runLoad(shelves, channels, baskets, rate, loadMs, setting.cpuS, quietMs);
+      loads.set(rate, load);
+      console.error(`${kind} ${rate}/s: p50 ${load.all.p50} p99 ${load.all.p99} ms, ${load.lost} not shown`);
+    }
+    await after?.(setting, shelves);
+    // Numbers that were accepted late, and what the contender still wants to say.
+    await delay(2_000);
+    let disagreements = 0;
+    let oversold = 0;
+    for (const sku of skus) {
+      oversold += Math.max(0, (shelves.sold.get(sku) ?? 0) - ampleUnits);
+      const wanted = ampleUnits - (shelves.sold.get(sku) ?? 0);
+      for (const channel of platforms.selling) if (channel.shown(sku) !== wanted) disagreements++;
+    }
+    const { needlessWrites, writes } = shelves;
+    return {
+      loads,
+      needlessWrites,
+      writes,
+      disagreements,
+      violations: platforms.violations().length,
+      oversold,
+    };
+  } finally {
+    await setting.stop();
+  }
+}
+
+interface OwnFigures {
+  readonly serialMs: readonly number[];
+  readonly burstMs: number;
+  readonly accept: LoopResult;
+}
+
+/** What the closest rival was measured by (one change at a time; a thousand SKUs at once; webhooks). */
+async function ownFigures(setting: Setting, shelves: Shelves): Promise<OwnFigures> {
+  const serialMs: number[] = [];
+  for (let n = 0; n < serialChanges; n++) {
+    shelves.begin();
+    const startedMs = performance.now();
+    shelves.buy(0, [{ sku: skus[n % skus.length] ?? '', units: 1 }]);
+    while (shelves.clock.waiting() > 0 && performance.now() - startedMs < 10_000) await delay(1);
+    serialMs.push(performance.now() - startedMs);
+  }
+  shelves.begin();
+  const burstMs = performance.now();
+  for (let start = 0; start < burstSkus; start += 100)
+    shelves.buy(
+      0,
+      skus.slice(start, start + 100).map((sku) => ({ sku, units: 1 })),
+    );
+  await shelves.quiet(60_000);
+  const lastMs = shelves.lastWriteMs - burstMs;
+  const shop = setting.platforms.shopify.shops[0];
+  if (shop === undefined) throw new Error('no shop');
+  const accept = await measureAccept(setting.publicUrl, 'north', shop, 32, 4_000);
+  console.error(
+    `burst ${lastMs} ms; accept ${accept.perS}/s p99 ${accept.p99Ms} ms; serial ${serialMs.join(' ')}`,
+  );
+  return { serialMs: serialMs.toSorted((a, b) => a - b), burstMs: lastMs, accept };
+}
+
+printConditions([
+  `two Shopify shops, Amazon, TikTok Shop and a ShipHero warehouse, emulated in this process; the contender is one process of its own; everything shares the machine`,
+  `${skus.length} SKUs, all of them on every channel; ${baskets.length} real baskets of the shipped sample with at most ${maxLines} lines, ${(lineCount / baskets.length).toFixed(1)} on average, over and over; channels take turns; ${loadMs} ms per rate`,
+  'sale-to-shelf: from the order at one channel to the write at another one that makes it show the sale; all lines of all orders, to three channels each',
+  'limits of platforms off, their delays 0; stockmesh with appendfsync always',
+  'relay: webhook in, one request per channel and product out, number in memory, nothing durable; jobs: one BullMQ job per channel and line on Redis with appendfsync always, absolute numbers, 8 workers a channel',
+]);
+
+const relay = await contend('relay', rates);
+const jobs = await contend('jobs', rates);
+let own: OwnFigures | undefined;
+const ours = await contend('stockmesh', rates, async (setting, shelves) => {
+  own = await ownFigures(setting, shelves);
+});
+const control = await contend('relay', [judgedRate]);
+
+const rows: (string | number)[][] = [];
+for (const [name, run] of Object.entries({ relay, jobs, stockmesh: ours, 'relay again': control })) {
+  for (const [rate, load] of run.loads) {
+    rows.push([
+      name,
+      rate,
+      load.lines,
+      load.all.p50,
+      load.all.p95,
+      load.all.p99,
+      load.lost,
+      load.backlogSlopePerS,
+      load.cpuMsPerOrder,
+    ]);
+    for (const [channel, { p50, p95, p99 }] of load.byChannel)
+      rows.push([`  ${channel}`, rate, '', p50, p95, p99, '', '', '']);
+  }
+}
+printTable(
+  ['contender', 'orders/s', 'lines', 'p50 ms', 'p95 ms', 'p99 ms', 'not shown', 'backlog/s', 'cpu ms/order'],
+  rows,
+);
+for (const [name, run] of Object.entries({ relay, jobs, stockmesh: ours }))
+  console.log(
+    `${name}: ${run.writes} writes, ${run.needlessWrites} that changed nothing, ${run.disagreements} numbers wrong at the end, ${run.violations} broken contracts`,
+  );
+
+const p99 = (run: Run, rate: number): number => run.loads.get(rate)?.all.p99 ?? Number.NaN;
+const at = (sorted: readonly number[], share: number): number | null =>
+  sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? null;
+const first = p99(relay, judgedRate);
+const second = p99(control, judgedRate);
+printVerdict(
+  `the bare relay is measured at the beginning and at the end: its p99 at ${judgedRate} orders/s must not differ by more than this factor`,
+  Math.max(first, second) / Math.max(1, Math.min(first, second)),
+  maxSpread,
+);
+console.log(
+  'not established: latency over the internet, the platforms’ own delays, other machines, several daemons',
+);
+printResult({
+  bench: 'mesh',
+  ratios: {
+    saleToShelfP99ToBareRelay: p99(ours, judgedRate) / Math.min(first, second),
+    saleToShelfP99ToJobPerChange: p99(ours, judgedRate) / p99(jobs, judgedRate),
+    saleToShelfP99ToJobPerChange5: p99(ours, 5) / p99(jobs, 5),
+    saleToShelfP99ToJobPerChange60: p99(ours, 60) / p99(jobs, 60),
+  },
+  counts: {
+    lost: [...ours.loads.values()].reduce((sum, { lost }) => sum + lost, 0) + ours.disagreements,
+    needlessWrites: ours.needlessWrites,
+    oversold: ours.oversold,
+  },
+  figures: {
+    backlogSlopePerS: ours.loads.get(judgedRate)?.backlogSlopePerS ?? null,
+    webhookAcceptP99Ms: own?.accept.p99Ms ?? null,
+    webhookAcceptP50Ms: own?.accept.p50Ms ?? null,
+    webhookAcceptPerS32: own?.accept.perS ?? null,
+    serialChangeP50Ms: at(own?.serialMs ?? [], 0.5),
+    serialChangeP99Ms: at(own?.serialMs ?? [], 0.99),
+    burst1000LastMs: own?.burstMs ?? null,
+    saleToShelfP99Ms5: p99(ours, 5),
+    saleToShelfP99Ms20: p99(ours, 20),
+    saleToShelfP99Ms60: p99(ours, 60),
+    cpuMsPerOrder: ours.loads.get(judgedRate)?.cpuMsPerOrder ?? null,
+  },
+});

@@ -1,0 +1,12 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+/** A short run of `npm run inflight`: the daemon, four emulators, pushes lost, doubled and late. */
+test('no write puts sold stock back, and every listing ends right', async () => {
+  const script = new URL('../../bench/inflight.ts', import.meta.url).pathname;
+  const args = [script, '--seed', '3', '--seconds', '5'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 290_000 });
+  const outcome = JSON.parse(stdout.split('\n')[0] ?? '') as Record<string, unknown>;
+  expect(outcome).toMatchObject({ safe: true, wrongListings: 0, violations: [] });
+}, 300_000);
