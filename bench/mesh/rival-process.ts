@@ -4,9 +4,14 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { SqsSource } from '../../src/connectors/amazon/sqs-source.ts';
-import type { Connector, ParsedDelivery, PlatformOrder } from '../../src/connectors/connector.ts';
+import type {
+  Connector,
+  ListingRef,
+  ParsedDelivery,
+  PlatformOrder,
+  WriteRow,
+} from '../../src/connectors/connector.ts';
 import type { RateLimiter, StoredToken, TokenStore } from '../../src/connectors/ports.ts';
-import type { ListingRef, WriteRow } from '../../src/connectors/stock-write.ts';
 import { createConnector } from '../../src/daemon/connectors.ts';
 
 /**
@@ -154,7 +159,7 @@ const server = createServer((request, response) => {
     if (rival.connector.verifyWebhook(raw, request.headers).kind !== 'genuine')
       return void response.writeHead(401).end();
     response.writeHead(200).end();
-    void handle(rival, rival.connector.parseWebhook(raw, request.headers));
+    void handle(rival, rival.connector.parseWebhook(raw, request.headers)).catch(() => undefined);
   });
 });
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -179,7 +184,7 @@ for (const channel of config.channels) {
     log,
   });
   source.start(async ({ body, headers }) =>
-    handle(rival, rival.connector.parseWebhook(Buffer.from(body), headers)),
+    handle(rival, rival.connector.parseWebhook(Buffer.from(body), headers)).catch(() => undefined),
   );
 }
 process.stdout.write('ready\n');
