@@ -17,9 +17,7 @@ export const policySchema = z
       .describe('Show 0 when no more than this many are left'),
     oversellUnits: wholeNumber(0, 1_000_000)
       .optional()
-      .describe(
-        'Sell up to so many units that are not there; their orders are listed for review. 0 when absent',
-      ),
+      .describe('Sell up to so many units that are not there. 0 when absent'),
   })
   .meta({ id: 'policy' });
 
