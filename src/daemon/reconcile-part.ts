@@ -16,6 +16,7 @@ import type { ReconciledChannel } from '../reconcile/reconciled-channel.ts';
 import { ReconcileMetrics } from '../reconcile/reconcile-metrics.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { RunStore } from '../reconcile/run-store.ts';
+import type { ReconciledWarehouse } from '../reconcile/warehouse-reconciler.ts';
 import type { BuiltChannels } from './build-channels.ts';
 import { ownLocations } from './channel-settings.ts';
 import type { LedgerPart } from './ledger-part.ts';
@@ -68,6 +69,7 @@ export async function openReconcilePart(options: ReconcilePartOptions): Promise<
   });
   const reconciler = new Reconciler({
     channels: options.channels.flatMap((built) => reconciled(options, built) ?? []),
+    warehouses: options.channels.flatMap((built) => warehouse(options, built) ?? []),
     runs,
     findings,
     ledger: ledger.ledger,
@@ -109,7 +111,7 @@ function scheduled(
 ): readonly ScheduledTask[] {
   return config.channels.flatMap((channel) => {
     const { cron, timeZone, mode } = completeReconcile(channel.reconcile, config.reconcile);
-    if (cron === null || mode === 'off' || reconciler.of(channel.id) === undefined) return [];
+    if (cron === null || mode === 'off' || !reconciler.has(channel.id)) return [];
     return schedule(
       cron,
       async ({ date }) => {
@@ -138,7 +140,7 @@ function reconciled(
   { part, connector, map }: BuiltChannels['channels'][number],
 ): ReconciledChannel | undefined {
   const channel = config.channels.find(({ id }) => id === part.id);
-  if (channel === undefined || connector.capabilities.writes === 'none') return undefined;
+  if (channel === undefined || part.counting !== undefined) return undefined;
   const settings = completeReconcile(channel.reconcile, config.reconcile);
   return {
     id: part.id,
@@ -154,6 +156,7 @@ function reconciled(
     settings: {
       mode: settings.mode,
       sweepShare: settings.sweepSharePercent / 100,
+      minCycleMs: 60_000,
       policy: driftPolicy(settings.policy),
       maxCorrections: settings.maxCorrections,
       correctionsKeptMs: settings.correctionsKeptMs,
@@ -162,6 +165,25 @@ function reconciled(
       lookBackMs: settings.lookBackMs,
       skewMs: defaultPublishTimes.skewMs,
     },
+  };
+}
+
+function warehouse(
+  { config }: ReconcilePartOptions,
+  { part, connector, map }: BuiltChannels['channels'][number],
+): ReconciledWarehouse | undefined {
+  const channel = config.channels.find(({ id }) => id === part.id);
+  const intake = part.counting;
+  if (channel === undefined || intake === undefined) return undefined;
+  const { mode, policy, spacingMs } = completeReconcile(channel.reconcile, config.reconcile);
+  const owned = config.locations.filter(({ authority }) => authority === `channel:${part.id}`);
+  return {
+    id: part.id,
+    channel: map.settings,
+    owned: new Map(owned.map(({ id, pickLagMs }) => [id, { pickLagMs }])),
+    connector,
+    intake,
+    settings: { mode, policy: driftPolicy(policy), spacingMs },
   };
 }
 

@@ -39,7 +39,8 @@ export type DriftCause =
   /** It shows the units of a cancelled order, which the platform says it did not give back. */
   | 'restored-on-cancel'
   | 'listing-gone'
-  | 'location-disconnected'
+  /** It is there and sells nothing: a disconnected location, a deactivated or deleted product. */
+  | 'deactivated'
   | 'not-tracked'
   | 'sku-unknown'
   | 'warehouse-lost'

@@ -194,7 +194,7 @@ export class ChannelPublishing {
     const parts = this.#parts;
     if (parts === undefined) return 'lost';
     const { ledger, settings } = this.#options;
-    await forgetSome(ledger, settings.id, parts.token, listings);
+    await forgetSome(ledger, settings.id, parts.token, listings, true);
     this.listingsChanged(listings);
     return 'forgotten';
   }

@@ -23,11 +23,13 @@ export async function forgetBases(
   await ledger.settle(channel, token, { changes: [], closeWrites: open.map(({ writeId }) => writeId) });
 }
 
+/** `keepsWrites`: requests under way are ours; the new base is read once they have ended. */
 export async function forgetSome(
   ledger: Pick<PublisherLedger, 'readListings' | 'settle'>,
   channel: ChannelId,
   token: number,
   listings: readonly MappedListing[],
+  keepsWrites = false,
 ): Promise<void> {
   for (let attempt = 1; attempt <= tries; attempt++) {
     const view = await ledger.readListings(
@@ -40,7 +42,7 @@ export async function forgetSome(
       changes: known.map(({ listingId, state }) => ({
         listingId,
         expectedVersion: state.version,
-        next: forgotten(state),
+        next: keepsWrites ? { ...forgotten(state), openWrites: state.openWrites } : forgotten(state),
         markPending: true,
       })),
       closeWrites: [],

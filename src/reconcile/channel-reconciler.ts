@@ -4,7 +4,7 @@ import type { PlatformListing } from '../connectors/connector.ts';
 import { type Watched, watchDrift } from '../domain/drift-watch.ts';
 import type { UnitRange } from '../domain/expected-range.ts';
 import type { ListingId } from '../domain/ids.ts';
-import type { Judgement, Verdict } from '../domain/verdict.ts';
+import type { DriftCause, Judgement, Verdict } from '../domain/verdict.ts';
 import { judgeDrift, judgeMissedOrder } from '../domain/verdict.ts';
 import type { Ledger, ListingView, PublisherLedger } from '../ledger/contract.ts';
 import { Alarm, jittered } from '../mesh/alarm.ts';
@@ -51,6 +51,9 @@ const maxSettlingMs = 900_000;
 const maxUnsettledMs = 300_000;
 const lookBackEveryMs = 3_600_000;
 
+/** Their findings are over when the number agrees. */
+const aboutNumbers: ReadonlySet<Verdict> = new Set(['lost-publication', 'missed-order', 'edited-on-channel']);
+
 interface OpenRun {
   readonly tally: RunTally;
   readonly startedMs: number;
@@ -80,7 +83,9 @@ export class ChannelReconciler {
   #asked: OpenRun | undefined;
   #sweepAtMs = 0;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
+  #quietId: string | undefined;
   #cycleEndedAtMs: number;
+  #turn: Promise<void> = Promise.resolve();
   #pulling: Promise<void> | undefined;
   #reading: Promise<void> = Promise.resolve();
   #lookedBackAtMs = Number.NEGATIVE_INFINITY;
@@ -127,6 +132,16 @@ export class ChannelReconciler {
     await Promise.all([this.#loop, this.#reading, this.#pulling]);
   }
 
+  /** What is found and what is decided about it happen one after the other: the publisher and people speak up too. */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
   /** Something happened to these listings: they are read before others, once the dust has settled. */
   favour(listingIds: readonly ListingId[]): void {
     const { pushGraceMs } = this.#options.channel.settings;
@@ -144,19 +159,27 @@ export class ChannelReconciler {
     const { channel, log } = this.#options;
     if (channel.settings.mode === 'off') return 'report';
     if (this.repair.mayOverwrite(listing.listingId)) return 'repair';
-    this.#noteEdited(listing, shows, target).catch((error: unknown) => {
+    this.inTurn(() => this.#noteEdited(listing, shows, target)).catch((error: unknown) => {
       log.warn({ channel: channel.id, sku: listing.sku, err: error }, 'an edit was not noted');
     });
     return 'report';
   }
 
   /** On a platform of plain numbers the mesh has decided it already: the units were released, its own number is written. */
-  async noteResolvedByMesh(listingId: ListingId, units: number, position: string): Promise<void> {
+  noteResolvedByMesh(listingId: ListingId, units: number, position: string): Promise<void> {
+    return this.inTurn(() => this.#noteResolvedByMesh(listingId, units, position));
+  }
+
+  async #noteResolvedByMesh(listingId: ListingId, units: number, position: string): Promise<void> {
     const { channel, ledger } = this.#options;
     const listing = channel.map.listing(listingId);
     if (listing === undefined || !channel.publishing.isPublishing) return;
     const view = await this.#view(listing);
     const target = view === undefined ? null : channel.publishing.targetOf(listing, view).units;
+    // Orders that the platform dates beside a read may be released as if somebody had taken the units: no proof.
+    const sinceMs = ledger.nowMs() - 60_000;
+    const soldLately = view?.state.rises.filter(({ atMs }) => atMs > sinceMs) ?? [];
+    if (Math.abs(units) <= soldLately.reduce((sum, rise) => sum + Math.abs(rise.units), 0)) return;
     const shown = target === null ? null : Math.max(0, target - units);
     const finding = await this.desk.found({
       runId: this.#sweep?.tally.id ?? '',
@@ -287,6 +310,12 @@ export class ChannelReconciler {
     return { tally, startedMs: performance.now(), request, readMs: undefined };
   }
 
+  async #forgetQuiet(): Promise<void> {
+    const id = this.#quietId;
+    this.#quietId = undefined;
+    if (id !== undefined) await this.#options.runs.drop(id);
+  }
+
   async #abort(run: OpenRun, reason: string): Promise<void> {
     const { channel, log, ledger } = this.#options;
     this.#book.dropRun(run.tally.id);
@@ -305,6 +334,10 @@ export class ChannelReconciler {
     const { id, kind, state, rows, opened, resolved, byVerdict } = ended;
     if (this.#asked === run) this.#asked = undefined;
     if (this.#sweep === run) this.#sweep = undefined;
+    // A cycle in which nothing happened is only of interest while it is the newest.
+    if (kind === 'rolling') await this.#forgetQuiet();
+    if (kind === 'rolling' && state === 'completed' && opened + resolved + ended.actions === 0)
+      this.#quietId = id;
     await runs.save(ended);
     // Who publishes the channel now takes the request up again.
     if (run.request !== undefined && channel.publishing.isPublishing) await runs.ended(channel.id, id);
@@ -343,8 +376,13 @@ export class ChannelReconciler {
     const flaw = check.end(map.size);
     if (flaw !== undefined) return flaw;
     // What a complete reading does not show is asked for by name: a listing that is gone says so itself.
-    for (const listing of map.listings())
-      if (!check.has(listing.ref.key) && isWritable(listing)) unvalued.push(listing);
+    const gone: MappedListing[] = [];
+    for (const listing of map.listings()) {
+      if (check.has(listing.ref.key) || listing.locations.length === 0) continue;
+      if (isWritable(listing)) unvalued.push(listing);
+      else if (listing.problems.includes('inactive')) gone.push(listing);
+    }
+    await this.#noteGone(run, gone);
     const batchSize = connector.capabilities.readStockBatchSize;
     for (let start = 0; start < unvalued.length; start += batchSize) {
       const reason = await this.#readBatch(run, unvalued.slice(start, start + batchSize), true);
@@ -352,6 +390,21 @@ export class ChannelReconciler {
     }
     run.readMs = performance.now() - run.startedMs;
     return undefined;
+  }
+
+  /** Two complete readings, the map's and this one, do not show them: those that sold from here before are told. */
+  async #noteGone(run: OpenRun, gone: readonly MappedListing[]): Promise<void> {
+    const { publishing } = this.#options.channel;
+    for (let start = 0; start < gone.length; start += judgedAtOnce) {
+      const some = gone.slice(start, start + judgedAtOnce);
+      const { rows } = await publishing.views(some);
+      const sold = new Set(rows.filter(({ state }) => state.base !== undefined).map((row) => row.listingId));
+      for (const listing of some) {
+        run.tally.count('inactive');
+        if (sold.has(listing.listingId))
+          await this.#stated(run, listing, { verdict: 'inactive', cause: 'listing-gone' });
+      }
+    }
   }
 
   /** Answers listings whose number the page did not have. */
@@ -458,6 +511,7 @@ export class ChannelReconciler {
       run !== undefined &&
       run.readMs === undefined &&
       this.#order.isCycleOver &&
+      performance.now() - run.startedMs >= channel.settings.minCycleMs &&
       this.#book.countOf(run.tally.id) === 0
     ) {
       const atMs = ledger.nowMs();
@@ -496,10 +550,10 @@ export class ChannelReconciler {
         metrics.rows.inc({ channel: channel.id, verdict });
       }
       if (look.kind === 'agrees') {
-        if (
-          this.desk.openOf(listingId) !== undefined &&
-          (await this.desk.agrees(listingId, row.shown, position))
-        )
+        const open = this.desk.openOf(listingId);
+        // A number is no sign of life of a listing that the platform no longer lists, or does not count.
+        const isOver = open !== undefined && (aboutNumbers.has(open.verdict) || isWritable(row.listing));
+        if (isOver && (await this.desk.agrees(listingId, row.shown, position)))
           run.tally.add({ resolved: 1 });
       } else if (look.kind === 'differs' || look.kind === 'unpublished' || look.kind === 'absent')
         this.#watch(run, row, look);
@@ -512,6 +566,7 @@ export class ChannelReconciler {
     // A listing that never sold from here and is inactive is only that.
     if (look.kind === 'absent' && row.before.state.base === undefined) return;
     if (this.#book.has(row.listing.listingId)) return;
+    if (look.kind === 'absent') channel.rediscover();
     this.#book.put({
       runId: run.tally.id,
       isDryRun: run.tally.isDryRun,
@@ -658,14 +713,39 @@ export class ChannelReconciler {
     view: ListingView,
   ): Promise<void> {
     const { listing } = entry.row;
+    if (this.#isStillActing(listing.listingId)) return this.favour([listing.listingId]);
     const judgement =
       look.kind === 'absent'
-        ? ({ verdict: 'inactive', cause: look.cause } as const)
+        ? this.#judgeAbsent(listing, look.cause)
         : await this.#judge(listing, look.kind === 'unpublished' ? { lowest: 0, highest: 0 } : difference);
     const units = look.kind === 'absent' ? { lowest: 0, highest: 0 } : difference;
-    const finding = await this.#found(entry, look, judgement, units, reads, view);
-    if (finding === undefined) return;
-    await this.#act(entry, finding);
+    const before = this.desk.openOf(listing.listingId);
+    await this.inTurn(async () => {
+      const finding = await this.#found(entry, look, judgement, units, reads, view);
+      // Reported once.
+      const isKnown = before?.state === 'open' && before.verdict === finding?.verdict;
+      const isReport = this.#options.channel.settings.policy[judgement.verdict] === 'report';
+      if (finding !== undefined && !(isKnown && isReport)) await this.#act(entry, finding);
+    });
+  }
+
+  /** By now the map was read anew, and says why. */
+  #judgeAbsent({ listingId }: MappedListing, cause: DriftCause): Judgement {
+    const problems = this.#options.channel.map.listing(listingId)?.problems ?? [];
+    return problems.includes('untracked')
+      ? { verdict: 'untracked', cause: 'not-tracked' }
+      : { verdict: 'inactive', cause };
+  }
+
+  /** What was asked of the mesh takes it reads and walks of its own: before that, the same difference is no new one. */
+  #isStillActing(listingId: ListingId): boolean {
+    const { channel, ledger } = this.#options;
+    const open = this.desk.openOf(listingId);
+    if (open?.state !== 'acted') return false;
+    const { orderIndexLagMs, longestApplyMs } = channel.connector.capabilities;
+    const meshMs =
+      6 * (this.#spacingMs + orderIndexLagMs + channel.settings.skewMs) + Math.min(longestApplyMs, 600_000);
+    return ledger.nowMs() - (open.steps.at(-1)?.atMs ?? 0) < meshMs;
   }
 
   async #judge(listing: MappedListing, difference: UnitRange): Promise<Judgement> {
@@ -682,11 +762,19 @@ export class ChannelReconciler {
       20_000,
     );
     const open = this.desk.openOf(listingId);
+    // What was corrected and has not come right yet is no second writer's, unless a correction is known to have landed.
+    const correctedAtMs =
+      open?.steps.findLast(({ what }) => what === 're-publish')?.atMs ?? Number.POSITIVE_INFINITY;
+    const hasLanded = records.some(
+      ({ kind, from, to, atMs }) =>
+        atMs >= correctedAtMs && (kind === 'repair' || kind === 'put' || to - from === -(open?.units ?? 0)),
+    );
+    const openCorrections = open === undefined ? undefined : hasLanded ? open.corrections : 0;
     return judgeDrift({
       difference,
       writes: records.toReversed().map(({ from, to }) => to - from),
       keptOnCancel: movements.keptOnCancel(channel.id, listingId, sinceMs),
-      corrections: open?.corrections ?? (await this.desk.correctionsBefore(listingId)),
+      corrections: openCorrections ?? (await this.desk.correctionsBefore(listingId)),
     });
   }
 

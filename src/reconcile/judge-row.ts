@@ -28,7 +28,7 @@ export type RowLook =
 /** One read, judged by a look that may be much later than it: orders heard of meanwhile are counted where they belong. */
 export function judgeRow(row: ObservedRow, late: ListingView, context: RowContext): RowLook {
   if (row.shown === null) return { kind: 'absent', cause: 'listing-gone' };
-  if (!row.isActive) return { kind: 'absent', cause: 'location-disconnected' };
+  if (!row.isActive) return { kind: 'absent', cause: 'deactivated' };
   const { before, after, shown, readAtMs } = row;
   const { times, isFlooredAtZero, target, isPending } = context;
   if (before.state.base?.settled !== true) return { kind: 'unjudged' };

@@ -29,6 +29,8 @@ export interface ChannelReconcileSettings {
   readonly mode: 'off' | 'observe' | 'repair';
   /** Part of the channel's read budget that the rolling sweep may spend; 0: no sweep. */
   readonly sweepShare: number;
+  /** A cycle of the sweep takes at least this; what just sold is read meanwhile all the same. */
+  readonly minCycleMs: number;
   readonly policy: DriftPolicy;
   /** Corrections of one listing, within the time they are remembered, before a person must decide. */
   readonly maxCorrections: number;

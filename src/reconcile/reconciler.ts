@@ -14,9 +14,11 @@ import { RecentMovements } from './recent-movements.ts';
 import type { RunCause, RunRequest } from './run.ts';
 import type { RunStore } from './run-store.ts';
 import { timeId } from './time-id.ts';
+import { type ReconciledWarehouse, WarehouseReconciler } from './warehouse-reconciler.ts';
 
 export interface ReconcilerOptions {
   readonly channels: readonly ReconciledChannel[];
+  readonly warehouses?: readonly ReconciledWarehouse[] | undefined;
   readonly runs: RunStore;
   readonly findings: FindingStore;
   readonly ledger: Pick<Ledger, 'adjust' | 'peek' | 'nowMs'>;
@@ -41,6 +43,7 @@ export interface WantedRun {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #channels = new Map<ChannelId, ChannelReconciler>();
+  readonly #warehouses = new Map<ChannelId, WarehouseReconciler>();
   readonly #movements: RecentMovements;
 
   constructor(options: ReconcilerOptions) {
@@ -66,6 +69,8 @@ export class Reconciler {
         new ChannelReconciler({ ...options, channel, movements: this.#movements }),
       );
     }
+    for (const warehouse of options.warehouses ?? [])
+      this.#warehouses.set(warehouse.id, new WarehouseReconciler({ ...options, warehouse }));
   }
 
   /** Told of the log by the daemon's one reader. */
@@ -73,8 +78,9 @@ export class Reconciler {
     this.#movements.onEntries(entries);
   }
 
-  of(channel: ChannelId): ChannelReconciler | undefined {
-    return this.#channels.get(channel);
+  /** Channels and warehouses that can be reconciled. */
+  has(channel: ChannelId): boolean {
+    return this.#channels.has(channel) || this.#warehouses.has(channel);
   }
 
   /** The publisher proved an edit by its own reads: whether it may write over it. */
@@ -97,11 +103,13 @@ export class Reconciler {
 
   start(): void {
     for (const channel of this.#channels.values()) channel.start();
+    for (const warehouse of this.#warehouses.values()) warehouse.start();
     this.#noteEpoch();
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#channels.values()].map((channel) => channel.close()));
+    const all = [...this.#channels.values(), ...this.#warehouses.values()];
+    await Promise.all(all.map((one) => one.close()));
   }
 
   /** One request per channel; a channel that has one already answers with it. Undefined channel: all. */
@@ -111,13 +119,13 @@ export class Reconciler {
   ): Promise<readonly (RunRequest & { channel: ChannelId })[]> {
     const { ledger, runs } = this.#options;
     const requests: (RunRequest & { channel: ChannelId })[] = [];
-    for (const [id, reconciler] of this.#channels) {
+    for (const id of [...this.#channels.keys(), ...this.#warehouses.keys()]) {
       if (channel !== undefined && id !== channel) continue;
       const nowMs = ledger.nowMs();
       const kind = wanted.skus.length > 0 ? 'sku' : 'full';
       const request = await runs.ask(id, { runId: timeId(nowMs), kind, ...wanted, askedAtMs: nowMs });
       requests.push({ ...request, channel: id });
-      reconciler.ring();
+      this.#channels.get(id)?.ring();
     }
     return requests;
   }
@@ -133,7 +141,8 @@ export class Reconciler {
     const { desk, repair } = reconciler;
     const isOwnFigure = ({ locations }: MappedListing): boolean =>
       locations[0] !== undefined && ownLocations.has(locations[0]);
-    return decide({ channel, desk, repair, ledger, isOwnFigure }, finding, decision);
+    const parts = { channel, desk, repair, ledger, isOwnFigure };
+    return reconciler.inTurn(async () => decide(parts, (await findings.finding(id)) ?? finding, decision));
   }
 
   /** Another life of the data: whatever was believed of the channels is proven anew, once for all daemons. */

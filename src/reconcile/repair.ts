@@ -19,6 +19,7 @@ export interface RepairOptions {
 
 const approvedForMs = 600_000;
 const hourMs = 3_600_000;
+const busyForMs = 30_000;
 const maxRemembered = 10_000;
 
 /**
@@ -94,6 +95,10 @@ export class Repair {
         this.#corrected();
         this.#approve(listing.listingId);
         if (finding.cause === 'not-published') channel.publishing.listingsChanged([listing]);
+        // The publisher proves an edit by three quiet reads of its own. A listing that sells all the time has none: there
+        // what is believed of it is dropped, and its next base, with the orders around it pulled, says what to write.
+        else if (finding.corrections > 0 || (await this.#isBusy(listing)))
+          await channel.publishing.forget([listing]);
         else channel.publishing.readAgain([listing]);
         const acted: Finding = { ...finding, state: 'acted', corrections: finding.corrections + 1 };
         return withStep(acted, { ...step, from: finding.shown, to: finding.target });
@@ -158,6 +163,15 @@ export class Repair {
     const most = maxCorrectionsPerHour();
     if (this.#correctedAtMs.length < most) return limited;
     return { action: 'park', reason: `${most} listings of the channel were corrected within an hour` };
+  }
+
+  async #isBusy(listing: MappedListing): Promise<boolean> {
+    const { channel, ledger } = this.#options;
+    const { rows } = await channel.publishing.views([listing]);
+    const state = rows[0]?.state;
+    if (state === undefined || channel.connector.capabilities.writes === 'absolute') return false;
+    const sinceMs = ledger.nowMs() - busyForMs;
+    return state.openWrites.length > 0 || state.rises.some(({ atMs }) => atMs >= sinceMs);
   }
 
   #corrected(): void {

@@ -24,6 +24,10 @@ export class RunStore {
     await this.#options.runs.put(run.id, JSON.stringify(run));
   }
 
+  async drop(id: string): Promise<void> {
+    await this.#options.runs.drop([id]);
+  }
+
   async run(id: string): Promise<Run | undefined> {
     return readRun(await this.#options.runs.get(id));
   }

@@ -71,6 +71,7 @@ export class ReconcileRig {
           settings: {
             mode: 'repair',
             sweepShare: 0,
+            minCycleMs: 0,
             policy: defaultDriftPolicy,
             maxCorrections: 3,
             correctionsKeptMs: 86_400_000,

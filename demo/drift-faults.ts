@@ -1,0 +1,238 @@
+import type { Adjustment } from '../sandbox/wms/adjustments.ts';
+import type { FourPlatforms } from './emulators/four-platforms.ts';
+
+/** What is done to the platforms behind the daemon's back, and what has to become of it. */
+export interface PlantedFault {
+  readonly name: string;
+  readonly channel: string;
+  readonly sku: string;
+  /** The verdict that is right; `none`: the mesh itself must cope, without a finding of another name. */
+  readonly verdict: string;
+  readonly cause: string;
+  /** The regular poll may bring it before reconciliation asks: then there is nothing to find. */
+  readonly isPolled?: boolean;
+  plant(): void | Promise<void>;
+  /** Whether everything is right again, or what could not be repaired waits as it must. */
+  isRight(finding: FoundFinding | undefined): boolean;
+  stop?(): void;
+}
+
+export interface FoundFinding {
+  readonly id: string;
+  readonly channel: string;
+  readonly sku: string;
+  readonly verdict: string;
+  readonly cause: string;
+  readonly state: string;
+  readonly units: number;
+  readonly rule: string;
+}
+
+/** SKUs that nothing but their fault happens to, and the one that sells all the time. */
+export const faultSkus = [
+  'LOST-WEBHOOK',
+  'MISSED-CANCEL',
+  'HAND-EDIT',
+  'DISCONNECTED',
+  'TWO-WRITERS',
+  'REVERTED-WRITE',
+  'UNTRACKED',
+  'TIKTOK-EDIT',
+  'AMAZON-EDIT',
+  'AMAZON-CANCEL',
+  // Last: see `loadSkus`.
+  'TIKTOK-GONE',
+] as const;
+export const hotSku = 'HOT';
+
+/** Every fault of the platforms' and the warehouse's; each has a SKU of its own, except the one in the middle of the sales. */
+export function plannedFaults(
+  platforms: FourPlatforms,
+  losses: readonly Adjustment[],
+  shelf: (sku: string) => readonly number[],
+): readonly PlantedFault[] {
+  const { shopify, amazon, tiktok, wms } = platforms;
+  const [north, south, east] = shopify.shops;
+  if (north === undefined || south === undefined || east === undefined)
+    throw new Error('three shops are needed');
+  /** Nothing of what happens in here is told to the daemon. */
+  const unheard = (shop: typeof north, work: () => void): void => {
+    shop.setWebhookBehaviour({ lossProbability: 1 });
+    work();
+    shop.setWebhookBehaviour({ lossProbability: 0 });
+  };
+  const allShow = (sku: string, units: number): boolean => shelf(sku).every((shown) => shown === units);
+  const isEqual = (sku: string): boolean => new Set(shelf(sku)).size === 1;
+  const isDone = (finding: FoundFinding | undefined): boolean => finding?.state === 'resolved';
+  const sell = (shop: typeof north, sku: string, quantity: number): string => {
+    const placed = shop.placeOrder({ lines: [{ sku, quantity }] });
+    if (placed.kind === 'refused') throw new Error(`${sku} was refused`);
+    return placed.order.id;
+  };
+  let writer: NodeJS.Timeout | undefined;
+  let cancelled = '';
+  return [
+    {
+      name: 'order whose webhook is lost',
+      channel: north.name,
+      sku: 'LOST-WEBHOOK',
+      verdict: 'missed-order',
+      cause: 'order-not-heard',
+      isPolled: true,
+      plant: () => unheard(north, () => void sell(north, 'LOST-WEBHOOK', 4)),
+      isRight: (finding) => (finding === undefined || isDone(finding)) && allShow('LOST-WEBHOOK', 196),
+    },
+    {
+      name: 'cancellation whose webhook is lost',
+      // A shop without other faults: a pull that one of those asks for would bring it.
+      channel: east.name,
+      sku: 'MISSED-CANCEL',
+      verdict: 'missed-order',
+      cause: 'cancellation-not-heard',
+      isPolled: true,
+      async plant() {
+        cancelled = sell(east, 'MISSED-CANCEL', 6);
+        await until(() => allShow('MISSED-CANCEL', 194), 'the order is on every shelf');
+        unheard(east, () => void east.cancelOrder(cancelled, { restock: true }));
+      },
+      isRight: (finding) => (finding === undefined || isDone(finding)) && allShow('MISSED-CANCEL', 200),
+    },
+    {
+      name: 'number edited by hand in the shop',
+      channel: north.name,
+      sku: 'HAND-EDIT',
+      verdict: 'edited-on-channel',
+      cause: 'hand-edit',
+      plant: () => unheard(north, () => void north.editStock('HAND-EDIT', 230)),
+      isRight: (finding) => isDone(finding) && allShow('HAND-EDIT', 200),
+    },
+    {
+      name: 'number edited in the middle of its sales',
+      channel: south.name,
+      sku: hotSku,
+      verdict: 'edited-on-channel',
+      cause: 'hand-edit',
+      plant: () => unheard(south, () => void south.editStock(hotSku, south.available(hotSku) + 50)),
+      isRight: (finding) => isDone(finding),
+    },
+    {
+      name: 'location disconnected',
+      channel: north.name,
+      sku: 'DISCONNECTED',
+      verdict: 'inactive',
+      cause: 'deactivated',
+      plant: () => {
+        const level = north.level('DISCONNECTED');
+        if (level === null) throw new Error('no level');
+        unheard(north, () => north.disconnectLevel(level));
+      },
+      isRight: (finding) => finding?.state === 'open',
+    },
+    {
+      name: 'second program that writes the same number',
+      channel: south.name,
+      sku: 'TWO-WRITERS',
+      verdict: 'edited-on-channel',
+      cause: 'second-writer',
+      plant: () => {
+        writer = setInterval(() => {
+          if (south.available('TWO-WRITERS') === 200) south.editStock('TWO-WRITERS', 207);
+        }, 250);
+      },
+      isRight: (finding) => finding?.state === 'parked' && finding.rule.includes('both write it'),
+      stop: () => clearInterval(writer),
+    },
+    {
+      name: 'publication confirmed and not kept',
+      channel: south.name,
+      sku: 'REVERTED-WRITE',
+      verdict: 'lost-publication',
+      cause: 'write-not-applied',
+      async plant() {
+        sell(north, 'REVERTED-WRITE', 7);
+        await until(() => allShow('REVERTED-WRITE', 193), 'the sale is on every shelf');
+        unheard(south, () => void south.editStock('REVERTED-WRITE', 200));
+      },
+      isRight: (finding) => isDone(finding) && allShow('REVERTED-WRITE', 193),
+    },
+    {
+      name: 'item no longer tracked',
+      channel: north.name,
+      sku: 'UNTRACKED',
+      verdict: 'untracked',
+      cause: 'not-tracked',
+      plant: () => unheard(north, () => north.setTracked('UNTRACKED', false)),
+      isRight: (finding) => finding?.state === 'open',
+    },
+    {
+      name: 'number raised by hand on TikTok',
+      channel: 'tiktok',
+      sku: 'TIKTOK-EDIT',
+      verdict: 'edited-on-channel',
+      cause: 'hand-edit',
+      plant: () => tiktok.shop.editStock('TIKTOK-EDIT', 260),
+      isRight: (finding) => isDone(finding) && allShow('TIKTOK-EDIT', 200),
+    },
+    {
+      name: 'listing deleted on TikTok',
+      channel: 'tiktok',
+      sku: 'TIKTOK-GONE',
+      verdict: 'inactive',
+      cause: 'listing-gone',
+      plant: () => {
+        const product = [...tiktok.shop.inventory.products.values()].find(({ skus }) =>
+          skus.some(({ sellerSku }) => sellerSku === 'TIKTOK-GONE'),
+        );
+        if (product === undefined) throw new Error('no product');
+        tiktok.shop.setProductStatus(product, 'DELETED');
+      },
+      isRight: (finding) => finding?.state === 'open',
+    },
+    {
+      name: 'number lowered by hand on Amazon',
+      channel: 'amazon',
+      sku: 'AMAZON-EDIT',
+      verdict: 'edited-on-channel',
+      cause: 'hand-edit',
+      plant: () => amazon.seller.listings.edit('AMAZON-EDIT', 150),
+      isRight: (finding) => isDone(finding) && allShow('AMAZON-EDIT', 200),
+    },
+    {
+      name: 'Amazon restores a cancelled order it is said to keep',
+      channel: 'amazon',
+      sku: 'AMAZON-CANCEL',
+      verdict: 'none',
+      cause: '',
+      async plant() {
+        const placed = amazon.seller.orders.place({ lines: [{ sku: 'AMAZON-CANCEL', quantity: 5 }] });
+        if (placed.kind !== 'accepted') throw new Error('the order was refused');
+        await until(() => north.available('AMAZON-CANCEL') === 195, 'the order is on the other shelves');
+        amazon.seller.orders.cancel(placed.order.orderId, 'MERCHANT');
+      },
+      isRight: () => allShow('AMAZON-CANCEL', 200) && isEqual('AMAZON-CANCEL'),
+    },
+    ...losses.map(({ sku, units, note }): PlantedFault => {
+      let left = 0;
+      return {
+        name: `real adjustment in the warehouse: ${units} (${note.trim() === '' ? 'no note' : note.trim()})`,
+        channel: 'wms',
+        sku,
+        verdict: 'count-differs',
+        cause: units < 0 ? 'warehouse-lost' : 'warehouse-found',
+        plant: () => {
+          wms.warehouse.adjust(sku, units, { reason: note });
+          left = wms.warehouse.onHand(sku);
+        },
+        isRight: (finding) => isDone(finding) && allShow(sku, left),
+      };
+    }),
+  ];
+}
+
+export async function until(condition: () => boolean, what: string, withinMs = 60_000): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  while (!condition()) {
+    if (performance.now() > untilMs) throw new Error(`not within ${withinMs / 1_000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,336 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Connector } from '../connectors/connector.ts';
+import type { CountPage } from '../connectors/counts.ts';
+import { type DriftWatch, watchDrift } from '../domain/drift-watch.ts';
+import { type UnitRange, differenceOf, holds, leastOf } from '../domain/expected-range.ts';
+import type { ChannelId, LocationId, Sku } from '../domain/ids.ts';
+import type { Ledger } from '../ledger/contract.ts';
+import type { ChannelSettings } from '../mesh/channel.ts';
+import type { CountIntake } from '../mesh/count-intake.ts';
+import { type OwnedCount, type OwnedLocation, ownCounts } from '../mesh/count-rows.ts';
+import { type Finding, subjectOf, withStep } from './finding.ts';
+import type { FindingStore } from './finding-store.ts';
+import type { ChannelReconcileSettings } from './reconciled-channel.ts';
+import type { ReconcileMetrics } from './reconcile-metrics.ts';
+import type { RunRequest } from './run.ts';
+import type { RunStore } from './run-store.ts';
+import { RunTally } from './run-tally.ts';
+import { timeId } from './time-id.ts';
+
+/** One warehouse as reconciliation sees it: its own reads of the counts, and the intake that applies them. */
+export interface ReconciledWarehouse {
+  readonly id: ChannelId;
+  readonly channel: ChannelSettings;
+  readonly owned: ReadonlyMap<LocationId, OwnedLocation>;
+  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts' | 'capabilities'>;
+  readonly intake: Pick<CountIntake, 'isReading' | 'pollNow' | 'doorbell'>;
+  readonly settings: Pick<ChannelReconcileSettings, 'mode' | 'policy' | 'spacingMs'>;
+}
+
+export interface WarehouseReconcilerOptions {
+  readonly warehouse: ReconciledWarehouse;
+  readonly runs: RunStore;
+  readonly findings: FindingStore;
+  readonly ledger: Pick<Ledger, 'peek' | 'nowMs'>;
+  readonly metrics: ReconcileMetrics;
+  readonly log: Logger;
+  readonly onFinding?: ((finding: Finding) => void) | undefined;
+}
+
+interface Suspect {
+  readonly count: OwnedCount;
+  readonly watch: DriftWatch;
+  readonly expected: UnitRange;
+}
+
+const lookEveryMs = 1_000;
+const skusPerPeek = 200;
+const maxSuspects = 10_000;
+
+/**
+ * Reconciliation of a warehouse against the ledger, when it is asked for: in whichever daemon reads the warehouse.
+ *
+ *   idle --a run is asked for--> reading all counts --those that differ--> read again twice --> findings --> idle
+ *   reading --held, cut short, the warehouse away--> aborted, nothing concluded
+ *
+ * The counts it reads are compared, never applied: who applies them is the intake, which a finding may ask to read.
+ */
+export class WarehouseReconciler {
+  readonly #options: WarehouseReconcilerOptions;
+  readonly #closing = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(options: WarehouseReconcilerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#options.warehouse.settings.mode === 'off') return;
+    this.#loop ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { warehouse, runs, log } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        const request = warehouse.intake.isReading ? await runs.asked(warehouse.id) : undefined;
+        if (request !== undefined) await this.#reconcile(request);
+      } catch (error) {
+        if (!signal.aborted)
+          log.warn({ channel: warehouse.id, err: error }, 'a warehouse was not reconciled');
+      }
+      await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #reconcile(request: RunRequest): Promise<void> {
+    const { warehouse, runs, ledger, metrics, log } = this.#options;
+    const tally = new RunTally({
+      id: request.runId,
+      channel: warehouse.id,
+      kind: request.kind,
+      cause: request.cause,
+      actor: request.actor,
+      isDryRun: request.isDryRun,
+      startedAtMs: ledger.nowMs(),
+      position: await this.#position(),
+      listings: 0,
+    });
+    await runs.save(tally.snapshot());
+    const startedMs = performance.now();
+    let reason: string | undefined;
+    try {
+      reason = await this.#compare(tally, new Set(request.skus));
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    if (this.#closing.signal.aborted) return;
+    const state = reason === undefined ? 'completed' : 'aborted';
+    if (reason !== undefined) log.error({ channel: warehouse.id, reason }, 'a reconciliation was aborted');
+    const end = { atMs: ledger.nowMs(), position: await this.#position(), reason: reason ?? '' };
+    await runs.save(tally.ended(state, { ...end, cycleMs: performance.now() - startedMs }));
+    await runs.ended(warehouse.id, request.runId);
+    metrics.runs.inc({ channel: warehouse.id, kind: request.kind, state });
+    metrics.runSeconds.observe(
+      { channel: warehouse.id, kind: request.kind },
+      (performance.now() - startedMs) / 1_000,
+    );
+  }
+
+  async #compare(tally: RunTally, skus: ReadonlySet<string>): Promise<string | undefined> {
+    const { connector } = this.#options.warehouse;
+    if (connector.pollCounts === undefined) return 'the warehouse has no counts to read';
+    const suspects: Suspect[] = [];
+    let rows = 0;
+    for await (const page of connector.pollCounts(null, this.#closing.signal)) {
+      if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
+      rows += page.counts.length;
+      const flaw = await this.#lookAt(tally, page, skus, suspects);
+      if (flaw !== undefined) return flaw;
+    }
+    if (rows === 0) return 'the reading was empty';
+    await this.#confirm(tally, suspects);
+    return undefined;
+  }
+
+  async #lookAt(
+    tally: RunTally,
+    page: CountPage,
+    skus: ReadonlySet<string>,
+    suspects: Suspect[],
+  ): Promise<string | undefined> {
+    const counts = this.#own(page);
+    if (typeof counts === 'string') return counts;
+    const wanted = counts.filter(({ sku }) => skus.size === 0 || skus.has(sku));
+    tally.add({ rows: wanted.length, requests: 1 });
+    for (const { count, expected } of await this.#expected(wanted)) {
+      const difference = differenceOf(count.onHand, expected, false);
+      if (holds(difference, 0)) {
+        tally.count('agrees');
+        await this.#agrees(tally, count);
+        continue;
+      }
+      tally.count('count-differs');
+      const seen = watchDrift(undefined, difference, count.asOfMs, 0);
+      if (seen.kind === 'watched' && suspects.length < maxSuspects)
+        suspects.push({ count, watch: seen.watch, expected });
+    }
+    return undefined;
+  }
+
+  /** Read again, item by item, until three counts say the same; what the intake has applied meanwhile agrees. */
+  async #confirm(tally: RunTally, first: readonly Suspect[]): Promise<void> {
+    const { warehouse } = this.#options;
+    const { connector, settings } = warehouse;
+    if (connector.fetchCounts === undefined) return;
+    let suspects = first;
+    while (suspects.length > 0 && !this.#closing.signal.aborted) {
+      await delay(settings.spacingMs, undefined, { signal: this.#closing.signal });
+      const left: Suspect[] = [];
+      const atOnce = Math.max(1, connector.capabilities.readStockBatchSize);
+      for (let start = 0; start < suspects.length; start += atOnce) {
+        const some = suspects.slice(start, start + atOnce);
+        const page = await connector.fetchCounts(
+          some.map(({ count }) => count.itemId),
+          this.#closing.signal,
+        );
+        tally.add({ requests: 1 });
+        const counts = this.#own(page);
+        if (typeof counts === 'string') throw new Error(counts);
+        const fresh = new Map((await this.#expected(counts)).map((one) => [keyOf(one.count), one]));
+        for (const suspect of some) {
+          const now = fresh.get(keyOf(suspect.count));
+          if (now === undefined) continue;
+          const difference = differenceOf(now.count.onHand, now.expected, false);
+          // Dated by us: the same moment is never asked for twice, the spacing was waited for.
+          const readAtMs = Math.max(now.count.asOfMs, suspect.watch.lastReadAtMs + 1);
+          const seen = watchDrift(suspect.watch, difference, readAtMs, 0);
+          if (seen.kind === 'explained') {
+            tally.recount('count-differs', 'agrees');
+            await this.#agrees(tally, now.count);
+          } else if (seen.kind === 'drift') await this.#found(tally, { ...now, watch: seen.watch });
+          else left.push({ ...now, watch: seen.watch });
+        }
+      }
+      suspects = left;
+    }
+  }
+
+  #own(page: CountPage): readonly OwnedCount[] | string {
+    if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
+    const { warehouse } = this.#options;
+    const read = ownCounts(page, {
+      settings: warehouse.channel,
+      owned: warehouse.owned,
+      places: new Map(),
+      clockMs: 0,
+    });
+    return read.conflict ?? read.counts;
+  }
+
+  /** Goods promised to orders may have left the shelf before the warehouse says that they were shipped. */
+  async #expected(
+    counts: readonly OwnedCount[],
+  ): Promise<readonly { count: OwnedCount; expected: UnitRange }[]> {
+    const expected: { count: OwnedCount; expected: UnitRange }[] = [];
+    for (let start = 0; start < counts.length; start += skusPerPeek) {
+      const some = counts.slice(start, start + skusPerPeek);
+      const { levels } = await this.#options.ledger.peek([...new Set(some.map(({ sku }) => sku))]);
+      for (const count of some) {
+        const level = levels.get(count.sku)?.get(count.location);
+        if (level === undefined) continue;
+        const { onHand, committed } = level;
+        expected.push({ count, expected: { lowest: onHand - Math.max(0, committed), highest: onHand } });
+      }
+    }
+    return expected;
+  }
+
+  async #found(tally: RunTally, { count, watch, expected }: Suspect): Promise<void> {
+    const { warehouse, findings, ledger, metrics, log, onFinding } = this.#options;
+    const { id, settings, intake } = warehouse;
+    const units = leastOf(watch.difference);
+    const atMs = ledger.nowMs();
+    const position = await this.#position();
+    const subject = { channel: id, listingId: '', sku: count.sku, location: count.location } as const;
+    const open = await findings.openOf(subjectOf(subject));
+    if (open?.state === 'parked') return;
+    const wanted = settings.policy['count-differs'];
+    const isActing = settings.mode === 'repair' && !tally.isDryRun && wanted !== 'report';
+    const seen = {
+      shown: count.onHand,
+      expectedLowest: expected.lowest,
+      expectedHighest: expected.highest,
+      target: expected.highest,
+      units,
+      reads: watch.reads,
+      readAtMs: count.asOfMs,
+      position,
+      changedAtMs: atMs,
+      rule: `${isActing ? '' : 'observed only, would be '}count-differs: ${wanted}`,
+    };
+    const step = { atMs, actor: 'reconcile', position, from: expected.highest, to: count.onHand };
+    let finding: Finding =
+      open === undefined
+        ? withStep(
+            {
+              id: timeId(atMs),
+              runId: tally.id,
+              ...subject,
+              verdict: 'count-differs',
+              cause: units < 0 ? 'warehouse-lost' : 'warehouse-found',
+              odd: 'unclear',
+              ...seen,
+              openedAtMs: atMs,
+              state: 'open',
+              corrections: 0,
+              steps: [],
+            },
+            { ...step, what: 'found', reason: `${watch.reads} counts` },
+          )
+        : { ...open, ...seen };
+    if (isActing) {
+      finding = withStep(
+        { ...finding, state: wanted === 'park' ? 'parked' : 'acted' },
+        { ...step, what: wanted, reason: seen.rule },
+      );
+      metrics.actions.inc({ channel: id, action: wanted });
+      tally.add({ actions: 1 });
+      // Its own counts change the figure, by the intake's rules and nobody else's.
+      if (wanted === 'adopt') {
+        intake.doorbell([count.itemId]);
+        intake.pollNow();
+      }
+    }
+    await findings.save(finding);
+    onFinding?.(finding);
+    if (open === undefined) {
+      tally.add({ opened: 1, driftUnits: Math.abs(units) });
+      metrics.findings.inc({ channel: id, verdict: 'count-differs' });
+    }
+    log.warn({ channel: id, sku: count.sku, counted: count.onHand, units }, 'drift found: a count differs');
+  }
+
+  async #agrees(tally: RunTally, count: OwnedCount): Promise<void> {
+    const { warehouse, findings, ledger, onFinding } = this.#options;
+    const subject = {
+      channel: warehouse.id,
+      listingId: '',
+      sku: count.sku,
+      location: count.location,
+    } as const;
+    const open = await findings.openOf(subjectOf(subject));
+    if (open === undefined) return;
+    const resolved = withStep(
+      { ...open, state: 'resolved' },
+      {
+        atMs: ledger.nowMs(),
+        what: 'resolved',
+        actor: 'reconcile',
+        reason: 'a count agrees',
+        from: open.shown,
+        to: count.onHand,
+        position: await this.#position(),
+      },
+    );
+    await findings.save(resolved);
+    onFinding?.(resolved);
+    tally.add({ resolved: 1 });
+  }
+
+  async #position(): Promise<string> {
+    const { position } = await this.#options.ledger.peek([] as Sku[]);
+    return `${position.epoch}-${position.seq}`;
+  }
+}
+
+function keyOf({ location, sku }: OwnedCount): string {
+  return `${location}/${sku}`;
+}
