@@ -12,6 +12,7 @@ import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
 import { CountMetrics } from '../mesh/count-metrics.ts';
 import type { FanOut } from '../mesh/fan-out.ts';
+import type { ForeignStock } from '../mesh/foreign-stock.ts';
 import type { Ingest } from '../mesh/ingest.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import type { OpenedLevels } from '../mesh/opened-levels.ts';
@@ -49,6 +50,7 @@ export interface BuildChannelsOptions {
   readonly vault: Vault;
   readonly catalogue: Catalogue;
   readonly journal: SyncJournal;
+  readonly foreign: ForeignStock;
   readonly drift: DriftHooks;
   readonly registry: Registry;
   readonly redactor: Redactor;
@@ -121,6 +123,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       fanOut: options.fanOut,
       metrics,
       journal: options.journal,
+      foreign: options.foreign,
       log,
       nowMs: () => ledger.ledger.nowMs(),
       holder: options.holder,
@@ -162,6 +165,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       baselines,
       ingest: options.ingest,
       states,
+      foreign: options.foreign,
       log,
       publicUrl: config.http.publicUrl,
     });

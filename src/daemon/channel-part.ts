@@ -10,6 +10,7 @@ import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
 import type { CountIntake } from '../mesh/count-intake.ts';
 import { Discovery } from '../mesh/discovery.ts';
+import type { ForeignStock } from '../mesh/foreign-stock.ts';
 import type { Ingest } from '../mesh/ingest.ts';
 import type { Task } from '../mesh/schedules.ts';
 import type { LearnResult, SkuMap } from '../mesh/sku-map.ts';
@@ -30,6 +31,7 @@ export interface ChannelPartOptions {
   readonly baselines: Baselines;
   readonly ingest: Ingest;
   readonly states: ChannelStates;
+  readonly foreign: ForeignStock;
   readonly log: Logger;
   readonly publicUrl: string | undefined;
 }
@@ -65,6 +67,7 @@ export class ChannelPart {
       map,
       store,
       mesh: ledger.mesh,
+      foreign: options.foreign,
       log,
       onLearned: (learned) => this.#learned(learned),
       onComplete: (listings) => {

@@ -18,6 +18,7 @@ import { ChannelModes } from '../mesh/channel-modes.ts';
 import { ChannelStates } from '../mesh/channel-state.ts';
 import { FanOut } from '../mesh/fan-out.ts';
 import { FreshnessMetrics } from '../mesh/freshness-metrics.ts';
+import { ForeignStock } from '../mesh/foreign-stock.ts';
 import { Inbox } from '../mesh/inbox.ts';
 import { InboxMetrics } from '../mesh/inbox-metrics.ts';
 import { Ingest, type IngestChannel } from '../mesh/ingest.ts';
@@ -187,6 +188,7 @@ export class Daemon {
       },
       counted: async (channel, figures) => parts.get(channel)?.counting?.deliver(figures),
     });
+    const foreign = new ForeignStock();
     const journal = new SyncJournal({
       redis: redis.commands,
       key: keys.syncJournal,
@@ -210,6 +212,7 @@ export class Daemon {
       holder,
       vault: vault.vault,
       journal,
+      foreign,
       drift,
     });
     for (const { part, connector, map } of built.channels) {
@@ -304,7 +307,7 @@ export class Daemon {
     });
     this.#willStop('inbound queues', () => queues.close());
     return this.#listen({
-      parts: { redis, ledger, vault, inbox, states, channels: [...parts.values()] },
+      parts: { redis, ledger, vault, inbox, states, foreign, channels: [...parts.values()] },
       channels: ingestChannels,
       ingest,
       routes: [

@@ -5,6 +5,7 @@ import { checkReadiness } from '../http/readiness.ts';
 import type { LostAnswer } from '../http/routes/ledger-routes.ts';
 import type { StockAnswer } from '../http/routes/stock-routes.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
+import type { ForeignStock } from '../mesh/foreign-stock.ts';
 import type { Inbox } from '../mesh/inbox.ts';
 import { jobOfParked } from '../mesh/inbox-job.ts';
 import { allParked, parkedOrderOf } from '../mesh/parked-rows.ts';
@@ -20,22 +21,33 @@ export interface DaemonParts {
   readonly inbox: Inbox;
   readonly channels: readonly ChannelPart[];
   readonly states: ChannelStates;
+  readonly foreign: ForeignStock;
 }
 
 const pingMs = 1_000;
 
 /** The running daemon behind the private listener. */
-export function privatePorts({ redis, ledger, vault, inbox, channels, states }: DaemonParts): PrivatePorts {
+export function privatePorts({
+  redis,
+  ledger,
+  vault,
+  inbox,
+  channels,
+  states,
+  foreign,
+}: DaemonParts): PrivatePorts {
   const { projection, reader, mesh } = ledger;
   const stockOf = (sku: Sku): StockAnswer | undefined => {
     const levels = projection.levelsOf(sku);
-    if (levels === undefined) return undefined;
-    const locations = [...levels].map(([location, level]) => ({
+    const elsewhere = foreign.of(sku);
+    if (levels === undefined && elsewhere.length === 0) return undefined;
+    const locations = [...(levels ?? [])].map(([location, level]) => ({
       location,
       ...level,
       available: availableOf(level),
     }));
-    return { sku, available: locations.reduce((sum, { available }) => sum + available, 0), locations };
+    const available = locations.reduce((sum, level) => sum + level.available, 0);
+    return { sku, available, locations, foreign: elsewhere };
   };
   const ordered = sortedSkus(
     () => projection.size,

@@ -6,6 +6,7 @@ import type { ListingState } from '../domain/listing.ts';
 import type { ListingChange, ListingView, PublisherLedger } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
+import { isForeign } from './foreign-stock.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import { isSameKnowledge } from './listing-knowledge.ts';
 import type { CompletedWalk, OrderPoll } from './order-poll.ts';
@@ -43,6 +44,8 @@ export interface BaseBuilderPorts {
   settling(listing: MappedListing, next: ListingState): Promise<void>;
   /** The platform showed this number, and the reading was not discarded. */
   shown?(listing: MappedListing, value: number): void;
+  /** The platform's own stock, which is shown and never written. */
+  foreign?(listing: MappedListing, units: number, readAtMs: number): void;
   /** The platform does not know the listing, or shows it where nothing is sold. */
   unreadable(listing: MappedListing, reason: string): void;
 }
@@ -208,6 +211,10 @@ export class BaseBuilder {
       this.#reads.noteRead(mapped.listingId);
       const row = rows.get(mapped.ref.key);
       const view = after.get(mapped.listingId);
+      if (row !== undefined && isForeign(mapped)) {
+        ports.foreign?.(mapped, row.value, row.readAtMs);
+        continue;
+      }
       if (row === undefined || !row.isActive) {
         ports.unreadable(
           mapped,

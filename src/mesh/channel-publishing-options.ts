@@ -10,6 +10,7 @@ import type { BaseBuilderSettings } from './base-builder.ts';
 import type { BreakerSettings } from './breaker.ts';
 import type { ChannelSettings } from './channel.ts';
 import type { FanOut } from './fan-out.ts';
+import type { ForeignStock } from './foreign-stock.ts';
 import type { CompletedWalk, OrderPollSettings } from './order-poll.ts';
 import type { OrderSink } from './order-sink.ts';
 import type { PublishMetrics } from './publish-metrics.ts';
@@ -54,6 +55,7 @@ export interface ChannelPublishingOptions {
   readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
   /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
+  readonly foreign?: ForeignStock | undefined;
   /** Told of every write and of the first reading after it. */
   readonly journal?: SyncJournal | undefined;
   /** Limits of runs that are no sales; absent: none. */

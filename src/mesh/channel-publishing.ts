@@ -326,6 +326,7 @@ export class ChannelPublishing {
           this.#readBack.shown(mapped.listingId, value);
           this.#journal?.shown(mapped, value);
         },
+        foreign: (mapped, units, readAtMs) => this.#options.foreign?.note(channel, mapped, units, readAtMs),
         unreadable: (mapped, reason) => {
           // Stock in the platform's own warehouse is shown, never written: there is nothing for a person to do.
           if (!mapped.problems.includes('foreign-stock')) this.#park(mapped, reason);

@@ -3,6 +3,7 @@ import type { Connector, ListingProblem, ParkedRow, PlatformListing } from '../c
 import type { ChannelId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
+import type { ForeignStock } from './foreign-stock.ts';
 import { allParked, parkedEntry, parkedRowId } from './parked-rows.ts';
 import type { LearnResult, MappedListing, SkuMap } from './sku-map.ts';
 import type { SkuMapStore } from './sku-map-store.ts';
@@ -29,6 +30,8 @@ export interface DiscoveryOptions {
   readonly map: SkuMap;
   readonly store: SkuMapStore;
   readonly mesh: Pick<MeshState, 'park' | 'unpark' | 'parked'>;
+  /** Takes the numbers of listings whose stock is the platform's own. */
+  readonly foreign?: ForeignStock | undefined;
   readonly log: Logger;
   /** A page was learnt: new SKUs, changed listings. Must not throw. */
   readonly onLearned: (learned: LearnResult) => void;
@@ -117,6 +120,7 @@ export class Discovery {
     const parked = new Set<string>();
     for await (const page of connector.readListings(null, this.#closing.signal)) {
       const learned = map.learn(page.listings);
+      this.#noteForeign(page.listings);
       // The baseline of a listing is durable before any of its orders is judged by it.
       await store.save(learned.changed);
       for (const listing of page.listings) seen.add(listing.ref.key);
@@ -129,6 +133,15 @@ export class Discovery {
     if (gone.length > 0) onLearned({ newSkus: [], changed: gone, unmapped: [] });
     log.info({ channel, listings: map.size, seen: seen.size, gone: gone.length }, 'listings read');
     onComplete(map.size);
+  }
+
+  #noteForeign(listings: readonly PlatformListing[]): void {
+    const { channel, map, foreign } = this.#options;
+    for (const { ref, value, readAtMs } of listings) {
+      const mapped =
+        value === null ? undefined : map.ofItem(ref.itemId).find((one) => one.ref.key === ref.key);
+      if (mapped !== undefined && value !== null) foreign?.note(channel, mapped, value, readAtMs);
+    }
   }
 
   #missing(seen: ReadonlySet<string>): readonly MappedListing[] {

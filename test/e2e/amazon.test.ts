@@ -106,6 +106,14 @@ test('a cancellation comes back on both', async () => {
 }, 70_000);
 
 test('what Amazon fulfils is nobody else’s stock', async () => {
+  // Amazon's own stock is shown as Amazon's, in nobody's sum.
+  await daemon.until(async () => {
+    const { skus } = await daemon.get<{ skus: { available: number; foreign: object[] }[] }>('/stock?sku=FBA');
+    return skus[0]?.available === 0 && skus[0].foreign.length === 1;
+  }, 'shown as foreign stock');
+  expect(await daemon.get('/stock?sku=FBA')).toMatchObject({
+    skus: [{ locations: [], foreign: [{ channel: 'amazon', place: 'AMAZON_NA', units: 70 }] }],
+  });
   seller.orders.place({ lines: [{ sku: 'FBA', quantity: 1 }], fulfilledBy: 'AMAZON' });
   const stock = await fetch(`${daemon.privateUrl}/metrics`);
   expect(stock.ok).toBe(true);

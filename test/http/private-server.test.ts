@@ -30,6 +30,7 @@ const stock: StockAnswer = {
   sku: 'a:b',
   available: 3,
   locations: [{ location: 'main', onHand: 5, committed: 1, reserved: 1, available: 3 }],
+  foreign: [],
 };
 
 beforeEach(() => {

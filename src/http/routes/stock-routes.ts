@@ -12,6 +12,13 @@ export interface StockAnswer {
     readonly reserved: number;
     readonly available: number;
   }[];
+  /** Stock that a platform keeps in a warehouse of its own; in no sum, and never written. */
+  readonly foreign: readonly {
+    readonly channel: string;
+    readonly place: string;
+    readonly units: number;
+    readonly readAtMs: number;
+  }[];
 }
 
 export interface PositionAnswer {
