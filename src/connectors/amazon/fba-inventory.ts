@@ -81,7 +81,7 @@ export class FbaInventory {
     const { marketplaceId } = this.#settings;
     const [only] = skus ?? [];
     // A list is one comma-separated value: a SKU that holds a comma goes alone, in the parameter for one.
-    const isOne = skus?.length === 1;
+    const isOne = skus?.length === 1 && only?.includes(',') === true;
     return {
       query: {
         details: true,

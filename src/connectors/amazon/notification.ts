@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ParsedDelivery } from '../connector.ts';
-import { type JsonRecord, isRecord, momentOf, parseRawJson, textOf } from '../raw-json.ts';
+import { type JsonRecord, type JsonValue, isRecord, momentOf, parseRawJson, textOf } from '../raw-json.ts';
 import { defaultChannelCode, member, parked } from './fields.ts';
 import { fbaItemId } from './listing-item.ts';
 import type { AmazonSettings } from './options.ts';
@@ -11,6 +11,7 @@ export interface Envelope {
   readonly type: string;
   readonly id: string;
   readonly eventTime: unknown;
+  /** All names in PascalCase. */
   readonly payload: JsonRecord;
 }
 
@@ -39,7 +40,10 @@ export function readEnvelope(raw: Uint8Array): EnvelopeReading {
       ? stated
       : createHash('sha256').update(raw).digest('hex');
   const eventTime = either(body, 'EventTime');
-  return { kind: 'envelope', envelope: { type, id, eventTime, payload: isRecord(payload) ? payload : {} } };
+  return {
+    kind: 'envelope',
+    envelope: { type, id, eventTime, payload: isRecord(payload) ? inPascalCase(payload) : {} },
+  };
 }
 
 /** What a notification tells. Never throws: what cannot be read is in `parked`. */
@@ -58,7 +62,7 @@ export function parseNotification(raw: Uint8Array, settings: AmazonSettings): Pa
     case 'ORDER_CHANGE':
       return { ...nothing, ...readOrderChange(payload, eventTime, settings.restoreOnCancel) };
     case 'LISTINGS_ITEM_MFN_QUANTITY_CHANGE': {
-      const sku = textOf(payload['Sku']);
+      const sku = skuOf(payload);
       if (sku === undefined || sku === '') return parkedDelivery(type, 'it names no SKU');
       // Echoes of our own writes come too and nothing says what caused a change: the number in it is not used.
       const code = textOf(payload['FulfillmentChannelCode']) ?? defaultChannelCode;
@@ -68,19 +72,19 @@ export function parseNotification(raw: Uint8Array, settings: AmazonSettings): Pa
     }
     case 'LISTINGS_ITEM_STATUS_CHANGE':
     case 'LISTINGS_ITEM_ISSUES_CHANGE': {
-      const sku = textOf(payload['Sku']);
+      const sku = skuOf(payload);
       return sku === undefined
         ? parkedDelivery(type, 'it names no SKU')
         : { ...nothing, listingHints: [sku] };
     }
     case 'FBA_INVENTORY_AVAILABILITY_CHANGES': {
-      const sku = textOf(payload['SKU']);
+      const sku = skuOf(payload);
       if (sku === undefined) return parkedDelivery(type, 'it names no SKU');
       return { ...nothing, levelHints: [fbaItemId(sku)] };
     }
     case 'FEED_PROCESSING_FINISHED': {
-      const finished = member(payload, 'feedProcessingFinishedNotification') ?? payload;
-      const feedId = textOf(finished['feedId']);
+      const finished = member(payload, 'FeedProcessingFinishedNotification') ?? payload;
+      const feedId = textOf(finished['FeedId']);
       if (feedId === undefined) return parkedDelivery(type, 'it names no feed');
       return { ...nothing, bulkWritesFinished: [feedId] };
     }
@@ -98,12 +102,33 @@ function either(record: JsonRecord, name: string): unknown {
   return record[name] ?? record[`${name.charAt(0).toLowerCase()}${name.slice(1)}`];
 }
 
+/**
+ * Feed and report notifications are written in camelCase, the others in PascalCase, envelope and payload alike; which type
+ * is written how has changed before, so one casing is read. The parser has capped depth and size.
+ */
+function inPascalCase(record: JsonRecord): JsonRecord {
+  const renamed: Record<string, JsonValue | undefined> = {};
+  for (const [name, value] of Object.entries(record))
+    renamed[`${name.charAt(0).toUpperCase()}${name.slice(1)}`] = pascalValue(value);
+  return renamed;
+}
+
+function pascalValue(value: JsonValue | undefined): JsonValue | undefined {
+  if (Array.isArray(value)) return value.map((entry: JsonValue) => pascalValue(entry) ?? null);
+  return isRecord(value) ? inPascalCase(value) : value;
+}
+
+/** `SKU` in one type, `Sku` in the others. */
+function skuOf(payload: JsonRecord): string | undefined {
+  return textOf(payload['Sku']) ?? textOf(payload['SKU']);
+}
+
 function sellerOf(payload: JsonRecord): string | undefined {
   const inner =
     member(payload, 'OrderChangeNotification') ??
-    member(payload, 'feedProcessingFinishedNotification') ??
+    member(payload, 'FeedProcessingFinishedNotification') ??
     payload;
-  return textOf(either(inner, 'SellerId'));
+  return textOf(inner['SellerId']);
 }
 
 function parkedDelivery(type: string, reason: string): ParsedDelivery {

@@ -46,7 +46,7 @@ export function readOrderChange(payload: JsonRecord, eventTime: unknown, policy:
       state,
       policy,
     );
-    lines.push(lineOf(lineId, textOf(record['SellerSKU']) ?? '', counted));
+    lines.push(lineOf(lineId, textOf(record['SellerSKU']) ?? textOf(record['SellerSku']) ?? '', counted));
   }
   const isWhole = textOf(change['NotificationLevel']) === 'OrderLevel';
   const order = { orderId, placedAtMs, changedAtMs, sourceName: '', lines, isPartial: false };

@@ -22,6 +22,8 @@ import { type SpApiOutcome, failureOf, stuck, unreadable } from './sp-api-outcom
 const maxPages = 2_000;
 /** Tokens live for 24 hours. */
 const maxTokenAgeMs = 23 * 3_600_000;
+/** Amazon keeps back two minutes; a little more, because its clock is only estimated. */
+const heldBackMs = 150_000;
 const operation = operations.searchOrders;
 
 type Position = Omit<OrderCursor, 'open'>;
@@ -97,7 +99,7 @@ export class OrderWalk {
           continue;
         }
         bound ??= page.bound;
-        const { orders, parked } = readOrders(page.nodes, this.#settings.restoreOnCancel);
+        const { orders, parked } = readOrders(page.nodes, this.#settings.restoreOnCancel, 'MERCHANT');
         if (page.next === undefined) {
           position = advanced(position, search.kind, bound);
           const isWalked = position.created !== null;
@@ -122,7 +124,10 @@ export class OrderWalk {
     const kind = position.next;
     const reachedMs = momentOf(kind === 'updated' ? position.updated : position.created);
     const overlapMs = Math.max(request.overlapMs, this.#settings.orderIndexLagMs);
-    const afterMs = reachedMs === undefined ? request.sinceMs : reachedMs - overlapMs;
+    // The window ends two minutes back: one that would begin later (a channel just set up) ends before it begins, and is
+    // refused. An order of before the channel's start is told by the time it was placed.
+    const latestMs = this.#platformClock.nowMs() - heldBackMs;
+    const afterMs = Math.min(latestMs, reachedMs === undefined ? request.sinceMs : reachedMs - overlapMs);
     const after = new Date(Math.max(0, afterMs)).toISOString();
     return { kind, after, sinceMs: this.#clock.nowMs() };
   }

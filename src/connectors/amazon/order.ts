@@ -9,12 +9,17 @@ export const maxOrderLines = 10_000;
 export const includedOrderData = ['FULFILLMENT', 'CANCELLATION'] as const;
 
 /** Orders API 2026-01-01. What cannot be read is parked, line by line where possible. */
-export function readOrders(nodes: readonly unknown[], policy: RestorePolicy): OrderFetch {
+export function readOrders(
+  nodes: readonly unknown[],
+  policy: RestorePolicy,
+  /** Who fulfils an order that does not say it: the model makes no promise, but a search may have asked for one kind. */
+  searchedFulfilment?: 'MERCHANT',
+): OrderFetch {
   const orders: PlatformOrder[] = [];
   const rows: ParkedRow[] = [];
   for (const node of nodes) {
     const read = isRecord(node)
-      ? readOrder(node, policy)
+      ? readOrder(node, policy, searchedFulfilment)
       : { rows: [parked('order', '', 'the order is no object')] };
     if (read.order !== undefined) orders.push(read.order);
     rows.push(...read.rows);
@@ -25,6 +30,7 @@ export function readOrders(nodes: readonly unknown[], policy: RestorePolicy): Or
 function readOrder(
   node: JsonRecord,
   policy: RestorePolicy,
+  searchedFulfilment: 'MERCHANT' | undefined,
 ): { order?: PlatformOrder; rows: readonly ParkedRow[] } {
   const orderId = textOf(node['orderId']) ?? '';
   const refuse = (reason: string) => ({ rows: [parked('order', orderId, reason)] });
@@ -33,7 +39,7 @@ function readOrder(
   const changedAtMs = momentOf(node['lastUpdatedTime']);
   if (placedAtMs === undefined || changedAtMs === undefined) return refuse('the order has no times');
   const fulfilment = member(node, 'fulfillment');
-  const fulfilledBy = textOf(fulfilment?.['fulfilledBy']);
+  const fulfilledBy = textOf(fulfilment?.['fulfilledBy']) ?? searchedFulfilment;
   if (fulfilledBy !== 'MERCHANT' && fulfilledBy !== 'AMAZON')
     return refuse('the order does not say who fulfils it');
   const order = { orderId, placedAtMs, changedAtMs, sourceName: '', isPartial: false };

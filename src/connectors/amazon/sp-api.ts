@@ -28,6 +28,7 @@ export interface SpApiParts {
 const slowRatePerS = 0.1;
 const maxReadAttempts = 4;
 const retryPauseMs = 500;
+const doubtEveryMs = 60_000;
 const userAgent = 'stockmesh/0.1 (Language=TypeScript)';
 
 /**
@@ -38,6 +39,8 @@ export class SpApi {
   readonly #parts: SpApiParts;
   /** Rate that Amazon's header last told, per operation: only news goes to the shared limiter. */
   readonly #toldRates = new Map<string, number>();
+  /** When a refusal without details last made us renew a token, per grant. */
+  readonly #doubtedAtMs = new Map<SpApiOperation['grant'], number>();
 
   constructor(parts: SpApiParts) {
     this.#parts = parts;
@@ -106,8 +109,9 @@ export class SpApi {
     const token = await inTime(bounded, limits.callers, () => tokens.current(bounded));
     if (token === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     const outcome = await this.#send(operation, request, token, bounded);
-    if (outcome.kind !== 'unauthorized') return outcome;
     // Refused before it was carried out, so the same request may simply go again.
+    if (outcome.kind !== 'unauthorized' && !(outcome.kind === 'denied' && this.#mayBeToken(operation)))
+      return outcome;
     const renewed = await inTime(bounded, limits.callers, () => tokens.replace(token, bounded));
     if (renewed === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     return await this.#send(operation, request, renewed, bounded);
@@ -148,6 +152,18 @@ export class SpApi {
     const outcome = outcomeOfAnswer(answer, sentAtMs, 1_000 / this.#rateOf(operation));
     this.#learn(operation, answer, outcome);
     return outcome;
+  }
+
+  /**
+   * A token that has ended and a role that is missing are refused in the same words where Amazon leaves out the details. A
+   * new token tells them apart; it is asked for now and then only, or every refusal would cost one.
+   */
+  #mayBeToken({ grant }: SpApiOperation): boolean {
+    const nowMs = this.#parts.clock.nowMs();
+    const lastMs = this.#doubtedAtMs.get(grant);
+    if (lastMs !== undefined && nowMs - lastMs < doubtEveryMs) return false;
+    this.#doubtedAtMs.set(grant, nowMs);
+    return true;
   }
 
   /** The header tells the present rate on some answers, "best effort"; it may hold anything, and never the burst. */

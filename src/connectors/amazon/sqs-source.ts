@@ -113,6 +113,8 @@ export class SqsSource implements InboundSource {
         WaitTimeSeconds: this.#waitS,
         VisibilityTimeout: this.#visibilityS,
         MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+        // The older name of the same: not every queue that speaks SQS knows the newer one.
+        AttributeNames: ['All'],
       }),
       { abortSignal: this.#closing.signal },
     );

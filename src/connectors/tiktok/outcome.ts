@@ -72,7 +72,9 @@ export function outcomeOfAnswer(answer: RawAnswer, sentAtMs: number): ApiOutcome
   const reason = `${code} ${message}${requestId === undefined ? '' : ` (request ${plain(requestId)})`}`;
   if (code === tooMany) return { kind: 'throttled', waitMs: retryAfterMs(headers['retry-after']) };
   if (transient.has(code) || status >= 500) return { kind: 'unknown', reason };
-  if (expiredToken.has(code)) return { kind: 'unauthorized', reason };
+  // Codes of the token have been added before; the status says what they are.
+  if (expiredToken.has(code) || (status === 401 && !denials.has(code) && code !== mixedBag))
+    return { kind: 'unauthorized', reason };
   if (code === missingCipher) return { kind: 'wrong-cipher', reason };
   if (code === mixedBag) return outcomeOfMixedBag(code, message, reason);
   const remedy = denials.get(code);

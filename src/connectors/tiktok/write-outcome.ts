@@ -58,7 +58,11 @@ export function outcomesOf(
   for (const error of errors) {
     const named = isRecord(error) ? skuRefusal(error) : undefined;
     if (named === undefined) isUnnamed = true;
-    else refused.set(named.skuId, named);
+    else {
+      // One entry may stand for each warehouse of a SKU.
+      const byWarehouse = new Map([...(refused.get(named.skuId)?.byWarehouse ?? []), ...named.byWarehouse]);
+      refused.set(named.skuId, { byWarehouse });
+    }
   }
   const sentPlaces = new Set(rows.map((row) => `${row.skuId}@${row.warehouseId}`));
   return rows.map((row): RowOutcome => {

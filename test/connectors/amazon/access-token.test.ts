@@ -84,10 +84,13 @@ test("the application's own token never stands for the seller's, nor the other w
   ]);
 });
 
-test('a missing role is not taken for an old token', async () => {
+test('a missing role is told as one, and costs one token however often it is met', async () => {
   await read();
   rig.seller.setFaults([{ kind: 'status', operation: 'searchListingsItems', status: 403 }]);
-  const error = await rejection(read());
-  expect(error.code).toBe('CONNECTOR_ACCESS_DENIED');
-  expect(rig.seller.tokens.issued).toBe(1);
+  for (let time = 0; time < 3; time++) {
+    const error = await rejection(read());
+    expect(error.code).toBe('CONNECTOR_ACCESS_DENIED');
+    expect(String(error.fields['remedy'])).toContain('roles');
+  }
+  expect(rig.seller.tokens.issued).toBe(2);
 });

@@ -211,3 +211,28 @@ describe('the endpoint of an EventBridge API destination', () => {
     expect(wrapped).toEqual(direct);
   });
 });
+
+describe('every type in either casing', () => {
+  const recased = (value: unknown, change: (name: string) => string): unknown => {
+    if (Array.isArray(value)) return value.map((entry) => recased(entry, change));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [change(name), recased(inner, change)]),
+    );
+  };
+  const upper = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+  const lower = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
+
+  test.each([
+    'OrderChangeNotification',
+    'ListingsItemMfnQuantityChange',
+    'FeedProcessingFinishedNotification',
+  ])('%s', (name) => {
+    const body = { ...sample(name) };
+    const text = JSON.stringify(body).replaceAll('AXXXXXXXXXXXXX', settings.sellerId);
+    const usual = parse(text);
+    expect(usual.parked).toEqual([]);
+    expect(parse(recased(JSON.parse(text), lower))).toEqual(usual);
+    expect(parse(recased(JSON.parse(text), upper))).toEqual(usual);
+  });
+});

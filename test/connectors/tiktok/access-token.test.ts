@@ -279,3 +279,25 @@ describe('over the sandbox', () => {
     });
   });
 });
+
+test('a refused token is renewed once, whatever code the HTTP status 401 comes with', async () => {
+  tokensAnswer([200, pair('second', Date.now() + 7 * 86_400_000)]);
+  const used: string[] = [];
+  nock(api)
+    .persist()
+    .get(/^\/authorization/)
+    .reply((request: Request) => {
+      const token = request.headers.get('x-tts-access-token') ?? '';
+      used.push(token);
+      return token === 'access-second'
+        ? [200, shops]
+        : [401, { code: 105010, message: 'token is not valid' }];
+    });
+  nock(api)
+    .persist()
+    .get(/^\/logistics/)
+    .reply(200, warehouses);
+  expect(await rigFor().connector.checkAccess(never)).toMatchObject({ kind: 'ok' });
+  expect(used.slice(0, 2)).toEqual(['TTP_first', 'access-second']);
+  expect(used.filter((token) => token === 'TTP_first')).toHaveLength(1);
+});

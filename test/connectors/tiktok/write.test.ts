@@ -219,6 +219,18 @@ describe('errors inside code 0', () => {
     expect(outcomes).toMatchObject([{ kind: 'unknown' }, { kind: 'rejected', isPermanent: true }]);
   });
 
+  test('that name the warehouses of one SKU in entries of their own', () => {
+    const rows = ['7', '8'].map((warehouseId) => ({ skuId: '1', warehouseId, quantity: 1 }));
+    const memory = new ShelfMemory({ nowMs: () => 0 }, 1_000);
+    const errors = ['7', '8'].map((warehouse_id) => ({
+      code: 12052990,
+      message: 'Check failed',
+      detail: { sku_id: '1', extra_errors: [{ warehouse_id, code: 12052393, message: 'locked' }] },
+    }));
+    const outcomes = outcomesOf({ errors }, rows, { memory, wasRead: () => false });
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['rejected', 'rejected']);
+  });
+
   test('concern their own SKU only', async () => {
     await using rig = await rigWith({ MUG: 5, CUP: 5, PLATE: 5 });
     rig.shop.refuseUpdates('CUP', 12052921);
