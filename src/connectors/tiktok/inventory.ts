@@ -6,8 +6,11 @@ import type { ApiRequest, TiktokApi } from './api.ts';
 import { endpoints } from './endpoints.ts';
 import { idOf } from './ids.ts';
 import { maxSkusPerRead } from './options.ts';
-import { type ApiAnswer, unreadable } from './outcome.ts';
+import { type ApiAnswer, failureOf, unreadable } from './outcome.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
+
+/** Finds three SKUs among 600. */
+const maxExtraReads = 64;
 
 /** One SKU as inventory/search shows it. */
 export interface SkuShelf {
@@ -39,22 +42,43 @@ export class Inventory {
   async *read(skuIds: readonly string[], signal: AbortSignal): AsyncGenerator<InventoryRead> {
     const wanted = [...new Set(skuIds)];
     for (let start = 0; start < wanted.length; start += maxSkusPerRead)
-      yield await this.#page(wanted.slice(start, start + maxSkusPerRead), (request) =>
-        this.#api.read(request, signal),
-      );
+      yield* this.#halves(wanted.slice(start, start + maxSkusPerRead), { left: maxExtraReads }, signal);
+  }
+
+  /** One SKU that TikTok will not tell about fails the request of all: it is found and parked, the others are read. */
+  async *#halves(
+    skuIds: readonly string[],
+    extra: { left: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<InventoryRead> {
+    const outcome = await this.#api.tryRead(requestOf(skuIds), signal);
+    if (outcome.kind === 'answer') {
+      yield this.#pageOf(outcome);
+      return;
+    }
+    const isOfSkus = outcome.kind === 'refused' && isProductCode(outcome.code);
+    const [only] = skuIds;
+    if (!isOfSkus || only === undefined) throw failureOf(endpoints.inventory.name, outcome);
+    if (skuIds.length === 1) {
+      const row = bad(only, outcome.reason);
+      yield { skus: new Map(), parked: [row], readAtMs: this.#platformClock.nowMs() };
+      return;
+    }
+    // A refusal of every SKU is no poison row: it ends here instead of in a request for each.
+    extra.left -= 2;
+    if (extra.left < 0) throw failureOf(endpoints.inventory.name, outcome);
+    const half = Math.ceil(skuIds.length / 2);
+    yield* this.#halves(skuIds.slice(0, half), extra, signal);
+    yield* this.#halves(skuIds.slice(half), extra, signal);
   }
 
   /** The figures right before a write. */
   async readNow(skuIds: readonly string[], signal: AbortSignal): Promise<InventoryRead> {
-    return await this.#page(skuIds.slice(0, maxSkusPerRead), (request) => this.#api.readNow(request, signal));
+    return this.#pageOf(await this.#api.readNow(requestOf(skuIds.slice(0, maxSkusPerRead)), signal));
   }
 
-  async #page(
-    skuIds: readonly string[],
-    ask: (request: ApiRequest) => Promise<ApiAnswer>,
-  ): Promise<InventoryRead> {
+  #pageOf({ data, sentAtMs }: ApiAnswer): InventoryRead {
     const { name } = endpoints.inventory;
-    const { data, sentAtMs } = await ask({ endpoint: endpoints.inventory, body: { sku_ids: skuIds } });
     const products = listOf(data['inventory']);
     // Nothing found may leave the list out; anything else in its place is no answer.
     if (products === undefined && data['inventory'] !== undefined && data['inventory'] !== null)
@@ -77,6 +101,15 @@ export class Inventory {
     }
     return { skus, parked, readAtMs: this.#platformClock.at(sentAtMs) };
   }
+}
+
+function requestOf(skuIds: readonly string[]): ApiRequest {
+  return { endpoint: endpoints.inventory, body: { sku_ids: skuIds } };
+}
+
+/** Codes of the product interface itself; those of the gateway concern every request alike. */
+function isProductCode(code: number): boolean {
+  return code >= 12_000_000 && code < 13_000_000;
 }
 
 /** Undefined when the row says nothing that can be believed: half a SKU would be written without its other warehouses. */

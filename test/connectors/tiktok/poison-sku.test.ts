@@ -1,0 +1,61 @@
+import nock from 'nock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ListingRef } from '../../../src/connectors/connector.ts';
+import { never, rejection } from '../shopify/parts.ts';
+import { rigFor, shopId } from './parts.ts';
+
+/** Refusals of a whole inventory search that our emulator never gives. */
+const api = 'https://open-api.tiktokglobalshop.com';
+const refFor = (id: number): ListingRef => ({ key: `${id}@7`, itemId: `1/${id}`, locationId: '7' });
+const refs = Array.from({ length: 40 }, (_ref, index) => refFor(index + 1));
+
+beforeEach(() => {
+  nock.disableNetConnect();
+  nock(api)
+    .persist()
+    .get(/^\/authorization/)
+    .reply(200, { code: 0, data: { shops: [{ id: shopId, name: 'S', region: 'GB', cipher: 'c1' }] } });
+});
+afterEach(() => {
+  nock.cleanAll();
+  nock.enableNetConnect();
+});
+
+function searchesAnswer(answer: (skuIds: readonly string[]) => object): { count: number } {
+  const asked = { count: 0 };
+  nock(api)
+    .persist()
+    .post(/^\/product\/202309\/inventory\/search/)
+    .reply(async (request: Request) => {
+      asked.count++;
+      const { sku_ids: skuIds } = (await request.json()) as { sku_ids: string[] };
+      return [200, answer(skuIds)];
+    });
+  return asked;
+}
+
+test('one SKU that is refused is parked, and the others of its request are read', async () => {
+  const asked = searchesAnswer((skuIds) => {
+    if (skuIds.includes('23')) return { code: 12052556, message: 'The SKU id not exist.' };
+    const skus = skuIds.map((id) => ({
+      id,
+      warehouse_inventory: [{ warehouse_id: '7', available_quantity: 5, committed_quantity: 0 }],
+    }));
+    return { code: 0, data: { inventory: [{ product_id: '1', skus }] } };
+  });
+  const read = await rigFor().connector.readStock(refs, never);
+  expect(read.rows).toHaveLength(39);
+  expect(read.missing).toEqual([]);
+  expect(read.parked).toMatchObject([{ what: 'stock', reference: '23' }]);
+  expect(asked.count).toBeLessThan(16);
+});
+
+test.each([
+  ['the product interface refuses every SKU', 12019112, 60],
+  ['the version of the interface is gone', 36009014, 1],
+])('%s: no answer, and not a request for each SKU', async (_what, code, mostRequests) => {
+  const asked = searchesAnswer(() => ({ code, message: 'no' }));
+  const many = Array.from({ length: 600 }, (_ref, index) => refFor(index + 1));
+  expect((await rejection(rigFor().connector.readStock(many, never))).code).toBe('CONNECTOR_REQUEST_REFUSED');
+  expect(asked.count).toBeLessThanOrEqual(mostRequests);
+});
