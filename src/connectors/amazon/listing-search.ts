@@ -1,3 +1,4 @@
+import { StockmeshError } from '../../domain/errors.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import { listOf, textOf } from '../raw-json.ts';
 import { member } from './fields.ts';
@@ -49,10 +50,46 @@ export class ListingSearch {
     const [alone, together] = [skus.filter(holdsComma), skus.filter((sku) => !holdsComma(sku))];
     const pages: SearchPage[] = [];
     for (const sku of alone) pages.push(await this.one(sku, signal));
-    if (together.length === 0) return pages;
+    if (together.length > 0) pages.push(...(await this.#together(together, signal)));
+    return pages;
+  }
+
+  /** An identifier that Amazon refuses fails the request of all: it is found and told as bad, the others are read. */
+  async #together(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+    try {
+      return await this.#pagesOf(skus, signal);
+    } catch (error) {
+      const isRefusal = error instanceof StockmeshError && error.code === 'CONNECTOR_REQUEST_REFUSED';
+      if (!isRefusal || skus.length === 1) throw error;
+      const half = Math.ceil(skus.length / 2);
+      const pages: SearchPage[] = [];
+      const refused: SearchPage[] = [];
+      for (const part of [skus.slice(0, half), skus.slice(half)]) {
+        try {
+          pages.push(...(await this.#together(part, signal)));
+        } catch (inner) {
+          if (!(inner instanceof StockmeshError) || inner.code !== 'CONNECTOR_REQUEST_REFUSED') throw inner;
+          const reason = String(inner.fields['reason']);
+          const items = part.map((sku): ItemReading => ({ kind: 'bad', sku, reason }));
+          refused.push({
+            items,
+            total: items.length,
+            next: undefined,
+            readAtMs: this.#platformClock.nowMs(),
+          });
+        }
+      }
+      // Every one of them refused: it is not about a SKU.
+      if (pages.length === 0) throw error;
+      return [...pages, ...refused];
+    }
+  }
+
+  async #pagesOf(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+    const pages: SearchPage[] = [];
     let pageToken: string | undefined;
     for (let count = 0; count < maxPagesOfSkus; count++) {
-      const page = await this.#search({ identifiersType: 'SKU', identifiers: together, pageToken }, signal);
+      const page = await this.#search({ identifiersType: 'SKU', identifiers: skus, pageToken }, signal);
       pages.push(page);
       pageToken = page.next;
       if (pageToken === undefined) return pages;
@@ -96,7 +133,7 @@ export class ListingSearch {
     return {
       items: nodes.map((node) => this.#noted(node)),
       total: typeof total === 'number' ? total : nodes.length,
-      next: textOf(member(body, 'pagination')?.['nextToken']),
+      next: textOf(member(body, 'pagination')?.['nextToken']) || undefined,
       readAtMs: this.#platformClock.at(sentAtMs),
     };
   }

@@ -1,7 +1,7 @@
 import nock from 'nock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAmazonConnector } from '../../../src/connectors/amazon/amazon-connector.ts';
-import { MemoryLog, MemoryTokens, never } from '../shopify/parts.ts';
+import { MemoryLog, MemoryTokens, never, rejection } from '../shopify/parts.ts';
 import { MemoryBuckets, marketplaceId, orderIdsOf, refFor, sellerId, walkOf } from './parts.ts';
 
 /** Answers that Amazon's models allow and our emulator never gives. */
@@ -94,4 +94,43 @@ test('the first search of a new channel begins before the two minutes that Amazo
   const starts = asked.map((query) => query.get('lastUpdatedAfter') ?? query.get('createdAfter') ?? '');
   expect(starts).toHaveLength(2);
   for (const start of starts) expect(Date.parse(start)).toBeLessThanOrEqual(Date.now() - 120_000);
+});
+
+function listingsAnswer(answer: (skus: readonly string[]) => [number, object]): { count: number } {
+  const asked = { count: 0 };
+  nock(api)
+    .persist()
+    .get(/^\/listings\//)
+    .reply((request: Request) => {
+      asked.count++;
+      return answer((new URL(request.url).searchParams.get('identifiers') ?? '').split(','));
+    });
+  return asked;
+}
+const refs = Array.from({ length: 20 }, (_ref, index) => refFor(`MUG-${index + 1}`));
+const invalid: [number, object] = [
+  400,
+  { errors: [{ code: 'InvalidInput', message: 'no such identifier' }] },
+];
+
+test('one SKU that a search refuses is parked, the others of its request are read', async () => {
+  listingsAnswer((skus) => {
+    if (skus.includes('MUG-7')) return invalid;
+    const items = skus.map((sku) => ({
+      sku,
+      fulfillmentAvailability: [{ fulfillmentChannelCode: 'DEFAULT', quantity: 5 }],
+    }));
+    // An empty token leads nowhere.
+    return [200, { numberOfResults: items.length, pagination: { nextToken: '' }, items }];
+  });
+  const read = await connector().readStock(refs, never);
+  expect(read.rows).toHaveLength(19);
+  expect(read.missing).toEqual([]);
+  expect(read.parked).toMatchObject([{ what: 'stock', reference: 'MUG-7@DEFAULT' }]);
+});
+
+test('a search that refuses every SKU is no answer', async () => {
+  const asked = listingsAnswer(() => invalid);
+  expect((await rejection(connector().readStock(refs, never))).code).toBe('CONNECTOR_REQUEST_REFUSED');
+  expect(asked.count).toBeLessThan(40);
 });
