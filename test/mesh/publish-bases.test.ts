@@ -112,3 +112,23 @@ test('a listing the platform does not sell from is parked, not written', async (
   });
   expect(mesh.channel('shop-a').platform.requests).toEqual([]);
 });
+
+test("stock in the platform's own warehouse is neither parked nor written", async () => {
+  const mesh = await start({ stock: { X: 10, Y: 10 }, isOpening: false });
+  const { platform, publishing, map } = mesh.channel('shop-a');
+  for (const key of ['X@L1', 'Y@L1']) platform.inactive.add(key);
+  for await (const { listings } of platform.readListings())
+    map.learn(
+      listings.filter(({ sku }) => sku === 'X').map((found) => ({ ...found, problems: ['foreign-stock'] })),
+    );
+  await mesh.move('X', 4);
+  publishing.doorbell(['X', 'Y']);
+  // Read in the same request: what became of one tells that the other was looked at too.
+  await eventually(async () => {
+    const parked = await mesh.mesh.parked(5);
+    expect(parked.map(({ reference }) => reference)).toContain('Y@L1');
+  });
+  await delay(50);
+  expect((await mesh.mesh.parked(5)).map(({ reference }) => reference)).toEqual(['Y@L1']);
+  expect(platform.requests).toEqual([]);
+});

@@ -116,12 +116,13 @@ export class Catalogue {
     if (!this.#readFba) return undefined;
     try {
       const stock = await this.#fba.read(undefined, signal);
-      for (const { sku, reason } of stock.unreadable) rows.push(parked('stock', `fba:${sku}`, reason));
+      for (const { sku, reason } of stock.unreadable) rows.push(parked('listing', `fba:${sku}`, reason));
       return stock;
     } catch (error) {
       if (!(error instanceof StockmeshError) || error.code !== 'CONNECTOR_ACCESS_DENIED') throw error;
       this.#log.warn({ code: error.code }, 'the stock in Amazon warehouses may not be read');
-      rows.push(parked('stock', 'fba', String(error.fields['reason'])));
+      // Of the listings: the next complete reading takes the row away again when the role was granted.
+      rows.push(parked('listing', 'fba', String(error.fields['reason'])));
       return undefined;
     }
   }
