@@ -89,8 +89,8 @@ export class RenewingToken {
   }
 }
 
-/** The renewal goes on for the others; only this caller stops waiting. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** The work goes on for the others; only this caller stops waiting. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {

@@ -2,7 +2,11 @@ import type { CipherSource, TiktokApi } from './api.ts';
 import { endpoints } from './endpoints.ts';
 import { idOf } from './ids.ts';
 import { denied, unreadable } from './outcome.ts';
+import { unlessAborted } from '../renewing-token.ts';
 import { isRecord, listOf, textOf } from '../raw-json.ts';
+
+/** Waits for the budget and repetitions included. */
+const longestAskMs = 60_000;
 
 export interface AuthorizedShop {
   readonly id: string;
@@ -26,11 +30,12 @@ export class AuthorizedShops implements CipherSource {
   }
 
   async cipher(signal: AbortSignal): Promise<string> {
-    this.#found ??= this.ask(signal).catch((error: unknown) => {
+    // Asked for on behalf of all callers: one that gives up must not end it for the others.
+    this.#found ??= this.ask(AbortSignal.timeout(longestAskMs)).catch((error: unknown) => {
       this.#found = undefined;
       throw error;
     });
-    return (await this.#found).cipher;
+    return (await unlessAborted(this.#found, signal)).cipher;
   }
 
   forget(): void {

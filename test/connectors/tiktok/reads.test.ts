@@ -4,7 +4,7 @@ import type { ListingRef } from '../../../src/connectors/connector.ts';
 import { never, rejection } from '../shopify/parts.ts';
 import { rigFor, shopId } from './parts.ts';
 
-/** Refusals of a whole inventory search that our emulator never gives. */
+/** Reads whose refusal or end concerns several callers or SKUs; our emulator refuses no inventory search as a whole. */
 const api = 'https://open-api.tiktokglobalshop.com';
 const refFor = (id: number): ListingRef => ({ key: `${id}@7`, itemId: `1/${id}`, locationId: '7' });
 const refs = Array.from({ length: 40 }, (_ref, index) => refFor(index + 1));
@@ -58,4 +58,21 @@ test.each([
   const many = Array.from({ length: 600 }, (_ref, index) => refFor(index + 1));
   expect((await rejection(rigFor().connector.readStock(many, never))).code).toBe('CONNECTOR_REQUEST_REFUSED');
   expect(asked.count).toBeLessThanOrEqual(mostRequests);
+});
+
+test("a caller that gives up does not end the question for the shop's cipher for the others", async () => {
+  nock.cleanAll();
+  const shops = { code: 0, data: { shops: [{ id: shopId, name: 'S', region: 'GB', cipher: 'c1' }] } };
+  nock(api)
+    .get(/^\/authorization/)
+    .delay(150)
+    .reply(200, shops);
+  searchesAnswer(() => ({ code: 0, data: { inventory: [] } }));
+  const { connector } = rigFor();
+  const impatient = new AbortController();
+  const first = connector.readStock([refFor(1)], impatient.signal).catch((error: unknown) => error);
+  const second = connector.readStock([refFor(2)], never);
+  setTimeout(() => impatient.abort(), 30);
+  expect((await second).missing).toEqual(['2@7']);
+  expect(await first).toMatchObject({ name: 'AbortError' });
 });
