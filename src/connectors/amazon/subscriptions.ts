@@ -6,7 +6,10 @@ import type { AmazonSettings } from './options.ts';
 import type { SpApi } from './sp-api.ts';
 import { type SpApiOutcome, failureOf } from './sp-api-outcome.ts';
 
-const payloadVersion = '1.0';
+/** Amazon's own sample of a finished feed bears the second one (schema of the notification). */
+function versionsOf(type: string): readonly string[] {
+  return type === 'FEED_PROCESSING_FINISHED' ? ['1.0', '2020-09-04'] : ['1.0'];
+}
 
 /** Amazon delivers each type to one kind of destination only. */
 const queueTypes = ['ORDER_CHANGE', 'FEED_PROCESSING_FINISHED'] as const;
@@ -140,8 +143,12 @@ export class Subscriptions {
     }
     if (present !== undefined) await this.#remove(type, present, findings, signal);
     const operation = operations.createSubscription;
-    const request = { path: { notificationType: type }, body: { payloadVersion, destinationId } };
-    const outcome = await this.#api.tryRead(operation, request, signal);
+    let outcome: SpApiOutcome = { kind: 'not-sent', reason: 'no payload version' };
+    for (const payloadVersion of versionsOf(type)) {
+      const request = { path: { notificationType: type }, body: { payloadVersion, destinationId } };
+      outcome = await this.#api.tryRead(operation, request, signal);
+      if (outcome.kind !== 'refused') break;
+    }
     if (outcome.kind === 'answer') {
       findings.created.push(type);
       return;
@@ -164,9 +171,13 @@ export class Subscriptions {
 
   async #subscription(type: string, signal: AbortSignal): Promise<Subscription | undefined> {
     const operation = operations.getSubscription;
-    const request = { path: { notificationType: type }, query: { payloadVersion } };
-    const outcome = await this.#api.tryRead(operation, request, signal);
-    if (outcome.kind === 'not-found') return undefined;
+    let outcome: SpApiOutcome = { kind: 'not-found', reason: 'no payload version' };
+    for (const payloadVersion of versionsOf(type)) {
+      const request = { path: { notificationType: type }, query: { payloadVersion } };
+      outcome = await this.#api.tryRead(operation, request, signal);
+      if (outcome.kind === 'answer' || (outcome.kind !== 'not-found' && outcome.kind !== 'refused')) break;
+    }
+    if (outcome.kind === 'not-found' || outcome.kind === 'refused') return undefined;
     if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
     const payload = member(outcome.body, 'payload');
     const id = textOf(payload?.['subscriptionId']);

@@ -1,6 +1,7 @@
 import nock from 'nock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAmazonConnector } from '../../../src/connectors/amazon/amazon-connector.ts';
+import type { AmazonConnectorOptions } from '../../../src/connectors/amazon/options.ts';
 import { MemoryLog, MemoryTokens, never, rejection } from '../shopify/parts.ts';
 import { MemoryBuckets, marketplaceId, orderIdsOf, refFor, sellerId, walkOf } from './parts.ts';
 
@@ -22,7 +23,7 @@ afterEach(() => {
   nock.enableNetConnect();
 });
 
-function connector() {
+function connector(more: Partial<AmazonConnectorOptions> = {}) {
   return createAmazonConnector({
     sellerId,
     marketplaceIds: [marketplaceId],
@@ -33,6 +34,7 @@ function connector() {
     tokens: new MemoryTokens(),
     clock: { nowMs: () => Date.now() },
     log: new MemoryLog(),
+    ...more,
   });
 }
 
@@ -133,4 +135,31 @@ test('a search that refuses every SKU is no answer', async () => {
   const asked = listingsAnswer(() => invalid);
   expect((await rejection(connector().readStock(refs, never))).code).toBe('CONNECTOR_REQUEST_REFUSED');
   expect(asked.count).toBeLessThan(40);
+});
+
+test('finished feeds are subscribed to by the payload version that Amazon takes', async () => {
+  const queueArn = 'arn:aws:sqs:us-east-1:123456789012:q';
+  const destination = { destinationId: 'd1', name: 'q', resource: { sqs: { arn: queueArn } } };
+  const taken: string[] = [];
+  nock(api)
+    .persist()
+    .get('/notifications/v1/destinations')
+    .reply(200, { payload: [destination] });
+  nock(api)
+    .persist()
+    .get(/^\/notifications\/v1\/subscriptions\//)
+    .reply(404, { errors: [{ code: 'NotFound', message: 'none' }] });
+  nock(api)
+    .persist()
+    .post(/^\/notifications\/v1\/subscriptions\//)
+    .reply(async (request: Request) => {
+      const type = request.url.split('/').at(-1) ?? '';
+      const { payloadVersion } = (await request.json()) as { payloadVersion: string };
+      if (type === 'FEED_PROCESSING_FINISHED' && payloadVersion === '1.0') return invalid;
+      taken.push(`${type} ${payloadVersion}`);
+      return [200, { payload: { subscriptionId: 's', destinationId: 'd1', payloadVersion } }];
+    });
+  const report = await connector({ queueArn, readFba: false }).subscribe({ callbackUrl: '' }, never);
+  expect(report.missing).toEqual([]);
+  expect(taken).toEqual(['ORDER_CHANGE 1.0', 'FEED_PROCESSING_FINISHED 2020-09-04']);
 });
