@@ -24,7 +24,8 @@ const causeSentences: Readonly<Record<DriftCause, string>> = {
   'second-writer': 'It was corrected before and changed again: another program writes this number too.',
   'restored-on-cancel': 'The channel put the units of a cancelled order back on sale by itself.',
   'listing-gone': 'The listing no longer exists.',
-  deactivated: 'The item is no longer stocked at this location.',
+  deactivated:
+    'The listing is there but sells nothing: deactivated, or not stocked at this location any more.',
   'not-tracked': 'The channel does not count stock of this item.',
   'sku-unknown': 'The channel sells a SKU that no stock is known of.',
   'warehouse-lost': 'The warehouse has fewer than the ledger: lost, damaged or miscounted.',
