@@ -1,3 +1,4 @@
+// Long on purpose: one run from its plan to its table, read from top to bottom.
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../sandbox/shopify/random.ts';

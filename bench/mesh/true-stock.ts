@@ -5,7 +5,21 @@ interface Shadow {
   units: number;
   /** Units that really came back elsewhere and may be shown here. */
   mayRise: number;
-  readonly ownSales: { readonly atMs: number; readonly units: number }[];
+  readonly ownSales: Dated[];
+  /** What writes of ours took from the shelf. */
+  readonly lowerings: Dated[];
+}
+
+interface Dated {
+  readonly atMs: number;
+  readonly units: number;
+}
+
+export interface Exposure {
+  /** The oldest read that a write may stem from, and its apply. */
+  readonly exposureMs: number;
+  /** How long after a newer write an older one may still land. */
+  readonly lateMs: number;
 }
 
 export interface PlatformCount {
@@ -13,7 +27,9 @@ export interface PlatformCount {
   oversoldByOwnWrites: number;
   /** Units that writes of ours put back on a shelf although they were sold. */
   putBack: number;
-  /** Of these, more than the listing itself had sold since the oldest read that a write may stem from. */
+  /** Of these, what an older write put back that landed after a newer lowering: it undoes no more than that one took. */
+  landedLate: number;
+  /** Of these, more than that and than what the listing itself had sold since the oldest read a write may stem from. */
   beyondExposure: number;
 }
 
@@ -29,19 +45,29 @@ export class TrueStock {
   readonly #left = new Map<string, number>();
   readonly #shadows = new Map<string, Shadow>();
   readonly #platforms: FourPlatforms;
-  readonly #exposureMs: number;
+  readonly #exposure: Exposure;
 
-  constructor(platforms: FourPlatforms, stock: ReadonlyMap<string, number>, exposureMs: number) {
+  constructor(platforms: FourPlatforms, stock: ReadonlyMap<string, number>, exposure: Exposure) {
     this.#platforms = platforms;
-    this.#exposureMs = exposureMs;
+    this.#exposure = exposure;
     for (const [sku, units] of stock) this.#left.set(sku, units);
     for (const channel of platforms.selling) {
-      this.counts.set(channel.platform, { oversoldByOwnWrites: 0, putBack: 0, beyondExposure: 0 });
+      this.counts.set(channel.platform, {
+        oversoldByOwnWrites: 0,
+        putBack: 0,
+        landedLate: 0,
+        beyondExposure: 0,
+      });
       for (const sku of channel.skus)
-        this.#shadows.set(`${channel.id} ${sku}`, { units: channel.shown(sku), mayRise: 0, ownSales: [] });
+        this.#shadows.set(`${channel.id} ${sku}`, {
+          units: channel.shown(sku),
+          mayRise: 0,
+          ownSales: [],
+          lowerings: [],
+        });
       channel.onWrite((sku, change) => {
         if (change > 0) this.#raised(channel.id, channel.platform, sku, change);
-        else this.#lowered(channel.id, sku, channel.shown(sku));
+        else this.#lowered(channel.id, sku, channel.shown(sku), -change);
       });
     }
   }
@@ -70,8 +96,9 @@ export class TrueStock {
       if (id !== channel && skus.has(sku)) this.#shadow(id, sku).mayRise += units;
   }
 
-  #lowered(channel: string, sku: string, shows: number): void {
+  #lowered(channel: string, sku: string, shows: number, units: number): void {
     const shadow = this.#shadow(channel, sku);
+    shadow.lowerings.push({ atMs: performance.now(), units });
     shadow.units = Math.min(shadow.units, shows);
   }
 
@@ -85,11 +112,15 @@ export class TrueStock {
     const back = change - fair;
     const count = this.counts.get(platform);
     if (count === undefined || back === 0) return;
-    const sinceMs = performance.now() - this.#exposureMs;
-    let exposed = 0;
-    for (const sale of shadow.ownSales) if (sale.atMs >= sinceMs) exposed += sale.units;
+    const { exposureMs, lateMs } = this.#exposure;
+    const exposed = unitsSince(shadow.ownSales, performance.now() - exposureMs);
+    const late = Math.min(
+      Math.max(0, back - exposed),
+      unitsSince(shadow.lowerings, performance.now() - lateMs),
+    );
     count.putBack += back;
-    count.beyondExposure += Math.max(0, back - exposed);
+    count.landedLate += late;
+    count.beyondExposure += Math.max(0, back - exposed - late);
   }
 
   #shadow(channel: string, sku: string): Shadow {
@@ -97,4 +128,10 @@ export class TrueStock {
     if (found === undefined) throw new Error(`${channel} does not list ${sku}`);
     return found;
   }
+}
+
+function unitsSince(changes: readonly Dated[], sinceMs: number): number {
+  let units = 0;
+  for (const change of changes) if (change.atMs >= sinceMs) units += change.units;
+  return units;
 }

@@ -1,3 +1,4 @@
+// Long on purpose: reading, watching and repairing the counts of one warehouse is one state machine.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.ts';
