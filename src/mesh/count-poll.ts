@@ -53,8 +53,8 @@ export class CountPoll {
   #dueAtMs = 0;
   /** The source tells what changed, so most items are not read for a long time. */
   #readsChanges = false;
-  /** Hints were dropped: only a whole reading can make up for them. */
-  #mustReadAll = false;
+  /** Hints were dropped, last at this moment: only a whole reading that begins later can make up for them. */
+  #hintsLostAtMs: number | undefined;
   /** The last whole reading was held then: until another is not, items are read one by one and changes as they come. */
   #heldAtMs: number | undefined;
   /** A source that failed is left alone until then, whoever asks. */
@@ -95,7 +95,7 @@ export class CountPoll {
     const isAll = itemIds.length === 0 || itemIds.includes(everyItem);
     if (isAll || this.#options.connector.fetchCounts === undefined) return this.#readSoon();
     if (!this.#hints.hasRoomFor(itemIds.length)) {
-      this.#mustReadAll = true;
+      this.#hintsLostAtMs = performance.now();
       return this.#readSoon();
     }
     for (const itemId of itemIds) this.#hint(itemId, this.#settings.hintDelayMs, 0);
@@ -122,7 +122,7 @@ export class CountPoll {
       this.#hints.promote(nowMs);
       const readAtMs = Math.max(this.#dueAtMs, this.#notBeforeMs);
       const hintAtMs = Math.max(this.#hints.firstDueMs, this.#notBeforeMs);
-      if (readAtMs <= nowMs) await this.#attempt(() => this.#read(this.#mustReadAll), nowMs);
+      if (readAtMs <= nowMs) await this.#attempt(() => this.#read(this.#hintsLostAtMs !== undefined), nowMs);
       else if (hintAtMs > nowMs) await this.#alarm.sleep(Math.min(readAtMs, hintAtMs) - nowMs);
       else if (this.#isAllCheaper(nowMs)) await this.#attempt(() => this.#read(true), nowMs);
       else await this.#attempt(() => this.#fetchHinted());
@@ -188,7 +188,8 @@ export class CountPoll {
         } else {
           if (next.value.kind === 'snapshot') {
             forgetHints();
-            this.#mustReadAll = false;
+            if (this.#hintsLostAtMs !== undefined && this.#hintsLostAtMs < beganAtMs)
+              this.#hintsLostAtMs = undefined;
             this.#heldAtMs = undefined;
           }
           if (next.value.hints.length > 0) this.#owe(next.value.hints);
@@ -250,7 +251,7 @@ export class CountPoll {
   #hint(itemId: string, inMs: number, asks: number): void {
     if (this.#hints.add(itemId, performance.now() + inMs, asks)) this.#alarm.ring();
     else {
-      this.#mustReadAll = true;
+      this.#hintsLostAtMs = performance.now();
       this.#readSoon();
     }
   }

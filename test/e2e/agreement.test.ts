@@ -51,8 +51,11 @@ test('a sale in one shop shows in the other; a cancellation gives it back', asyn
   const then = await daemon.get<Explanation>(`/explain?sku=X&at=${ordered?.sequence}`);
   expect(then).toMatchObject({ isPast: true, available: 5, orders: [{ units: 3 }, { units: 2 }] });
   for (const what of ['history', 'sync']) {
-    const csv = await (await fetch(`${daemon.privateUrl}/exports/${what}`)).text();
-    expect(csv.split('\r\n').length).toBeGreaterThan(4);
+    // Records of writes are kept a moment after the write.
+    await daemon.until(async () => {
+      const csv = await (await fetch(`${daemon.privateUrl}/exports/${what}`)).text();
+      return csv.split('\r\n').length > 4;
+    }, `${what} exported`);
   }
   expect(sandbox.violations()).toEqual([]);
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });

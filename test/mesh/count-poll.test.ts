@@ -330,6 +330,27 @@ test('hints that are too many to remember become one whole reading', async () =>
   expect(await levelOf(bench, 'c')).toMatchObject({ onHand: 3 });
 });
 
+test('hints that are lost during a whole reading are not made up for by it', async () => {
+  const wanted: (string | undefined)[] = [];
+  let goOn = (): void => undefined;
+  const isRung = new Promise<void>((resolve) => (goOn = resolve));
+  const running = start(
+    {
+      async *pollCounts(_cursor, _signal, want) {
+        wanted.push(want);
+        await isRung;
+        yield page([row(1, 'a'), row(2, 'b'), row(3, 'c')], 'p', { kind: 'snapshot' });
+      },
+      fetchCounts: async () => page([], null),
+    },
+    { maxHints: 2 },
+  );
+  await eventually(() => expect(wanted).toEqual([undefined]));
+  running.doorbell(['a', 'b', 'c']);
+  goOn();
+  await eventually(() => expect(wanted).toEqual([undefined, 'all']));
+});
+
 test('off-peak readings come at the longer interval', async () => {
   let readings = 0;
   let isPeak = true;
