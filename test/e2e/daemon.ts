@@ -206,7 +206,12 @@ export class DaemonUnderTest {
     if (child.exitCode === null && child.signalCode === null) {
       const late = new Promise<never>((_, reject) => {
         setTimeout(
-          () => reject(new Error(`still running after ${withinMs} ms\n${this.#output.slice(-6_000)}`)),
+          () =>
+            reject(
+              new Error(`still running after ${withinMs} ms\n${this.#output.slice(-6_000)}`, {
+                cause: new Error(`Timed out in waitFor: ${withinMs} ms`),
+              }),
+            ),
           withinMs,
         ).unref();
       });

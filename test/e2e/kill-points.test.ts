@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
 import { DaemonUnderTest } from './daemon.ts';
@@ -29,7 +29,13 @@ beforeAll(async () => {
   await stopQuiet();
 }, 60_000);
 
-afterEach(() => {
+/** Each test goes on from what the one before left: after a failure the others would say nothing of their own. */
+let isBroken = false;
+
+beforeEach((context) => context.skip(isBroken, 'an earlier test failed'));
+
+afterEach((context) => {
+  isBroken ||= context.task.result?.state === 'fail';
   for (const shop of shops) {
     shop.setFaults([]);
     shop.setWebhookBehaviour({ lossProbability: 0 });
