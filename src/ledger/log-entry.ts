@@ -1,5 +1,6 @@
 import type { ChannelId, LocationId, Sku } from '../domain/ids.ts';
 import { type Movement, type MovementKind, movementKindsByCode } from '../domain/movement.ts';
+import { RS } from './keys.ts';
 import type { LostRange } from './opening.ts';
 import { formatPosition } from './position.ts';
 
@@ -119,11 +120,21 @@ export function readEntry(id: string, sku: string, packed: string): LogEntry {
   return new LogEntry(Number(id.slice(0, dash)), Number(id.slice(dash + 1)), sku, packed);
 }
 
-/** Id, sku and packed entry joined by US: neither of the first two can hold one. */
-export function readJoinedEntry(text: string): LogEntry {
-  const skuAt = text.indexOf(separator) + 1;
-  const packedAt = text.indexOf(separator, skuAt) + 1;
-  return readEntry(text.slice(0, skuAt - 1), text.slice(skuAt, packedAt - 1), text.slice(packedAt));
+/** Id, sku and packed entry of some entries, all joined by RS: none of them can hold one. */
+export function readJoinedEntries(text: string): LogEntry[] {
+  const entries: LogEntry[] = [];
+  let at = 0;
+  while (at <= text.length) {
+    const skuAt = text.indexOf(RS, at) + 1;
+    const packedAt = text.indexOf(RS, skuAt) + 1;
+    const nextAt = text.indexOf(RS, packedAt);
+    const endAt = nextAt === -1 ? text.length : nextAt;
+    entries.push(
+      readEntry(text.slice(at, skuAt - 1), text.slice(skuAt, packedAt - 1), text.slice(packedAt, endAt)),
+    );
+    at = endAt + 1;
+  }
+  return entries;
 }
 
 /** What a reader that stood at `last` must know before it reads `next`. */
