@@ -20,6 +20,7 @@ export interface Listing {
   readonly sku: string;
   readonly asin: string;
   readonly title: string;
+  readonly barcode: string | null;
   readonly productType: string;
   readonly createdAt: number;
   updatedAt: number;
@@ -35,6 +36,8 @@ export interface ListingOptions {
   readonly sku: string;
   readonly quantity?: number | null;
   readonly title?: string;
+  /** The external product id, an EAN. */
+  readonly barcode?: string;
   readonly productType?: string;
   /** `AMAZON_NA` and the like: an offer that Amazon fulfils. */
   readonly channelCode?: string;
@@ -85,6 +88,7 @@ export class ListingShelf {
       sku,
       asin: `B0${String(this.listings.size + 1).padStart(8, '0')}`,
       title: options.title ?? sku,
+      barcode: options.barcode ?? null,
       productType: options.productType ?? 'HOME',
       createdAt: now,
       updatedAt: now,

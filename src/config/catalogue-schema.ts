@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { skuPatterns, skuText, wholeNumber } from './fields.ts';
+import { channelId, skuPatterns, skuText, wholeNumber } from './fields.ts';
 import { policySchema } from './policy-schema.ts';
 
 const laterUnits = wholeNumber(1, 1_000_000).describe('Units that may be promised beyond what is there');
@@ -41,6 +41,11 @@ export const catalogueSchema = z
       .max(1_000)
       .default([])
       .describe('A SKU belongs to the first category that has a pattern for it'),
+    skusFrom: channelId
+      .optional()
+      .describe(
+        'The channel whose SKUs are yours: elsewhere another text is a SKU only by barcode or your word',
+      ),
     substitutes: z
       .record(skuText, z.array(skuText).min(1).max(20))
       .default({})

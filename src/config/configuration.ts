@@ -122,6 +122,14 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     }
   });
   findCatalogueConflicts(parsed.catalogue, say);
+  const { skusFrom } = parsed.catalogue;
+  if (skusFrom !== undefined) {
+    const source = parsed.channels.find(({ id }) => id === skusFrom);
+    if (source === undefined)
+      say('catalogue.skusFrom', `names the channel ${skusFrom}, which is not configured`);
+    else if (source.platform === 'wms')
+      say('catalogue.skusFrom', `names ${skusFrom}, which is a warehouse: it has no listings`);
+  }
   const { public: outside, private: inside } = parsed.http;
   if (!isLoopbackHost(inside.host) && inside.tls === undefined && !inside.allowPlainHttp) {
     say(

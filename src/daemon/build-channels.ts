@@ -6,6 +6,7 @@ import type { Connector } from '../connectors/connector.ts';
 import { discreet } from '../connectors/discreet-connector.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
 import { PolicyBook } from '../domain/policy-book.ts';
+import type { ChannelId, Sku } from '../domain/ids.ts';
 import { Secret } from '../domain/secret.ts';
 import { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
@@ -19,6 +20,8 @@ import type { OpenedLevels } from '../mesh/opened-levels.ts';
 import { OpeningFigures } from '../mesh/opening-figures.ts';
 import { PublishMetrics } from '../mesh/publish-metrics.ts';
 import { SharedRateLimiter } from '../mesh/rate-limiter.ts';
+import type { MappingDecisions } from '../mesh/mapping-decisions.ts';
+import { SkuEvidence } from '../mesh/sku-evidence.ts';
 import { SkuMap } from '../mesh/sku-map.ts';
 import { SkuVelocity } from '../mesh/sku-velocity.ts';
 import { soldLately } from '../mesh/sold-lately.ts';
@@ -52,6 +55,8 @@ export interface BuildChannelsOptions {
   readonly journal: SyncJournal;
   readonly foreign: ForeignStock;
   readonly drift: DriftHooks;
+  readonly decisions: Pick<MappingDecisions, 'of'>;
+  readonly onMapChanged: (channel: ChannelId) => void;
   readonly registry: Registry;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -75,7 +80,20 @@ const drainMs = 2_500;
 export async function buildChannels(options: BuildChannelsOptions): Promise<BuiltChannels> {
   const { config, redis, ledger, keys, opened, states, catalogue, drift, redactor, log } = options;
   const baselines = await Baselines.load(config.dataDir);
-  const maps = options.settings.map((settings) => new SkuMap(settings));
+  const evidence = new SkuEvidence({
+    skusFrom: config.catalogue.skusFrom,
+    isNamed: (sku) => catalogue.componentsOf(sku) !== undefined,
+  });
+  const maps = options.settings.map((settings) => {
+    const decided = (itemId: string): Sku | undefined => options.decisions.of(settings.id, itemId);
+    return new SkuMap(settings, { evidence, decided });
+  });
+  const reference = maps.find(({ settings }) => settings.id === config.catalogue.skusFrom);
+  if (reference !== undefined)
+    evidence.useReference(
+      (sku) => reference.hasSku(sku),
+      () => reference.size > 0,
+    );
   const opening = new OpeningFigures({
     ledger: {
       adjust: (request) => ledger.ledger.adjust(request),
@@ -168,6 +186,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       foreign: options.foreign,
       log,
       publicUrl: config.http.publicUrl,
+      onMapChanged: options.onMapChanged,
     });
     await part.restore();
     channels.push({ part, connector, map });

@@ -34,6 +34,8 @@ export interface ChannelPartOptions {
   readonly foreign: ForeignStock;
   readonly log: Logger;
   readonly publicUrl: string | undefined;
+  /** Its map changed: other channels may know more now. */
+  readonly onMapChanged?: ((channel: ChannelId) => void) | undefined;
 }
 
 const maxRetryMs = 60_000;
@@ -167,6 +169,11 @@ export class ChannelPart {
     this.counting?.pollNow();
   }
 
+  /** What was read is judged again by what is known now. */
+  async relearn(which: 'open' | 'all'): Promise<void> {
+    await this.#discovery.relearn(which);
+  }
+
   /** Parked orders and order lines of the channel are tried again. */
   replay(concerns: Parameters<Ingest['replayParked']>[1]): void {
     const { ingest, log } = this.#options;
@@ -261,6 +268,8 @@ export class ChannelPart {
 
   #learned(learned: LearnResult): void {
     const { publishing, states, settings, map } = this.#options;
+    if (learned.changed.length === 0 && learned.unmapped.length === 0) return;
+    this.#options.onMapChanged?.(settings.id);
     if (learned.changed.length === 0) return;
     states.connected(settings.id, map.size);
     publishing.listingsChanged(learned.changed);

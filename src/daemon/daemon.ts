@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { StockmeshError } from '../domain/errors.ts';
-import type { ChannelId } from '../domain/ids.ts';
+import type { ChannelId, Sku } from '../domain/ids.ts';
 import { closeListener, listenOn } from '../http/listener.ts';
 import { alertRoutes } from '../http/routes/alert-routes.ts';
 import { channelRoutes } from '../http/routes/channel-routes.ts';
@@ -22,6 +22,7 @@ import { ForeignStock } from '../mesh/foreign-stock.ts';
 import { Inbox } from '../mesh/inbox.ts';
 import { InboxMetrics } from '../mesh/inbox-metrics.ts';
 import { Ingest, type IngestChannel } from '../mesh/ingest.ts';
+import { MappingDecisions } from '../mesh/mapping-decisions.ts';
 import { meshKeys } from '../mesh/mesh-keys.ts';
 import { OpenedLevels } from '../mesh/opened-levels.ts';
 import { Schedules } from '../mesh/schedules.ts';
@@ -41,6 +42,7 @@ import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
 import { createListeners, type ListenersOptions } from './listeners.ts';
+import { MappingPart } from './mapping-part.ts';
 import { openMovements } from './movements-part.ts';
 import { openNotices } from './notices-part.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
@@ -162,6 +164,9 @@ export class Daemon {
     const modes = new ChannelModes(redis.commands, keys.channelModes, configured, log);
     await modes.start();
     this.#willStop('modes', async () => modes.close());
+    const decisions = new MappingDecisions(redis.commands, keys.mapping, log);
+    await decisions.start();
+    this.#willStop('mapping decisions', async () => decisions.close());
     const settings = config.channels.map((channel) => channelSettings(config, channel, modes));
     const states = new ChannelStates(redis.commands, keys.channelStates, settings, log);
     await states.load();
@@ -198,6 +203,7 @@ export class Daemon {
     });
     this.#willStop('records of writes', () => journal.close());
     const drift = new DriftHooks();
+    let mapping: MappingPart | undefined;
     built = await buildChannels({
       ...this.#options,
       settings,
@@ -214,7 +220,15 @@ export class Daemon {
       journal,
       foreign,
       drift,
+      decisions,
+      onMapChanged: (channel) => mapping?.learned(channel),
     });
+    const { channels } = built;
+    const isKnown = (sku: Sku): boolean =>
+      ledger.projection.levelsOf(sku) !== undefined || catalogue.componentsOf(sku) !== undefined;
+    mapping = new MappingPart({ config, channels, decisions, isKnown, log });
+    const { routes: mappingRoutes } = mapping;
+    this.#willStop('mapping', async () => mapping?.close());
     for (const { part, connector, map } of built.channels) {
       parts.set(part.id, part);
       ingestChannels.set(part.id, { connector, map });
@@ -312,6 +326,7 @@ export class Daemon {
       ingest,
       routes: [
         alertRoutes(alerting.alerts),
+        mappingRoutes,
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),
         reportRoutes(reports.ports),

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import type { Connector, ListingProblem, ParkedRow, PlatformListing } from '../connectors/connector.ts';
-import type { ChannelId } from '../domain/ids.ts';
+import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { ForeignStock } from './foreign-stock.ts';
 import { allParked, parkedEntry, parkedRowId } from './parked-rows.ts';
-import type { LearnResult, MappedListing, SkuMap } from './sku-map.ts';
+import { type LearnResult, type MappedListing, type SkuMap, leftProblems, untied } from './sku-map.ts';
 import type { SkuMapStore } from './sku-map-store.ts';
 
 export interface DiscoverySettings {
@@ -114,6 +114,22 @@ export class Discovery {
     }
   }
 
+  /** Judges again what was read before: other channels told something, or a person decided. */
+  async relearn(which: 'open' | 'all'): Promise<LearnResult> {
+    const { channel, map, mesh, onLearned } = this.#options;
+    const learned = map.relearn(which);
+    await this.#save(learned);
+    for (const { ref } of learned.changed)
+      await mesh.unpark(parkedRowId(channel, { what: 'listing', reference: ref.key }));
+    await this.#park([], learned, [], new Set());
+    onLearned(learned);
+    return learned;
+  }
+
+  async #save({ changed, unmapped }: LearnResult): Promise<void> {
+    await this.#options.store.save([...changed, ...unmapped.map(untied)]);
+  }
+
   async #read(): Promise<void> {
     const { channel, connector, map, store, log, onLearned, onComplete } = this.#options;
     const seen = new Set<string>();
@@ -122,7 +138,7 @@ export class Discovery {
       const learned = map.learn(page.listings);
       this.#noteForeign(page.listings);
       // The baseline of a listing is durable before any of its orders is judged by it.
-      await store.save(learned.changed);
+      await this.#save(learned);
       for (const listing of page.listings) seen.add(listing.ref.key);
       await this.#park(page.listings, learned, page.parked, parked);
       onLearned(learned);
@@ -166,7 +182,8 @@ export class Discovery {
     const rows: ParkedRow[] = [...unreadable];
     for (const { ref, reason } of learned.unmapped) rows.push(parkedListing(ref.key, reason, ''));
     for (const listing of listings) {
-      const problems = listing.problems.filter((problem) => forPeople.has(problem));
+      const by = this.#options.map.listing(listing.ref.key as ListingId)?.by;
+      const problems = leftProblems(by, listing.problems).filter((problem) => forPeople.has(problem));
       if (problems.length > 0) rows.push(parkedListing(listing.ref.key, problems.join(', '), listing.sku));
     }
     for (const row of rows) {

@@ -11,6 +11,8 @@ export interface MeshKeys {
   readonly bundles: string;
   /** Modes set by command. */
   readonly channelModes: string;
+  /** Which item of a channel is which SKU, by the word of a person. */
+  readonly mapping: string;
   /** Levels that have a figure of their own. */
   readonly openedLevels: string;
   /** How the endpoints of outgoing webhooks fare. */
@@ -37,6 +39,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     channelStates: `${prefix}channels`,
     bundles: `${prefix}bundles`,
     channelModes: `${prefix}modes`,
+    mapping: `${prefix}mapping`,
     openedLevels: `${prefix}opened`,
     endpointStates: `${prefix}endpoints`,
     vault: `${prefix}vault`,

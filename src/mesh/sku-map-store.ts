@@ -1,26 +1,33 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
-import type { MappedListing } from './sku-map.ts';
+import { type MappedListing, mappedBy } from './sku-map.ts';
 
-/** `a` aliases, `i` item, `p` place, `s` sku, `l` our locations, `x` problems, `b` baseline. */
+const problems = z.array(
+  z.enum([
+    'duplicate-sku',
+    'missing-sku',
+    'untracked',
+    'inactive',
+    'bundle-parent',
+    'foreign-stock',
+    'oversells-by-policy',
+  ]),
+);
+
+/**
+ * `a` aliases, `i` item, `p` place, `s` sku, `l` our locations, `x` problems, `b` baseline, `y` what it was mapped by;
+ * `w` the platform's own words: SKU, barcode, problems.
+ */
 const record = z.object({
   i: z.string(),
   p: z.string(),
   a: z.array(z.string()).optional(),
   s: z.string(),
   l: z.array(z.string()),
-  x: z.array(
-    z.enum([
-      'duplicate-sku',
-      'missing-sku',
-      'untracked',
-      'inactive',
-      'bundle-parent',
-      'foreign-stock',
-      'oversells-by-policy',
-    ]),
-  ),
+  x: problems,
+  y: z.enum(mappedBy).optional(),
+  w: z.tuple([z.string(), z.string().nullable(), problems]).optional(),
   b: z.number(),
 });
 
@@ -69,6 +76,10 @@ function pack(listing: MappedListing): string {
     s: listing.sku,
     l: [...listing.locations],
     x: [...listing.problems],
+    ...(listing.by === undefined ? {} : { y: listing.by }),
+    ...(listing.words === undefined
+      ? {}
+      : { w: [listing.words.sku, listing.words.barcode, [...listing.words.problems]] }),
     b: listing.baselineAtMs,
   };
   return JSON.stringify(kept);
@@ -78,7 +89,7 @@ function pack(listing: MappedListing): string {
 function unpack(key: string, text: string): MappedListing | undefined {
   const parsed = record.safeParse(JSON.parse(text));
   if (!parsed.success) return undefined;
-  const { i, p, a, s, l, x, b } = parsed.data;
+  const { i, p, a, s, l, x, y, w, b } = parsed.data;
   return {
     listingId: key as ListingId,
     ref: { key, itemId: i, locationId: p },
@@ -86,6 +97,8 @@ function unpack(key: string, text: string): MappedListing | undefined {
     sku: s as Sku,
     locations: l as LocationId[],
     problems: x,
+    ...(y === undefined ? {} : { by: y }),
+    ...(w === undefined ? {} : { words: { sku: w[0], barcode: w[1], problems: w[2] } }),
     baselineAtMs: b,
   };
 }

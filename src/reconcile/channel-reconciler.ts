@@ -8,7 +8,7 @@ import type { DriftCause, Judgement, Verdict } from '../domain/verdict.ts';
 import { judgeDrift, judgeMissedOrder } from '../domain/verdict.ts';
 import type { Ledger, ListingView, PublisherLedger } from '../ledger/contract.ts';
 import { Alarm, jittered } from '../mesh/alarm.ts';
-import { type MappedListing, isWritable } from '../mesh/sku-map.ts';
+import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { FindingsDesk } from './findings-desk.ts';
 import type { Finding } from './finding.ts';
@@ -415,11 +415,8 @@ export class ChannelReconciler {
     let isMapStale = false;
     for (const found of listings) {
       const listing = channel.map.listing(found.ref.key as ListingId);
-      if (
-        listing === undefined ||
-        found.problems.includes('missing-sku') ||
-        found.problems.includes('duplicate-sku')
-      ) {
+      const problems = leftProblems(listing?.by, found.problems);
+      if (listing === undefined || problems.includes('missing-sku') || problems.includes('duplicate-sku')) {
         run.tally.add({ rows: 1 });
         run.tally.count('unmapped');
         if (listing === undefined) isMapStale = true;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
@@ -76,6 +76,25 @@ test('asks the running daemon', async () => {
   const verified = await run('ledger', 'verify', '--json');
   expect(verified.code).toBe(0);
   expect(JSON.parse(verified.out)).toMatchObject({ findings: [] });
+  const [open] = JSON.parse((await run('mapping', '--json')).out) as { item: string }[];
+  expect(open).toMatchObject({ channel: 'shop-a', sku: '', by: 'unmapped', reason: 'sku is missing' });
+  const file = join(daemon.dir, 'mapping.csv');
+  await writeFile(file, (await run('mapping', 'export')).out.replace(/,,unmapped,/, ',NIB,,'));
+  const refused = await run('mapping', 'import', file);
+  expect(refused).toMatchObject({
+    code: 1,
+    error: expect.stringMatching(/line \d: the SKU "NIB" is not known/),
+  });
+  const told = await run('mapping', 'import', file, '--new-skus', '--dry-run');
+  expect(told.out).toContain('outcome=would-change  changed=1  unchanged=1');
+  expect((await run('mapping', 'import', file, '--new-skus')).out).toContain('outcome=changed  changed=1');
+  // The listing is the SKU from now on: its number becomes the opening figure, and nothing waits any more.
+  await daemon.until(async () => (await daemon.available('NIB')) === 10, 'mapped');
+  expect((await run('mapping')).out).toBe('nothing\n');
+  expect((await run('parked')).out).toBe('nothing\n');
+  await writeFile(file, `channel,item,sku\nshop-a,${open!.item},\n`);
+  expect((await run('mapping', 'import', file)).out).toContain('changed=1');
+  await daemon.until(async () => (await run('parked')).out !== 'nothing\n', 'parked again');
   const [parked] = JSON.parse((await run('parked', '--json')).out) as { id: string; what: string }[];
   expect(parked).toMatchObject({ what: 'listing' });
   expect(await run('parked', 'retry', 'nothing:like:this')).toMatchObject({ code: 1 });

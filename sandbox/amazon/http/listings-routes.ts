@@ -115,6 +115,18 @@ function itemJson({ seller, query }: Call, listing: Listing): Record<string, unk
           ],
         }
       : {}),
+    ...(included.includes('attributes')
+      ? {
+          attributes:
+            listing.barcode === null
+              ? {}
+              : {
+                  externally_assigned_product_identifier: [
+                    { type: 'ean', value: listing.barcode, marketplace_id: seller.marketplaceId },
+                  ],
+                },
+        }
+      : {}),
     ...(included.includes('issues') ? { issues: listing.issues } : {}),
     ...(included.includes('fulfillmentAvailability')
       ? {

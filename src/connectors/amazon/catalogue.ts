@@ -92,10 +92,11 @@ export class Catalogue {
     for await (const sku of this.#report.skus(reportId, signal)) {
       batch.add(sku);
       if (batch.size < maxIdentifiers) continue;
-      yield { ...pageOf(await this.#search.bySku([...batch], signal), foreign), cursor };
+      yield { ...pageOf(await this.#search.bySku([...batch], signal, 'discover'), foreign), cursor };
       batch = new Set();
     }
-    if (batch.size > 0) yield { ...pageOf(await this.#search.bySku([...batch], signal), foreign), cursor };
+    if (batch.size > 0)
+      yield { ...pageOf(await this.#search.bySku([...batch], signal, 'discover'), foreign), cursor };
   }
 
   async *#foreignPages(foreign: readonly ForeignOffer[], signal: AbortSignal): AsyncGenerator<ListingPage> {

@@ -29,6 +29,8 @@ export function skuOf(ref: ListingRef): string {
 export interface ListingFacts {
   readonly sku: string;
   readonly title: string | null;
+  /** EAN, UPC or GTIN; null where it has none, or was not asked for. */
+  readonly barcode: string | null;
   readonly productType: string | undefined;
   /** The seller's own stock: a number, null where none was ever set, undefined where there is no such offer. */
   readonly quantity: number | null | undefined;
@@ -73,6 +75,7 @@ export function readItem(node: unknown, marketplaceId: string): ItemReading {
     facts: {
       sku,
       title: textOf(summary?.['itemName']) ?? null,
+      barcode: barcodeOf(item, marketplaceId),
       productType: textOf(summary?.['productType']),
       quantity,
       foreignCodes,
@@ -80,19 +83,28 @@ export function readItem(node: unknown, marketplaceId: string): ItemReading {
   };
 }
 
+/** What the seller named when the offer was made: of several the one of this marketplace, never an ASIN. */
+function barcodeOf(item: JsonRecord, marketplaceId: string): string | null {
+  const attributes = isRecord(item['attributes']) ? item['attributes'] : {};
+  const named = (listOf(attributes['externally_assigned_product_identifier']) ?? []).filter(isRecord);
+  const codes = named.filter(({ type }) => type === 'ean' || type === 'upc' || type === 'gtin');
+  const code = codes.find((one) => one['marketplace_id'] === marketplaceId) ?? codes[0];
+  return textOf(code?.['value']) ?? null;
+}
+
 /** The seller's own listing of a SKU; undefined where Amazon alone fulfils it. */
 export function ownListing(facts: ListingFacts, readAtMs: number): PlatformListing | undefined {
-  const { sku, title, quantity, foreignCodes } = facts;
+  const { sku, title, barcode, quantity, foreignCodes } = facts;
   if (quantity === undefined && foreignCodes.length > 0) return undefined;
   const problems: ListingProblem[] = [];
   // Writing DEFAULT beside a code of Amazon's converts the offer and strands what lies in its warehouses.
   if (foreignCodes.length > 0) problems.push('foreign-stock');
   if (quantity === undefined) problems.push('inactive');
   const ref = refOf(sku, defaultChannelCode);
-  return { ref, sku, barcode: null, title, value: quantity ?? null, readAtMs, problems };
+  return { ref, sku, barcode, title, value: quantity ?? null, readAtMs, problems };
 }
 
-/** Stock in Amazon's warehouses: shown, never written. */
+/** Stock in Amazon's warehouses: shown, never written. Its barcode is told by the seller's own listing. */
 export function foreignListing(
   of: { readonly sku: string; readonly title: string | null; readonly code: string },
   value: number | null,

@@ -15,6 +15,8 @@ export const maxIdentifiers = 20;
 export const maxPagedSkus = 1_000;
 
 const includedData = ['summaries', 'fulfillmentAvailability'] as const;
+/** Attributes are long, and only a discovery needs one of them: the barcode. */
+const discoveredData = [...includedData, 'attributes'] as const;
 const maxPagesOfSkus = 4;
 
 export interface SearchPage {
@@ -41,23 +43,33 @@ export class ListingSearch {
 
   /** In the order of their SKUs: pages by the time of the last update would shift with every sale. */
   async page(pageToken: string | undefined, signal: AbortSignal): Promise<SearchPage> {
-    return await this.#search({ sortBy: 'sku', sortOrder: 'ASC', pageToken }, signal);
+    const query = { sortBy: 'sku', sortOrder: 'ASC', pageToken, includedData: discoveredData };
+    return await this.#search(query, signal);
   }
 
-  /** At most `maxIdentifiers` SKUs; one that Amazon does not know is absent. */
-  async bySku(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+  /** At most `maxIdentifiers` SKUs; one that Amazon does not know is absent. `discover`: with their barcodes. */
+  async bySku(
+    skus: readonly string[],
+    signal: AbortSignal,
+    what: 'numbers' | 'discover' = 'numbers',
+  ): Promise<readonly SearchPage[]> {
+    const included = what === 'discover' ? discoveredData : includedData;
     // Identifiers are one comma-separated value, so a SKU that holds a comma is asked for by its address.
     const [alone, together] = [skus.filter(holdsComma), skus.filter((sku) => !holdsComma(sku))];
     const pages: SearchPage[] = [];
-    for (const sku of alone) pages.push(await this.one(sku, signal));
-    if (together.length > 0) pages.push(...(await this.#together(together, signal)));
+    for (const sku of alone) pages.push(await this.one(sku, signal, included));
+    if (together.length > 0) pages.push(...(await this.#together(together, signal, included)));
     return pages;
   }
 
   /** An identifier that Amazon refuses fails the request of all: it is found and told as bad, the others are read. */
-  async #together(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+  async #together(
+    skus: readonly string[],
+    signal: AbortSignal,
+    included: readonly string[],
+  ): Promise<readonly SearchPage[]> {
     try {
-      return await this.#pagesOf(skus, signal);
+      return await this.#pagesOf(skus, signal, included);
     } catch (error) {
       const isRefusal = error instanceof StockmeshError && error.code === 'CONNECTOR_REQUEST_REFUSED';
       if (!isRefusal || skus.length === 1) throw error;
@@ -66,7 +78,7 @@ export class ListingSearch {
       const refused: SearchPage[] = [];
       for (const part of [skus.slice(0, half), skus.slice(half)]) {
         try {
-          pages.push(...(await this.#together(part, signal)));
+          pages.push(...(await this.#together(part, signal, included)));
         } catch (inner) {
           if (!(inner instanceof StockmeshError) || inner.code !== 'CONNECTOR_REQUEST_REFUSED') throw inner;
           const reason = String(inner.fields['reason']);
@@ -85,11 +97,16 @@ export class ListingSearch {
     }
   }
 
-  async #pagesOf(skus: readonly string[], signal: AbortSignal): Promise<readonly SearchPage[]> {
+  async #pagesOf(
+    skus: readonly string[],
+    signal: AbortSignal,
+    included: readonly string[],
+  ): Promise<readonly SearchPage[]> {
     const pages: SearchPage[] = [];
     let pageToken: string | undefined;
     for (let count = 0; count < maxPagesOfSkus; count++) {
-      const page = await this.#search({ identifiersType: 'SKU', identifiers: skus, pageToken }, signal);
+      const query = { identifiersType: 'SKU', identifiers: skus, pageToken, includedData: included };
+      const page = await this.#search(query, signal);
       pages.push(page);
       pageToken = page.next;
       if (pageToken === undefined) return pages;
@@ -97,12 +114,16 @@ export class ListingSearch {
     throw stuck(operations.searchListingsItems.name, 'more pages than SKUs were asked for');
   }
 
-  async one(sku: string, signal: AbortSignal): Promise<SearchPage> {
+  async one(
+    sku: string,
+    signal: AbortSignal,
+    included: readonly string[] = includedData,
+  ): Promise<SearchPage> {
     const operation = operations.getListingsItem;
     const { sellerId, marketplaceId } = this.#settings;
     const request = {
       path: { sellerId, sku },
-      query: { marketplaceIds: [marketplaceId], includedData },
+      query: { marketplaceIds: [marketplaceId], includedData: included },
     };
     const outcome = await this.#api.tryRead(operation, request, signal);
     if (outcome.kind === 'not-found')
@@ -123,7 +144,7 @@ export class ListingSearch {
       {
         path: { sellerId },
         // One marketplace: of several, only the first is answered (selling-partner-api-docs issue 2362).
-        query: { marketplaceIds: [marketplaceId], includedData, pageSize: maxIdentifiers, ...query },
+        query: { marketplaceIds: [marketplaceId], pageSize: maxIdentifiers, ...query },
       },
       signal,
     );

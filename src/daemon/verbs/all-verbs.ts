@@ -5,6 +5,7 @@ import { alertsVerb } from './alert-verbs.ts';
 import { ledgerVerb, vaultVerb } from './ledger-verbs.ts';
 import { archiveVerb, rebuildVerb } from './offline-verbs.ts';
 import { endpointsVerb } from './notice-verbs.ts';
+import { mappingVerb } from './mapping-verbs.ts';
 import { mcpVerb } from './mcp-verb.ts';
 import { parkedVerb } from './parked-verbs.ts';
 import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
@@ -26,6 +27,7 @@ export const allVerbs: readonly Verb[] = [
   reportVerb,
   reconcileVerb,
   driftVerb,
+  mappingVerb,
   parkedVerb,
   alertsVerb,
   endpointsVerb,
