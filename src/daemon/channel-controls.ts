@@ -2,6 +2,7 @@ import type { ChannelId } from '../domain/ids.ts';
 import type { ChannelPorts } from '../http/routes/channel-routes.ts';
 import type { ChannelModes } from '../mesh/channel-modes.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
+import type { Reconciler } from '../reconcile/reconciler.ts';
 import type { ChannelPart } from './channel-part.ts';
 
 /** What an operator may ask and say of a channel, over the running parts. */
@@ -10,6 +11,7 @@ export function channelControls(
   states: ChannelStates,
   parts: readonly ChannelPart[],
   seq: () => number,
+  reconciler: Pick<Reconciler, 'held' | 'confirm'>,
 ): ChannelPorts {
   const partOf = (channel: string): ChannelPart | undefined => parts.find(({ id }) => id === channel);
   return {
@@ -24,11 +26,15 @@ export function channelControls(
     },
     setCircuit: (channel, state, actor) =>
       states.setHand(channel as ChannelId, { state, actor, atMs: Date.now() }),
-    guards: () =>
-      parts.flatMap((part) => part.publishing.guardView() ?? []).filter(({ reason }) => reason !== null),
-    async confirmRun(channel) {
+    guards: () => [
+      ...parts.flatMap((part) => part.publishing.guardView() ?? []).filter(({ reason }) => reason !== null),
+      ...reconciler.held().map((view) => ({ ...view, what: 'corrections' })),
+    ],
+    async confirmRun(channel, actor) {
       const part = partOf(channel);
-      return part === undefined ? undefined : { released: await part.publishing.confirmRun(seq()) };
+      if (part === undefined) return undefined;
+      const released = await part.publishing.confirmRun(seq());
+      return { released: released + (await reconciler.confirm(part.id, actor)) };
     },
     plan(channel, limit) {
       const part = partOf(channel);

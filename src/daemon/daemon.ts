@@ -331,7 +331,13 @@ export class Daemon {
         driftRoutes(reconciling.ports, log),
         reportRoutes(reports.ports),
         channelRoutes(
-          channelControls(modes, states, [...parts.values()], () => ledger.projection.position.seq),
+          channelControls(
+            modes,
+            states,
+            [...parts.values()],
+            () => ledger.projection.position.seq,
+            reconciling.reconciler,
+          ),
           log,
         ),
         movements.routes,

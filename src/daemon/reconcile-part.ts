@@ -77,6 +77,7 @@ export async function openReconcilePart(options: ReconcilePartOptions): Promise<
     mesh: ledger.mesh,
     journal,
     ownLocations: ownLocations(config),
+    guard: config.guard,
     metrics: new ReconcileMetrics(registry),
     log,
   });

@@ -157,6 +157,11 @@ export class BlastGuard {
     return held;
   }
 
+  /** These are meant, before they are looked at. */
+  allow(listingIds: readonly ListingId[]): void {
+    for (const listingId of listingIds) this.#confirmed.add(listingId);
+  }
+
   #isOfRun({ listingId, pending }: GuardedRow): boolean {
     if (pending.cause === 'sale' || this.#confirmed.delete(listingId)) return false;
     return pending.seq === 0 || pending.seq > this.#state.confirmedSeq;

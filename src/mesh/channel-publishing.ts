@@ -168,6 +168,11 @@ export class ChannelPublishing {
     return held.length;
   }
 
+  /** A person has said that the next change of these listings is meant. */
+  allow(listingIds: readonly ListingId[]): void {
+    this.#guard?.allow(listingIds);
+  }
+
   /** Items whose level changed at the platform. */
   doorbell(itemIds: readonly string[]): void {
     const { map } = this.#options;

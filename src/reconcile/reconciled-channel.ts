@@ -13,7 +13,15 @@ export interface ReconciledChannel {
   readonly map: SkuMap;
   readonly publishing: Pick<
     ChannelPublishing,
-    'isPublishing' | 'views' | 'targetOf' | 'listingsChanged' | 'readAgain' | 'forget' | 'pull' | 'pullSince'
+    | 'isPublishing'
+    | 'views'
+    | 'targetOf'
+    | 'listingsChanged'
+    | 'readAgain'
+    | 'forget'
+    | 'pull'
+    | 'pullSince'
+    | 'allow'
   >;
   /** Whether the ledger was ever given a figure for the listing's SKU. */
   hasFigure(listing: MappedListing): boolean;

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
+import type { BlastLimits } from '../domain/blast-radius.ts';
 import type { ChannelId, LocationId } from '../domain/ids.ts';
 import type { Ledger, MeshState, PublisherLedger } from '../ledger/contract.ts';
 import type { LogEntry } from '../ledger/log-entry.ts';
 import type { MappedListing } from '../mesh/sku-map.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { ChannelReconciler } from './channel-reconciler.ts';
+import type { CorrectionGuardView } from './correction-guard.ts';
 import { type Decision, type DecisionResult, decide } from './decisions.ts';
 import type { Finding } from './finding.ts';
 import type { FindingStore } from './finding-store.ts';
@@ -13,6 +15,7 @@ import type { ReconcileMetrics } from './reconcile-metrics.ts';
 import { RecentMovements } from './recent-movements.ts';
 import type { RunCause, RunRequest } from './run.ts';
 import type { RunStore } from './run-store.ts';
+import { ThreeWay } from './three-way.ts';
 import { timeId } from './time-id.ts';
 import { type ReconciledWarehouse, WarehouseReconciler } from './warehouse-reconciler.ts';
 
@@ -27,6 +30,8 @@ export interface ReconcilerOptions {
   readonly journal: Pick<SyncJournal, 'newest'>;
   /** Locations whose on-hand figure is the ledger's own. */
   readonly ownLocations: ReadonlySet<LocationId>;
+  /** What the repairs of a channel may come to within an hour. */
+  readonly guard: BlastLimits;
   readonly metrics: ReconcileMetrics;
   readonly log: Logger;
   readonly onFinding?: ((finding: Finding) => void) | undefined;
@@ -38,6 +43,9 @@ export interface WantedRun {
   readonly cause: RunCause;
   readonly actor: string;
 }
+
+/** As many as a request for single SKUs may name; held corrections beyond it wait for the sweep or the next full run. */
+const maxSkusOfRun = 1_000;
 
 /** Reconciliation of all channels of a daemon: runs on request, by schedule and after a new epoch, and decisions of people. */
 export class Reconciler {
@@ -63,14 +71,15 @@ export class Reconciler {
       },
       onEpoch: () => this.#noteEpoch(),
     });
-    for (const channel of options.channels) {
-      this.#channels.set(
-        channel.id,
-        new ChannelReconciler({ ...options, channel, movements: this.#movements }),
-      );
-    }
+    const threeWay = new ThreeWay(
+      () => [...this.#warehouses.values()],
+      () => [...this.#channels.values()].map(({ witness }) => witness),
+    );
+    const parts = { ...options, movements: this.#movements, threeWay };
+    for (const channel of options.channels)
+      this.#channels.set(channel.id, new ChannelReconciler({ ...parts, channel }));
     for (const warehouse of options.warehouses ?? [])
-      this.#warehouses.set(warehouse.id, new WarehouseReconciler({ ...options, warehouse }));
+      this.#warehouses.set(warehouse.id, new WarehouseReconciler({ ...parts, warehouse }));
   }
 
   /** Told of the log by the daemon's one reader. */
@@ -98,7 +107,26 @@ export class Reconciler {
 
   /** Freezes are known before anything is published. */
   async restore(): Promise<void> {
-    await Promise.all([...this.#channels.values()].map((channel) => channel.desk.refresh()));
+    const all = [...this.#channels.values()];
+    await Promise.all(all.map(({ desk }) => desk.refresh()));
+    await Promise.all(all.map(async ({ guard }) => guard?.load()));
+  }
+
+  /** Corrections that wait for a person's word, by channel. */
+  held(): readonly CorrectionGuardView[] {
+    return [...this.#channels.values()].flatMap(({ guard }) => guard?.view() ?? []);
+  }
+
+  /** A person says that the held corrections are meant: they are judged once more, and made. Answers how many. */
+  async confirm(channel: ChannelId, actor: string): Promise<number> {
+    const reconciler = this.#channels.get(channel);
+    const held = (await reconciler?.guard?.confirm()) ?? [];
+    if (reconciler === undefined || held.length === 0) return 0;
+    reconciler.channel.publishing.allow(held.map(({ listingId }) => listingId));
+    reconciler.favour(held.map(({ listingId }) => listingId));
+    const skus = [...new Set(held.map(({ sku }) => sku))].slice(0, maxSkusOfRun);
+    await this.request(channel, { skus, isDryRun: false, cause: 'operator', actor });
+    return held.length;
   }
 
   start(): void {
@@ -150,7 +178,7 @@ export class Reconciler {
     const { mesh, ledger, log } = this.#options;
     const note = async (): Promise<void> => {
       const { position } = await ledger.peek([]);
-      for (const channel of this.#channels.keys()) {
+      for (const channel of [...this.#channels.keys(), ...this.#warehouses.keys()]) {
         const name = `reconciled:${channel}`;
         const before = await mesh.cursor(name);
         if (before === String(position.epoch)) continue;

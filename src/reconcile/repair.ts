@@ -4,6 +4,7 @@ import { type DriftAction, correctionOf } from '../domain/verdict.ts';
 import type { Ledger } from '../ledger/contract.ts';
 import { formatPosition } from '../ledger/position.ts';
 import type { MappedListing } from '../mesh/sku-map.ts';
+import type { CorrectionGuard } from './correction-guard.ts';
 import { type Finding, withStep } from './finding.ts';
 import type { ReconciledChannel } from './reconciled-channel.ts';
 import type { ReconcileMetrics } from './reconcile-metrics.ts';
@@ -13,14 +14,12 @@ export interface RepairOptions {
   readonly ledger: Pick<Ledger, 'adjust' | 'peek' | 'nowMs'>;
   readonly metrics: ReconcileMetrics;
   readonly log: Logger;
-  /** How many corrections within an hour are still the repair of single listings, not of a channel gone wrong. */
-  readonly maxCorrectionsPerHour: () => number;
+  /** Holds corrections that come to too much; undefined: nobody watches. */
+  readonly guard?: Pick<CorrectionGuard, 'hold'> | undefined;
 }
 
 const approvedForMs = 600_000;
-const hourMs = 3_600_000;
 const busyForMs = 30_000;
-const maxRemembered = 10_000;
 
 /**
  * Does what was decided about a finding, by asking: the publisher to look, the base builder to read, the order poll to
@@ -32,7 +31,6 @@ export class Repair {
   readonly #approved = new Map<ListingId, number>();
   /** Not written while the ledger and what is believed of the channel are both being changed. */
   readonly #held = new Set<ListingId>();
-  #correctedAtMs: number[] = [];
 
   constructor(options: RepairOptions) {
     this.#options = options;
@@ -48,16 +46,19 @@ export class Repair {
     return this.#held.has(listingId);
   }
 
-  /** By policy. What policy may not do any more (too often, too much at once) becomes a matter for a person. */
+  /** By policy. What policy may not do any more (too often, too much at once) becomes a matter for a person: parked, or held. */
   async byPolicy(finding: Finding, listing: MappedListing | undefined, isDryRun: boolean): Promise<Finding> {
     const { channel } = this.#options;
     const { policy, maxCorrections, mode } = channel.settings;
     const wanted = policy[finding.verdict];
-    const limited = this.#limited(wanted, finding.corrections, maxCorrections);
+    const writers = [`stockmesh (${channel.id})`, `somebody else on ${channel.id}`] as const;
+    const limited = correctionOf(wanted, finding.corrections, maxCorrections, writers);
     const rule = `${finding.verdict}: ${wanted}${limited.reason === undefined ? '' : ` (${limited.reason})`}`;
     if (isDryRun || mode !== 'repair') {
       return { ...finding, rule: `${isDryRun ? 'dry run' : 'observed only'}, would be ${rule}` };
     }
+    const held = await this.#heldBy(finding, limited.action);
+    if (held !== undefined) return { ...finding, rule: `${rule} (held: ${held}; see \`stockmesh guard\`)` };
     return this.act({ ...finding, rule }, listing, limited.action, 'reconcile', limited.reason ?? rule);
   }
 
@@ -92,7 +93,6 @@ export class Repair {
         return withStep({ ...finding, state: 'acted' }, { ...step, from: null, to: null });
       case 're-publish': {
         if (listing === undefined) return finding;
-        this.#corrected();
         this.#approve(listing.listingId);
         if (finding.cause === 'not-published') channel.publishing.listingsChanged([listing]);
         // The publisher proves an edit by three quiet reads of its own. A listing that sells all the time has none: there
@@ -105,7 +105,6 @@ export class Repair {
       }
       case 'adopt': {
         if (listing === undefined) return finding;
-        this.#corrected();
         const adopted = await this.adjust(finding, listing, finding.units, 'drift: adopted', actor, reason);
         return withStep(
           { ...finding, state: 'acted', corrections: finding.corrections + 1 },
@@ -153,16 +152,12 @@ export class Repair {
     }
   }
 
-  #limited(wanted: DriftAction, corrections: number, max: number): ReturnType<typeof correctionOf> {
-    const { channel, ledger, maxCorrectionsPerHour } = this.#options;
-    const writers = [`stockmesh (${channel.id})`, `somebody else on ${channel.id}`] as const;
-    const limited = correctionOf(wanted, corrections, max, writers);
-    if (limited.action !== 're-publish' && limited.action !== 'adopt') return limited;
-    const sinceMs = ledger.nowMs() - hourMs;
-    this.#correctedAtMs = this.#correctedAtMs.filter((atMs) => atMs >= sinceMs);
-    const most = maxCorrectionsPerHour();
-    if (this.#correctedAtMs.length < most) return limited;
-    return { action: 'park', reason: `${most} listings of the channel were corrected within an hour` };
+  async #heldBy(finding: Finding, action: DriftAction): Promise<string | undefined> {
+    const { listingId, sku, shown, target } = finding;
+    if (action !== 're-publish' && action !== 'adopt') return undefined;
+    if (listingId === '' || shown === null || target === null) return undefined;
+    const [from, to] = action === 'adopt' ? [target, shown] : [shown, target];
+    return this.#options.guard?.hold({ listingId, sku, from, to });
   }
 
   async #isBusy(listing: MappedListing): Promise<boolean> {
@@ -172,11 +167,6 @@ export class Repair {
     if (state === undefined || channel.connector.capabilities.writes === 'absolute') return false;
     const sinceMs = ledger.nowMs() - busyForMs;
     return state.openWrites.length > 0 || state.rises.some(({ atMs }) => atMs >= sinceMs);
-  }
-
-  #corrected(): void {
-    this.#correctedAtMs.push(this.#options.ledger.nowMs());
-    if (this.#correctedAtMs.length > maxRemembered) this.#correctedAtMs.shift();
   }
 
   #approve(listingId: ListingId): void {

@@ -17,6 +17,7 @@ import type { ReconcileMetrics } from './reconcile-metrics.ts';
 import type { RunRequest } from './run.ts';
 import type { RunStore } from './run-store.ts';
 import { RunTally } from './run-tally.ts';
+import type { CountWitness, ThreeWay } from './three-way.ts';
 import { timeId } from './time-id.ts';
 
 /** One warehouse as reconciliation sees it: its own reads of the counts, and the intake that applies them. */
@@ -34,6 +35,8 @@ export interface WarehouseReconcilerOptions {
   readonly runs: RunStore;
   readonly findings: FindingStore;
   readonly ledger: Pick<Ledger, 'peek' | 'nowMs'>;
+  /** Who else has a word about the goods; undefined: nobody. */
+  readonly threeWay?: Pick<ThreeWay, 'ofCount'> | undefined;
   readonly metrics: ReconcileMetrics;
   readonly log: Logger;
   readonly onFinding?: ((finding: Finding) => void) | undefined;
@@ -48,6 +51,12 @@ interface Suspect {
 const lookEveryMs = 1_000;
 const skusPerPeek = 200;
 const maxSuspects = 10_000;
+/** Findings of one run about which the channels are asked: every one of them costs a read there. */
+const maxAskedPerRun = 100;
+/** Single counts that findings on channels may ask for; further ones go without the warehouse's word. */
+const maxWitnessesPerMinute = 60;
+const maxItems = 50_000;
+const witnessTimeoutMs = 20_000;
 
 /**
  * Reconciliation of a warehouse against the ledger, when it is asked for: in whichever daemon reads the warehouse.
@@ -57,13 +66,21 @@ const maxSuspects = 10_000;
  *
  * The counts it reads are compared, never applied: who applies them is the intake, which a finding may ask to read.
  */
-export class WarehouseReconciler {
+export class WarehouseReconciler implements CountWitness {
+  readonly owned: ReadonlySet<LocationId>;
   readonly #options: WarehouseReconcilerOptions;
   readonly #closing = new AbortController();
+  /** Items whose id is not their SKU, as far as they were read here. */
+  readonly #items = new Map<Sku, string>();
+  #hasRead = false;
+  /** Findings of the present run about which the channels were asked. */
+  #asked = 0;
+  #askedAtMs: number[] = [];
   #loop: Promise<void> | undefined;
 
   constructor(options: WarehouseReconcilerOptions) {
     this.#options = options;
+    this.owned = new Set(options.warehouse.owned.keys());
   }
 
   start(): void {
@@ -74,6 +91,28 @@ export class WarehouseReconciler {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
+  }
+
+  /** What the warehouse counts now. Undefined: it cannot be asked by this SKU, is away, or was asked too often. */
+  async countsOf(sku: Sku): Promise<readonly OwnedCount[] | undefined> {
+    const { warehouse, log } = this.#options;
+    const { connector } = warehouse;
+    if (!this.#hasRead || connector.fetchCounts === undefined) return undefined;
+    const sinceMs = performance.now() - 60_000;
+    this.#askedAtMs = this.#askedAtMs.filter((atMs) => atMs > sinceMs);
+    if (this.#askedAtMs.length >= maxWitnessesPerMinute) return undefined;
+    this.#askedAtMs.push(performance.now());
+    try {
+      const limit = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(witnessTimeoutMs)]);
+      const counts = this.#own(await connector.fetchCounts([this.#items.get(sku) ?? sku], limit));
+      return typeof counts === 'string' ? undefined : counts.filter((count) => count.sku === sku);
+    } catch (error) {
+      log.info(
+        { channel: warehouse.id, sku, err: error },
+        'the warehouse could not be asked about a finding',
+      );
+      return undefined;
+    }
   }
 
   async #run(): Promise<void> {
@@ -137,6 +176,7 @@ export class WarehouseReconciler {
       if (flaw !== undefined) return flaw;
     }
     if (rows === 0) return 'the reading was empty';
+    this.#asked = 0;
     await this.#confirm(tally, suspects);
     return undefined;
   }
@@ -213,7 +253,12 @@ export class WarehouseReconciler {
       places: new Map(),
       clockMs: 0,
     });
-    return read.conflict ?? read.counts;
+    if (read.conflict !== undefined) return read.conflict;
+    this.#hasRead = true;
+    for (const { sku, itemId } of read.counts)
+      if (itemId !== sku && (this.#items.size < maxItems || this.#items.has(sku)))
+        this.#items.set(sku, itemId);
+    return read.counts;
   }
 
   /** Goods promised to orders may have left the shelf before the warehouse says that they were shipped. */
@@ -243,9 +288,13 @@ export class WarehouseReconciler {
     const subject = { channel: id, listingId: '', sku: count.sku, location: count.location } as const;
     const open = await findings.openOf(subjectOf(subject));
     if (open?.state === 'parked') return;
+    const { threeWay } = this.#options;
+    const mayAsk = threeWay !== undefined && this.#asked++ < maxAskedPerRun;
+    const odd = mayAsk ? await threeWay.ofCount(count, expected) : 'unclear';
     const wanted = settings.policy['count-differs'];
     const isActing = settings.mode === 'repair' && !tally.isDryRun && wanted !== 'report';
     const seen = {
+      odd,
       shown: count.onHand,
       expectedLowest: expected.lowest,
       expectedHighest: expected.highest,
@@ -267,7 +316,6 @@ export class WarehouseReconciler {
               ...subject,
               verdict: 'count-differs',
               cause: units < 0 ? 'warehouse-lost' : 'warehouse-found',
-              odd: 'unclear',
               ...seen,
               openedAtMs: atMs,
               state: 'open',

@@ -12,7 +12,7 @@ export interface ChannelPorts {
   setCircuit(channel: string, state: 'open' | 'closed', actor: string): Promise<void>;
   /** Channels of which a run of changes is held, and which listings. */
   guards(): readonly object[];
-  confirmRun(channel: string): Promise<object | undefined>;
+  confirmRun(channel: string, actor: string): Promise<object | undefined>;
   /** What would be written to a channel that only watches. */
   plan(channel: string, limit: number): object | undefined;
 }
@@ -66,7 +66,7 @@ export function channelRoutes(ports: ChannelPorts, log: Logger): PrivateRoutes {
       const { channel } = parseInput(channelPath, request.params);
       const { actor } = parseInput(confirmation, request.body);
       log.warn({ channel, actor }, 'an operator confirms a run of changes');
-      return { channel, ...known(await ports.confirmRun(channel)) };
+      return { channel, ...known(await ports.confirmRun(channel, actor)) };
     });
 
     app.get('/channels/:channel/plan', scoped('read'), async (request) => {

@@ -106,6 +106,22 @@ export class SimulatedPlatform implements Connector {
     return order;
   }
 
+  /** The order is cancelled; whether its units go back on the listing is the platform's own affair. */
+  cancel(orderId: string, givesBack: boolean): PlatformOrder {
+    const index = this.#orders.findIndex((order) => order.orderId === orderId);
+    const before = this.#orders[index];
+    if (before === undefined) throw new Error(`no order ${orderId}`);
+    const lines = before.lines.map((line) => {
+      const units = line.counters.ordered;
+      const place = `${line.itemId}@${line.committedAt?.[0]?.locationId}`;
+      if (givesBack) this.stock.set(place, (this.stock.get(place) ?? 0) + units);
+      return { ...line, counters: { ...line.counters, cancelled: units, givenBack: givesBack ? units : 0 } };
+    });
+    const order = { ...before, lines, changedAtMs: Date.now() };
+    this.#orders[index] = order;
+    return order;
+  }
+
   verifyWebhook(): never {
     throw new Error('not used');
   }

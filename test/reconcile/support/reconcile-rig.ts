@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import type { BlastLimits } from '../../../src/domain/blast-radius.ts';
 import type { ChannelId } from '../../../src/domain/ids.ts';
 import { defaultDriftPolicy } from '../../../src/domain/verdict.ts';
 import { KeptRecords } from '../../../src/mesh/kept-records.ts';
@@ -13,12 +14,17 @@ import type { ChannelReconcileSettings } from '../../../src/reconcile/reconciled
 import { RecentMovements } from '../../../src/reconcile/recent-movements.ts';
 import type { Run, RunKind } from '../../../src/reconcile/run.ts';
 import { RunStore } from '../../../src/reconcile/run-store.ts';
+import { type CountWitness, ThreeWay } from '../../../src/reconcile/three-way.ts';
 import { timeId } from '../../../src/reconcile/time-id.ts';
 import { eventually } from '../../support/eventually.ts';
 import { PublishingRig, type RigOptions } from '../../mesh/support/publishing-rig.ts';
 
 export interface ReconcileRigOptions extends RigOptions {
   readonly settings?: Partial<ChannelReconcileSettings>;
+  /** Of the corrections that reconciliation makes. */
+  readonly corrections?: BlastLimits;
+  /** Warehouses that own the place of the goods. */
+  readonly witnesses?: readonly CountWitness[];
 }
 
 /** A ledger, publishers, simulated platforms and a reconciler for each of them. */
@@ -28,6 +34,7 @@ export class ReconcileRig {
   readonly findings: FindingStore;
   readonly metrics = new ReconcileMetrics(new Registry());
   readonly reconcilers: readonly ChannelReconciler[];
+  readonly threeWay: ThreeWay;
 
   private constructor(
     rig: PublishingRig,
@@ -54,6 +61,10 @@ export class ReconcileRig {
       keepClosed: 1_000,
       keepMs: 86_400_000,
     });
+    this.threeWay = new ThreeWay(
+      () => options.witnesses ?? [],
+      () => this.reconcilers.map(({ witness }) => witness),
+    );
     this.reconcilers = rig.channels.map((channel) => {
       const reconciler = new ChannelReconciler({
         channel: {
@@ -86,6 +97,9 @@ export class ReconcileRig {
         findings: this.findings,
         ledger: rig.ledger,
         pending: rig.publisher,
+        mesh: rig.mesh,
+        guard: options.corrections,
+        threeWay: this.threeWay,
         journal,
         movements,
         metrics: this.metrics,

@@ -1,0 +1,205 @@
+import type { PlatformListing } from '../connectors/connector.ts';
+import type { ListingId } from '../domain/ids.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import { formatPosition } from '../ledger/position.ts';
+import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
+import type { ChannelFindings } from './channel-findings.ts';
+import type { OpenRun } from './channel-runs.ts';
+import type { DriftWatcher } from './drift-watcher.ts';
+import type { FindingsDesk } from './findings-desk.ts';
+import type { RowLook } from './judge-row.ts';
+import type { ListingLooks } from './listing-looks.ts';
+import { BulkCheck, type ObservedRow, observe } from './observe.ts';
+import type { ReconciledChannel } from './reconciled-channel.ts';
+import type { ReconcileMetrics } from './reconcile-metrics.ts';
+
+export interface ChannelReadingOptions {
+  readonly channel: ReconciledChannel;
+  readonly desk: FindingsDesk;
+  readonly looks: ListingLooks;
+  readonly watcher: Pick<DriftWatcher, 'watch'>;
+  readonly findings: Pick<ChannelFindings, 'stated'>;
+  readonly metrics: ReconcileMetrics;
+  readonly signal: AbortSignal;
+}
+
+const judgedAtOnce = 250;
+
+/** Their findings are over when the number agrees. */
+const aboutNumbers: ReadonlySet<Verdict> = new Set(['lost-publication', 'missed-order', 'edited-on-channel']);
+
+/**
+ * Reads of one channel: page by page with memory for one page, or a batch by name. Rows that agree are done with, the
+ * others go to the watcher. Each method answers why the reading cannot be trusted; undefined: it can.
+ */
+export class ChannelReading {
+  readonly #options: ChannelReadingOptions;
+
+  constructor(options: ChannelReadingOptions) {
+    this.#options = options;
+  }
+
+  /** Everything the channel lists: memory for one page and what differs, whatever the catalogue's size. */
+  async readAll(run: OpenRun): Promise<string | undefined> {
+    const { channel, signal } = this.#options;
+    const { connector, map } = channel;
+    const check = new BulkCheck();
+    let unvalued: MappedListing[] = [];
+    let pageStartedMs = performance.now();
+    for await (const page of connector.readListings(null, signal)) {
+      run.tally.add({ requests: 1, readMs: performance.now() - pageStartedMs, unjudged: page.parked.length });
+      const flaw = check.page(page.listings);
+      if (flaw !== undefined) return flaw;
+      if (!channel.publishing.isPublishing) return 'the channel is published by another daemon now';
+      unvalued.push(...(await this.#judgePage(run, page.listings)));
+      const batchSize = connector.capabilities.readStockBatchSize;
+      while (unvalued.length >= batchSize) {
+        const reason = await this.readBatch(run, unvalued.slice(0, batchSize));
+        if (reason !== undefined) return reason;
+        unvalued = unvalued.slice(batchSize);
+      }
+      pageStartedMs = performance.now();
+    }
+    const flaw = check.end(map.size);
+    if (flaw !== undefined) return flaw;
+    // What a complete reading does not show is asked for by name: a listing that is gone says so itself.
+    const gone: MappedListing[] = [];
+    for (const listing of map.listings()) {
+      if (check.has(listing.ref.key) || listing.locations.length === 0) continue;
+      if (isWritable(listing)) unvalued.push(listing);
+      else if (listing.problems.includes('inactive')) gone.push(listing);
+    }
+    await this.#noteGone(run, gone);
+    return this.#readNamed(run, unvalued);
+  }
+
+  async readSkus(run: OpenRun, skus: readonly string[]): Promise<string | undefined> {
+    const { map } = this.#options.channel;
+    const listings = skus
+      .flatMap((sku) => map.ofSku(sku as MappedListing['sku']))
+      .filter((one) => one.locations.length > 0);
+    return this.#readNamed(run, listings);
+  }
+
+  /** `areNamed`: asked for because they may be gone, so that none of them being there is no empty answer. */
+  async readBatch(
+    run: OpenRun,
+    listings: readonly MappedListing[],
+    areNamed = false,
+  ): Promise<string | undefined> {
+    const { channel, signal } = this.#options;
+    const seen = await observe(channel, listings, signal, areNamed);
+    if (seen.kind === 'unusable') return seen.reason;
+    run.tally.add({ requests: 1, readMs: seen.tookMs, unjudged: seen.unjudged });
+    await this.#lookAt(run, seen.rows, seen.position);
+    return undefined;
+  }
+
+  async #readNamed(run: OpenRun, listings: readonly MappedListing[]): Promise<string | undefined> {
+    const batchSize = this.#options.channel.connector.capabilities.readStockBatchSize;
+    for (let start = 0; start < listings.length; start += batchSize) {
+      const reason = await this.readBatch(run, listings.slice(start, start + batchSize), true);
+      if (reason !== undefined) return reason;
+    }
+    run.readMs = performance.now() - run.startedMs;
+    return undefined;
+  }
+
+  /** Two complete readings, the map's and this one, do not show them: those that sold from here before are told. */
+  async #noteGone(run: OpenRun, gone: readonly MappedListing[]): Promise<void> {
+    const { channel, findings } = this.#options;
+    for (let start = 0; start < gone.length; start += judgedAtOnce) {
+      const some = gone.slice(start, start + judgedAtOnce);
+      const { rows } = await channel.publishing.views(some);
+      const sold = new Set(rows.filter(({ state }) => state.base !== undefined).map((row) => row.listingId));
+      for (const listing of some) {
+        run.tally.count('inactive');
+        if (sold.has(listing.listingId))
+          await findings.stated(run, listing, { verdict: 'inactive', cause: 'listing-gone' });
+      }
+    }
+  }
+
+  /** Answers listings whose number the page did not have. */
+  async #judgePage(run: OpenRun, listings: readonly PlatformListing[]): Promise<readonly MappedListing[]> {
+    const { channel, findings } = this.#options;
+    const unvalued: MappedListing[] = [];
+    const known: { readonly found: PlatformListing; readonly listing: MappedListing }[] = [];
+    let isMapStale = false;
+    for (const found of listings) {
+      const listing = channel.map.listing(found.ref.key as ListingId);
+      const problems = leftProblems(listing?.by, found.problems);
+      if (listing === undefined || problems.includes('missing-sku') || problems.includes('duplicate-sku')) {
+        run.tally.add({ rows: 1 });
+        run.tally.count('unmapped');
+        if (listing === undefined) isMapStale = true;
+        else await findings.stated(run, listing, { verdict: 'unmapped', cause: 'sku-unknown' });
+      } else if (found.problems.includes('untracked')) {
+        run.tally.add({ rows: 1 });
+        run.tally.count('untracked');
+        await findings.stated(run, listing, { verdict: 'untracked', cause: 'not-tracked' });
+      } else if (listing.locations.length === 0 || found.problems.includes('foreign-stock')) continue;
+      else if (found.value === null || found.problems.includes('inactive')) unvalued.push(listing);
+      else known.push({ found, listing });
+    }
+    if (isMapStale) channel.rediscover();
+    for (let start = 0; start < known.length; start += judgedAtOnce) {
+      const some = known.slice(start, start + judgedAtOnce);
+      const views = await channel.publishing.views(some.map(({ listing }) => listing));
+      const byId = new Map(views.rows.map((row) => [row.listingId, row]));
+      const rows = some.flatMap(({ found, listing }): ObservedRow[] => {
+        const view = byId.get(listing.listingId);
+        const { value: shown, readAtMs } = found;
+        if (view === undefined || shown === null) return [];
+        return [{ listing, before: view, after: view, shown, isActive: true, readAtMs }];
+      });
+      await this.#lookAt(run, rows, formatPosition(views.position));
+    }
+    return unvalued;
+  }
+
+  /** First look at rows just read: what agrees is done with, the rest is watched. */
+  async #lookAt(run: OpenRun, rows: readonly ObservedRow[], position: string): Promise<void> {
+    const { channel, desk, looks, watcher, metrics } = this.#options;
+    let pending: ReadonlySet<ListingId> | undefined;
+    run.tally.add({ rows: rows.length });
+    for (const row of rows) {
+      const { listingId } = row.listing;
+      let look = looks.judge(row, row.after, false);
+      if (look.kind === 'unpublished') {
+        pending ??= await looks.pendingNow();
+        look = looks.judge(row, row.after, pending.has(listingId));
+      }
+      const verdict = verdictOf(look);
+      if (verdict === undefined) run.tally.add({ unjudged: 1 });
+      else {
+        run.tally.count(verdict);
+        metrics.rows.inc({ channel: channel.id, verdict });
+      }
+      if (look.kind === 'agrees') {
+        const open = desk.openOf(listingId);
+        // A number is no sign of life of a listing that the platform no longer lists, or does not count.
+        const isOver = open !== undefined && (aboutNumbers.has(open.verdict) || isWritable(row.listing));
+        if (isOver && (await desk.agrees(listingId, row.shown, position))) run.tally.add({ resolved: 1 });
+      } else if (look.kind === 'differs' || look.kind === 'unpublished' || look.kind === 'absent')
+        watcher.watch(run, row, look);
+    }
+  }
+}
+
+function verdictOf(look: RowLook): Verdict | undefined {
+  switch (look.kind) {
+    case 'unjudged':
+      return undefined;
+    case 'agrees':
+    case 'echo-pending':
+      return look.kind;
+    case 'differs':
+      // Until it is decided.
+      return 'edited-on-channel';
+    case 'unpublished':
+      return 'lost-publication';
+    case 'absent':
+      return 'inactive';
+  }
+}
