@@ -4,6 +4,7 @@ import { channelId, locationId, spanMs, webOrigin } from './fields.ts';
 import { policyRules, policySchema } from './policy-schema.ts';
 import { channelReconcileSchema } from './reconcile-schema.ts';
 import { type SecretSources, secretReference } from './secret-reference.ts';
+import { stalenessSchema } from './staleness-schema.ts';
 import { tiktokFields } from './tiktok-fields.ts';
 import { wmsFields } from './wms-schema.ts';
 
@@ -67,6 +68,7 @@ function commonFields(sources: SecretSources) {
       .prefault({}),
     policy: policySchema.default({}).describe('What differs from policies.default'),
     rules: policyRules,
+    staleness: stalenessSchema,
     reconcile: channelReconcileSchema,
     openingFigure: z
       .enum(['on-hand', 'available'])

@@ -26,6 +26,7 @@ import { SkuMap } from '../mesh/sku-map.ts';
 import { SkuVelocity } from '../mesh/sku-velocity.ts';
 import { soldLately } from '../mesh/sold-lately.ts';
 import { SkuMapStore } from '../mesh/sku-map-store.ts';
+import type { StalenessWatch } from '../mesh/staleness-watch.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { RedisTokenStore } from '../mesh/token-store.ts';
 import type { Vault } from '../mesh/vault.ts';
@@ -55,6 +56,7 @@ export interface BuildChannelsOptions {
   readonly journal: SyncJournal;
   readonly foreign: ForeignStock;
   readonly drift: DriftHooks;
+  readonly staleness: StalenessWatch;
   readonly decisions: Pick<MappingDecisions, 'of'>;
   readonly onMapChanged: (channel: ChannelId) => void;
   readonly registry: Registry;
@@ -147,6 +149,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       holder: options.holder,
       onEdited: (listing, shows, target) => drift.onEdited(channel.id, listing, shows, target),
       isFrozen: (listingId) => drift.isFrozen(channel.id, listingId),
+      staleness: () => options.staleness.of(channel.id),
       mayPublish: () => states.mayPublish(channel.id) && redis.health().kind !== 'wrong',
       onAccessLost: (reason) => states.needsAttention(channel.id, reason),
       hasFigure: (sku, location) => opened.has(sku, location),

@@ -50,6 +50,7 @@ import { openReconcilePart } from './reconcile-part.ts';
 import { openReports } from './reports-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openReservations } from './reservations-part.ts';
+import { watchStaleness } from './staleness-part.ts';
 import { openVault } from './vault-part.ts';
 
 export interface DaemonOptions {
@@ -203,6 +204,8 @@ export class Daemon {
     });
     this.#willStop('records of writes', () => journal.close());
     const drift = new DriftHooks();
+    const staleness = watchStaleness({ config, settings, states, registry, log, parts });
+    this.#willStop('watch for old data', async () => staleness.close());
     let mapping: MappingPart | undefined;
     built = await buildChannels({
       ...this.#options,
@@ -220,6 +223,7 @@ export class Daemon {
       journal,
       foreign,
       drift,
+      staleness,
       decisions,
       onMapChanged: (channel) => mapping?.learned(channel),
     });

@@ -28,6 +28,9 @@ export function historyPorts(
         listingsOf: (sku) => map.ofSku(sku),
         skusBeside: (sku) => part.publishing.skusBeside(sku),
         targetOf: (listing, view) => part.publishing.targetOf(listing, view),
+        get staleness() {
+          return part.publishing.staleness;
+        },
       })),
     },
   };

@@ -4,6 +4,7 @@ import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { BlastLimits } from '../domain/blast-radius.ts';
 import type { PolicyBook } from '../domain/policy-book.ts';
+import type { Staleness } from '../domain/staleness.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
 import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
 import type { BaseBuilderSettings } from './base-builder.ts';
@@ -55,6 +56,8 @@ export interface ChannelPublishingOptions {
   readonly hasFigure: (sku: Sku, location: LocationId) => boolean;
   /** Before the base of a listing counts as settled: the moment for an opening figure. May throw; it comes again. */
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
+  /** Whether what the stock is made from is old; absent: never. */
+  readonly staleness?: (() => Staleness) | undefined;
   readonly foreign?: ForeignStock | undefined;
   /** Told of every write and of the first reading after it. */
   readonly journal?: SyncJournal | undefined;

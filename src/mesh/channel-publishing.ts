@@ -2,6 +2,7 @@
 import type { ListingId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
+import { type Staleness, fresh } from '../domain/staleness.ts';
 import type { ListingsView, ListingView } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/publisher-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
@@ -125,7 +126,16 @@ export class ChannelPublishing {
   /** What a listing ought to show by the channel's policy, rule by rule. */
   targetOf(listing: MappedListing, view: ListingView): Target {
     const { policies, catalogue } = this.#options;
-    return channelTarget({ policies, catalogue }, listing, view);
+    return channelTarget({ policies, catalogue }, listing, view, this.staleness.bufferUnits);
+  }
+
+  get staleness(): Staleness {
+    return this.#options.staleness?.() ?? fresh;
+  }
+
+  /** It became stale, or fresh: what every listing ought to show may be another number. */
+  async stalenessChanged(): Promise<void> {
+    if (this.#parts !== undefined) await this.#resyncAfterStaleness();
   }
 
   /** Listings and levels as of one moment, with what their targets are made from. */
@@ -277,6 +287,7 @@ export class ChannelPublishing {
     const { settings, connector, map, ledger, mesh, sink, metrics, log, nowMs, tuning } = this.#options;
     const channel = settings.id;
     await this.#resyncAfterModeChange();
+    await this.#resyncAfterStaleness();
     await this.#forgetAfterLoss(term);
     await this.#guard?.load();
     const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
@@ -379,6 +390,7 @@ export class ChannelPublishing {
         this.#journal?.planned(listing.listingId, target);
         return target.units;
       },
+      raisesStopped: () => this.staleness.stopsRaises,
       edited: (listing, shows, target) => {
         const wanted = typeof onEdited === 'function' ? onEdited(listing, shows, target) : onEdited;
         const isRepaired = wanted === 'repair' && settings.mode === 'live';
@@ -442,6 +454,19 @@ export class ChannelPublishing {
     await forgetBases(ledger, settings.id, term.token, [...map.listings()]);
     await mesh.moveCursor(name, '', 'opaque', since);
     log.warn({ channel: settings.id }, 'the ledger lost entries: every listing of the channel is read anew');
+  }
+
+  /** Durable, because raises that were stopped left no mark: whoever publishes when the data is fresh looks at everything. */
+  async #resyncAfterStaleness(): Promise<void> {
+    const { settings, mesh } = this.#options;
+    const name = `stale:${settings.id}`;
+    const { kind, bufferUnits, stopsRaises } = this.staleness;
+    const now = kind === 'fresh' ? 'fresh' : `${bufferUnits} ${stopsRaises}`;
+    const before = (await mesh.cursor(name)) ?? 'fresh';
+    if (before === now) return;
+    // In this order: a crash in between resyncs once too often.
+    await this.resync();
+    await mesh.moveCursor(name, now, 'opaque');
   }
 
   /** What was only watched dropped its marks: when a channel goes live every listing is looked at. */

@@ -98,6 +98,7 @@ export class ListingLook {
       case 'raise':
         break;
     }
+    if (decision.to > decision.from && ports.raisesStopped?.() === true) return { kind: 'unneeded' };
     const urgency = {
       target,
       belief: beliefOf(state),

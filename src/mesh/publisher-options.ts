@@ -58,6 +58,8 @@ export interface PublisherPorts {
   levelsBeside(listing: MappedListing): readonly MappedListing['sku'][];
   /** What they ought to show together. */
   targetOf(listing: MappedListing, view: ListingView): number;
+  /** What the stock is made from is old: lowerings go, nothing is raised. Everything is looked at again afterwards. */
+  raisesStopped?(): boolean;
   /** Somebody changed the number on the channel: whether policy lets us write over it. */
   edited(listing: MappedListing, shows: number, target: number): 'repair' | 'report';
   /** The platform refuses this listing; a person has to see why. */

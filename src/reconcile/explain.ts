@@ -3,9 +3,11 @@ import type { ChannelId, ListingId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import { availableOf, type Movement } from '../domain/movement.ts';
 import type { PolicyStep, Target } from '../domain/policy.ts';
+import type { Staleness } from '../domain/staleness.ts';
 import type { ListingView, PublisherLedger } from '../ledger/contract.ts';
 import type { ChannelView } from '../mesh/channel-state.ts';
 import { isWritable, type MappedListing } from '../mesh/sku-map.ts';
+import { stalenessText } from '../mesh/staleness-watch.ts';
 import type { SyncJournal, SyncRecord } from '../mesh/sync-journal.ts';
 import { type OpenClaim, type SkuStory, type StoryEnd, skuStory } from './sku-story.ts';
 
@@ -18,6 +20,7 @@ export interface ExplainedChannel {
   /** Further SKUs whose levels decide its target. */
   skusBeside(sku: Sku): readonly Sku[];
   targetOf(listing: MappedListing, view: ListingView): Target;
+  readonly staleness?: Staleness | undefined;
 }
 
 export interface ExplainOptions {
@@ -179,11 +182,21 @@ async function listingsOf(
         takenSince: base === undefined ? 0 : state.taken - base.takenAt,
         provisional: state.provisional,
         openWrites: state.openWrites,
-        hindrances: hindrancesOf(listing, state, channel.view()),
+        hindrances: [...hindrancesOf(listing, state, channel.view()), ...staleHindrance(channel)],
         lastWrites: records.filter(({ listingId }) => listingId === listing.listingId).slice(0, maxWrites),
       },
     ];
   });
+}
+
+function staleHindrance({ staleness }: ExplainedChannel): readonly string[] {
+  if (staleness?.kind !== 'stale') return [];
+  const { stopsRaises, bufferUnits, because } = staleness;
+  const what = [
+    ...(stopsRaises ? ['nothing is raised'] : []),
+    ...(bufferUnits > 0 ? [`${bufferUnits} units are kept back`] : []),
+  ];
+  return what.length === 0 ? [] : [`${what.join(' and ')}: ${stalenessText(because)}`];
 }
 
 function hindrancesOf(

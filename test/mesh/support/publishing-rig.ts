@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import type { ConnectorCapabilities } from '../../../src/connectors/connector.ts';
 import type { ChannelId, ListingId, LocationId, Sku } from '../../../src/domain/ids.ts';
 import { type ChannelPolicy, showEverything } from '../../../src/domain/policy.ts';
+import { type Staleness, fresh } from '../../../src/domain/staleness.ts';
 import { availableOf } from '../../../src/domain/movement.ts';
 import { LogHistory } from '../../../src/ledger/log-history.ts';
 import { type LogConsumer, LogReader } from '../../../src/ledger/log-reader.ts';
@@ -170,6 +171,9 @@ export class PublishingRig {
     return rig;
   }
 
+  /** What the channels are told of the age of their data; `stalenessChanged` makes them look. */
+  staleness: Staleness = fresh;
+
   channel(id: string): RigChannel {
     const found = this.channels.find((channel) => channel.id === id);
     if (found === undefined) throw new Error(`no channel ${id}`);
@@ -318,6 +322,7 @@ export class PublishingRig {
       onEdited,
       isFrozen: (listingId) => this.#options.isFrozen?.(channel.id, listingId) ?? false,
       journal: this.journal,
+      staleness: () => this.staleness,
       hasFigure: (sku, location) => this.opened.has(sku, location),
       settling: (listing, next) => this.#openings.settling(channel.id, listing, next),
       mayPublish: () => channel.mayPublish,
