@@ -260,8 +260,11 @@ export class ChannelPart {
     if (!pushes || (publicUrl === undefined && subscribesWithoutUrl !== true)) return;
     const callbackUrl = `${publicUrl ?? ''}/webhooks/${config.platform}/${config.id}`;
     const report = await connector.subscribe({ callbackUrl }, signal);
-    if (report.created.length > 0)
+    if (report.created.length > 0) {
       log.info({ channel: this.id, created: report.created }, 'webhooks subscribed');
+      // Nobody was told of what changed while they were missing; the regular poll may be minutes away.
+      void this.publishing.pull();
+    }
     if (report.problems.length > 0)
       log.warn({ channel: this.id, problems: report.problems }, 'webhook subscriptions');
   }

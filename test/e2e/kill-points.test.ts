@@ -1,7 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
 import { DaemonUnderTest } from './daemon.ts';
+
+// Two starts, a stop and the pause before a redelivery, each at the pace of a machine that does much else.
+vi.setConfig({ testTimeout: 150_000 });
 
 const opening = 1_000;
 const sku = 'X';
@@ -18,8 +21,9 @@ beforeAll(async () => {
   shops = ['shop-a', 'shop-b'].map((name) => {
     const shop = sandbox.addShop({ domain: `${name}.myshopify.com`, plan: 'plus' });
     shop.addItem({ sku, quantities: opening });
-    // Redelivered after 60 ms, 120 ms, 240 ms ... instead of minutes.
-    shop.setWebhookBehaviour({ retryTimeScale: 0.001 });
+    // Redelivered after 0.24 s, 0.5 s, 1 s ... for a minute instead of hours. A shop that gives up removes its subscription:
+    // the slowest restart that a test waits for has to be over before that.
+    shop.setWebhookBehaviour({ retryTimeScale: 0.004 });
     return shop;
   });
   daemon = await DaemonUnderTest.make({ shops });
@@ -53,9 +57,23 @@ function sell(shop: SandboxShop, quantity: number): void {
   sold += quantity;
 }
 
+function outcomes(): readonly string[] {
+  return shops.flatMap((shop) => shop.delivery.log.map(({ outcome }) => outcome));
+}
+
+/** Of the newest sale. */
+function orderOutcome(): string | undefined {
+  const sales = shops.flatMap((shop) => shop.delivery.log.filter(({ topic }) => topic === 'orders/create'));
+  return sales.toSorted((a, b) => a.triggeredAt.localeCompare(b.triggeredAt)).at(-1)?.outcome;
+}
+
 /** Nothing is left that could set off the next test's failpoint before its own cause does. */
 async function stopQuiet(): Promise<void> {
   await sandbox.webhooksIdle();
+  // One that still waits for its next attempt could use up its last one while the next daemon is starting, and the next
+  // sale would be told to nobody.
+  await daemon.until(async () => outcomes().every((outcome) => outcome !== 'waiting'), 'delivered');
+  expect(outcomes()).not.toContain('given-up');
   await daemon.until(async () => (await daemon.metric('stockmesh_inbox_jobs')) === 0, 'quiet');
   expect(await daemon.findings()).toEqual([]);
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
@@ -88,6 +106,9 @@ test.each([
   const [a] = shops;
   a?.setFaults(pollFails);
   await killedAt(failpoint, () => sell(a!, 2));
+  // Answered is answered: from here on nobody but the inbox knows of the sale.
+  if (failpoint === 'webhook-answered') await expect.poll(orderOutcome, { timeout: 5_000 }).toBe('delivered');
+  if (failpoint === 'webhook-read' || failpoint === 'inbox-added') expect(orderOutcome()).toBe('waiting');
   daemon.start();
   await daemon.ready();
   // Only the inbox or a repeated delivery can bring the sale: the poll fails.
