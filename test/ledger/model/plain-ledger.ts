@@ -16,16 +16,18 @@ interface PlainOrder {
 }
 
 /**
- * The ledger as a few maps, one location, written from the rules and not from the scripts: what the real one is held
+ * The ledger as a few maps, one location that sells and one behind it, written from the rules and not from the scripts: what the real one is held
  * against. It has no log, no epochs, no deadlines; the test tells it which holds have expired.
  */
 export class PlainLedger {
   readonly onHand = new Map<string, number>();
   readonly holds = new Map<string, PlainHold>();
   readonly orders = new Map<string, PlainOrder>();
+  readonly #back = new Map<string, number>();
+  readonly #provisional = new Map<string, number>();
 
   reserved(sku: string): number {
-    let units = 0;
+    let units = this.provisionalOf(sku);
     for (const hold of this.holds.values()) {
       if (hold.state !== 'held') continue;
       for (const line of hold.lines) if (line.sku === sku) units += line.units;
@@ -49,6 +51,35 @@ export class PlainLedger {
 
   adjust(sku: string, units: number): void {
     this.onHand.set(sku, (this.onHand.get(sku) ?? 0) + units);
+  }
+
+  /** At the second location, where nothing is sold. */
+  onHandBack(sku: string): number {
+    return this.#back.get(sku) ?? 0;
+  }
+
+  adjustBack(sku: string, units: number): void {
+    this.#back.set(sku, this.onHandBack(sku) + units);
+  }
+
+  provisionalOf(sku: string): number {
+    return this.#provisional.get(sku) ?? 0;
+  }
+
+  provision(sku: string, units: number): void {
+    this.#provisional.set(sku, this.provisionalOf(sku) + units);
+  }
+
+  /** From the one listing of the SKU. */
+  taken(sku: string): number {
+    let units = 0;
+    for (const order of this.orders.values()) {
+      for (const line of order.lines.values()) {
+        const { takenOut, givenBack } = line.applied.counters;
+        if (line.sku === sku) units += takenOut - givenBack;
+      }
+    }
+    return units;
   }
 
   /** Undefined: held. Otherwise the SKU that is short. */

@@ -9,9 +9,11 @@ import type { LedgerParts } from '../../support/ledger-parts.ts';
 import { advance, newOrder, type OrderHistory } from './order-history.ts';
 import { PlainLedger } from './plain-ledger.ts';
 import { Random } from './random.ts';
+import { modelListing, SideCommands } from './side-commands.ts';
 
 const skus = ['plain', 'a:b', '__proto__', 'with space', 'new\nline', 'ä'.repeat(100)];
 const location = 'main' as LocationId;
+const back = 'back' as LocationId;
 const channel = 'shop' as ChannelId;
 const longTtlMs = 300 * 86_400_000;
 const shortTtlMs = 4_000;
@@ -27,6 +29,7 @@ export class Schedule {
   readonly #orders: OrderCommands;
   readonly #counts: CountCommands;
   readonly #levels: LevelCommands;
+  readonly #side: SideCommands;
   readonly #histories: OrderHistory[] = [];
   readonly #operations: { readonly operationId: string; readonly sku: string; readonly units: number }[] = [];
   #n = 0;
@@ -39,6 +42,7 @@ export class Schedule {
     this.#orders = new OrderCommands(parts.caller);
     this.#counts = new CountCommands(parts.caller);
     this.#levels = new LevelCommands(parts.caller);
+    this.#side = new SideCommands(parts, this.#random, this.#model, skus);
   }
 
   async step(): Promise<string> {
@@ -55,6 +59,11 @@ export class Schedule {
       [4, () => this.#receiveAgain()],
       [2, () => this.#stepClock()],
       [2, () => this.#sweep()],
+      [5, () => this.#side.transfer(this.#n)],
+      [5, () => this.#side.count(this.#n)],
+      [5, () => this.#side.provision()],
+      [6, () => this.#side.write(this.#n)],
+      [3, () => this.#side.moveCursor()],
     ];
     let draw = this.#random.below(steps.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, run] of steps) {
@@ -80,7 +89,12 @@ export class Schedule {
         reserved: this.#model.reserved(sku),
       };
       expect(real, `level of ${JSON.stringify(sku)} after step ${this.#n}`).toEqual(plain);
+      const behind = levels.get(sku as Sku)?.get(back)?.onHand ?? 0;
+      expect(behind, `${JSON.stringify(sku)} at the back after step ${this.#n}`).toBe(
+        this.#model.onHandBack(sku),
+      );
     }
+    await this.#side.compare();
   }
 
   /** Only the ledger knows the time: short holds may have ended, but only by their deadline. */
@@ -237,6 +251,7 @@ export class Schedule {
       sku: sku as Sku,
       counters: counters[i] ?? expectNever(),
       takenIsKnown: true,
+      listingId: modelListing(sku),
     }));
     // A page may cut the list short; what is absent says nothing.
     const shown = this.#random.chance(0.2) ? lines.slice(0, 1) : lines;
@@ -307,6 +322,7 @@ export class Schedule {
     // Back by an hour, forward by an hour (capped to five seconds), or just past the short deadlines.
     const byMs = this.#random.pick([-3_600_000, 3_600_000, clockStepMs]);
     await this.#parts.stepClock(byMs);
+    this.#side.clockStepped(byMs);
     return `clock ${byMs > 0 ? '+' : ''}${byMs} ms`;
   }
 
