@@ -40,9 +40,11 @@ export function tiktokFields(sources: SecretSources) {
         'How nothing left is shown; deactivate: where TikTok refuses quantity 0, the product is taken off sale',
       ),
     unpaidTakesStock: z
-      .boolean()
-      .default(true)
-      .describe('Whether TikTok takes the units of an unpaid order off the available quantity'),
+      .union([z.boolean(), z.literal('unknown')])
+      .default('unknown')
+      .describe(
+        'Whether TikTok takes the units of an unpaid order off the available quantity; unknown: the listing is read after each',
+      ),
     pace: z
       .strictObject({
         writesPerS: z.number().min(0.2).max(1_000).default(2),

@@ -202,6 +202,8 @@ export type ListingProblem =
   | 'inactive'
   | 'bundle-parent'
   | 'foreign-stock'
+  /** Ours, but no write could leave the stock of somebody else beside it alone. */
+  | 'beside-foreign-stock'
   | 'oversells-by-policy';
 
 export interface PlatformListing {

@@ -42,7 +42,12 @@ export interface DiscoveryOptions {
 }
 
 /** Problems only a person can solve; the others (untracked, inactive) are often meant. */
-const forPeople: ReadonlySet<ListingProblem> = new Set(['duplicate-sku', 'missing-sku', 'bundle-parent']);
+const forPeople: ReadonlySet<ListingProblem> = new Set([
+  'duplicate-sku',
+  'missing-sku',
+  'bundle-parent',
+  'beside-foreign-stock',
+]);
 
 /**
  * Keeps the listing map of a channel true to the platform.

@@ -1,3 +1,4 @@
+import type { ListingProblem } from '../connectors/connector.ts';
 import type { ChannelId, ListingId, Sku } from '../domain/ids.ts';
 import type { MappedListing } from './sku-map.ts';
 
@@ -45,6 +46,11 @@ export class ForeignStock {
 
 export function isForeign({ locations, problems }: Pick<MappedListing, 'locations' | 'problems'>): boolean {
   return locations.length === 0 && problems.includes('foreign-stock');
+}
+
+/** Of another's stock, or barred by it: nothing that is read there could be put right by a write. */
+export function isBarred(problems: readonly ListingProblem[]): boolean {
+  return problems.includes('foreign-stock') || problems.includes('beside-foreign-stock');
 }
 
 function keyOf(channel: ChannelId, listingId: ListingId): string {

@@ -11,6 +11,7 @@ const problems = z.array(
     'inactive',
     'bundle-parent',
     'foreign-stock',
+    'beside-foreign-stock',
     'oversells-by-policy',
   ]),
 );

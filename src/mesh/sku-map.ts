@@ -78,6 +78,7 @@ const writeBlocking: ReadonlySet<ListingProblem> = new Set([
   'inactive',
   'bundle-parent',
   'foreign-stock',
+  'beside-foreign-stock',
 ]);
 
 export function isWritable(listing: MappedListing): boolean {

@@ -2,6 +2,7 @@ import type { PlatformListing } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { formatPosition } from '../ledger/position.ts';
+import { isBarred } from '../mesh/foreign-stock.ts';
 import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
 import type { ChannelFindings } from './channel-findings.ts';
 import type { OpenRun } from './channel-runs.ts';
@@ -138,7 +139,7 @@ export class ChannelReading {
         run.tally.add({ rows: 1 });
         run.tally.count('untracked');
         await findings.stated(run, listing, { verdict: 'untracked', cause: 'not-tracked' });
-      } else if (listing.locations.length === 0 || found.problems.includes('foreign-stock')) continue;
+      } else if (listing.locations.length === 0 || isBarred(found.problems)) continue;
       else if (found.value === null || found.problems.includes('inactive')) unvalued.push(listing);
       else known.push({ found, listing });
     }

@@ -1,4 +1,5 @@
 import type { ListingId } from '../domain/ids.ts';
+import { isBarred } from '../mesh/foreign-stock.ts';
 import type { MappedListing, SkuMap } from '../mesh/sku-map.ts';
 
 const maxHot = 20_000;
@@ -62,10 +63,6 @@ export class SweepOrder {
 
 /** Stock of ours that the platform counts. An inactive one is read all the same: it may have come back. */
 function isSweepable({ locations, problems }: MappedListing): boolean {
-  return (
-    locations.length > 0 &&
-    !problems.some(
-      (problem) => problem === 'untracked' || problem === 'missing-sku' || problem === 'foreign-stock',
-    )
-  );
+  const isUncounted = problems.includes('untracked') || problems.includes('missing-sku');
+  return locations.length > 0 && !isUncounted && !isBarred(problems);
 }

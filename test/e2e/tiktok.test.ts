@@ -103,6 +103,22 @@ test('sales and cancellations on either side end in one figure', async () => {
   await agree(both, 'X', 6);
 });
 
+test('where only payment takes the units, an unpaid order is held back all the same', async () => {
+  const both = await open({ X: 10 }, { takesStockAt: 'payment' });
+  const order = buy(both.t, 'X', 3);
+  // TikTok itself still shows 10, and says nowhere that it does: its listing is read.
+  await agree(both, 'X', 7);
+  both.t.orders.pay(order);
+  expect(both.t.available('X')).toBe(4);
+  await agree(both, 'X', 7);
+  const given = buy(both.t, 'X', 2);
+  await agree(both, 'X', 5);
+  both.t.orders.cancel(given);
+  await agree(both, 'X', 7);
+  expect(tiktok.violations()).toEqual([]);
+  expect(await daemon.findings()).toEqual([]);
+});
+
 test('without a single webhook, with writes that land late and an expiring token, the figures agree all the same', async () => {
   const both = await open({ X: 20 }, { applyDelayMs: { min: 0, max: 80 }, cancelWord: 'CANCELLED' });
   const { a, t } = both;

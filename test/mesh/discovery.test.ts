@@ -127,6 +127,8 @@ test('what needs a person is parked with its reason and released when it is righ
     listing('i2', 'A', { problems: ['duplicate-sku'] }),
     listing('i3', ''),
     listing('i4', 'D', { problems: ['untracked'] }),
+    listing('i5', 'E', { problems: ['beside-foreign-stock'] }),
+    listing('i6', 'F', { problems: ['foreign-stock'] }),
   ];
   discovery.start();
   await completeReadings(1);
@@ -135,8 +137,9 @@ test('what needs a person is parked with its reason and released when it is righ
     'i1@L duplicate-sku',
     'i2@L duplicate-sku',
     'i3@L sku is missing',
+    'i5@L beside-foreign-stock',
   ]);
-  shelves = [listing('i1', 'A'), listing('i2', 'B'), listing('i3', 'C'), listing('i4', 'D')];
+  shelves = ['A', 'B', 'C', 'D', 'E', 'F'].map((sku, index) => listing(`i${index + 1}`, sku));
   discovery.hint();
   await completeReadings(2);
   expect(await mesh.parkedCount()).toBe(0);

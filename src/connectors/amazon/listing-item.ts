@@ -98,7 +98,7 @@ export function ownListing(facts: ListingFacts, readAtMs: number): PlatformListi
   if (quantity === undefined && foreignCodes.length > 0) return undefined;
   const problems: ListingProblem[] = [];
   // Writing DEFAULT beside a code of Amazon's converts the offer and strands what lies in its warehouses.
-  if (foreignCodes.length > 0) problems.push('foreign-stock');
+  if (foreignCodes.length > 0) problems.push('beside-foreign-stock');
   if (quantity === undefined) problems.push('inactive');
   const ref = refOf(sku, defaultChannelCode);
   return { ref, sku, barcode, title, value: quantity ?? null, readAtMs, problems };

@@ -37,8 +37,8 @@ export interface TiktokConnectorOptions {
   readonly otherWarehouses?: 'refuse' | 'echo' | undefined;
   /** Whether TikTok takes quantity 0 is not certain (docs/connectors/tiktok.md). */
   readonly soldOut?: 'zero' | 'deactivate' | undefined;
-  /** Whether an unpaid order takes from the available quantity already. */
-  readonly unpaidTakesStock?: boolean | undefined;
+  /** Whether an unpaid order takes from the available quantity already; `unknown` (default): its listing is read. */
+  readonly unpaidTakesStock?: boolean | 'unknown' | undefined;
   readonly limiter: RateLimiter;
   readonly tokens: TokenStore;
   readonly clock: Clock;
@@ -65,7 +65,7 @@ export interface TiktokSettings {
   readonly warehouses: ReadonlySet<string> | undefined;
   readonly otherWarehouses: 'refuse' | 'echo';
   readonly soldOut: 'zero' | 'deactivate';
-  readonly unpaidTakesStock: boolean;
+  readonly unpaidTakesStock: boolean | 'unknown';
   readonly requestTimeoutMs: number;
   readonly maxReadWaitMs: number;
   readonly maxWriteWaitMs: number;
@@ -100,7 +100,7 @@ export function settingsOf(options: TiktokConnectorOptions): TiktokSettings {
     warehouses: options.warehouses === undefined ? undefined : new Set(options.warehouses),
     otherWarehouses: options.otherWarehouses ?? 'refuse',
     soldOut: options.soldOut ?? 'zero',
-    unpaidTakesStock: options.unpaidTakesStock ?? true,
+    unpaidTakesStock: options.unpaidTakesStock ?? 'unknown',
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     maxReadWaitMs: options.maxReadWaitMs ?? 30_000,
     maxWriteWaitMs: options.maxWriteWaitMs ?? 2_000,

@@ -6,7 +6,8 @@ import { idOf, secondsOf } from './ids.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
 
 export interface OrderContext {
-  readonly unpaidTakesStock: boolean;
+  /** `unknown`: TikTok does not say. Counted as taken, and the listing is read. */
+  readonly unpaidTakesStock: boolean | 'unknown';
   readonly memory: ShelfMemory;
 }
 
@@ -108,8 +109,10 @@ function readItem({ row, orderId, item, context, lines, parked, named }: ItemRea
   if (hasLeft) memory.noteShipped(lineId);
   const phase: Phase = hasLeft ? 'shipped' : isCancelled ? 'cancelled' : 'open';
 
-  const takes = context.unpaidTakesStock || isPaid(row, own ?? whole, isCancelled);
-  const takenIsKnown = !(hasLeft && isCancelled) && !isSpecial(row, item);
+  const isUnpaid = !isPaid(row, own ?? whole, isCancelled);
+  const takes = context.unpaidTakesStock !== false || !isUnpaid;
+  const isUnsure = context.unpaidTakesStock === 'unknown' && isUnpaid;
+  const takenIsKnown = !(hasLeft && isCancelled) && !isSpecial(row, item) && !isUnsure;
   const warehouseId = idOf(row['warehouse_id']);
   const place = (units: number): Pick<PlatformLine, 'committedAt' | 'shippedFrom'> => {
     if (warehouseId === undefined || phase === 'cancelled') return {};

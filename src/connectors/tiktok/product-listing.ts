@@ -62,7 +62,7 @@ function skuListings(found: ProductSku, context: ListingContext): readonly Platf
   memory.noteSelling(skuId, isLive);
   const isBundle = memory.isBundle(skuId) || (listOf(sku['combined_skus']) ?? []).length > 0;
   const isOurs = (warehouseId: string): boolean => settings.warehouses?.has(warehouseId) ?? true;
-  const isForeign = settings.otherWarehouses === 'refuse' && [...shelf.keys()].some((id) => !isOurs(id));
+  const isBarred = settings.otherWarehouses === 'refuse' && [...shelf.keys()].some((id) => !isOurs(id));
   const listings: PlatformListing[] = [];
   for (const [warehouseId, value] of shelf) {
     if (!isOurs(warehouseId)) continue;
@@ -70,7 +70,7 @@ function skuListings(found: ProductSku, context: ListingContext): readonly Platf
     if (sellerSku === '') problems.push('missing-sku');
     if (!isLive || warehouses.get(warehouseId)?.sells === false) problems.push('inactive');
     if (isBundle) problems.push('bundle-parent');
-    if (isForeign) problems.push('foreign-stock');
+    if (isBarred) problems.push('beside-foreign-stock');
     listings.push({
       ref: listingRef(productId, skuId, warehouseId),
       itemAliases: [skuId],

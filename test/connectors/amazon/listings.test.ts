@@ -64,7 +64,7 @@ test('a number of Amazon: the SKU, the time of the question, and what it may not
   ]);
   expect(found.get('OWN@DEFAULT')).toMatchObject({ value: 4, problems: [], ref: refFor('OWN') });
   expect(found.get('NEVER-SET@DEFAULT')).toMatchObject({ value: null });
-  expect(found.get('BOTH@DEFAULT')).toMatchObject({ problems: ['foreign-stock'] });
+  expect(found.get('BOTH@DEFAULT')).toMatchObject({ problems: ['beside-foreign-stock'] });
   // What is on its way to the warehouse, or sold already, is not for sale.
   expect(found.get('FBA@AMAZON_NA')).toMatchObject({ value: 30, problems: ['foreign-stock'] });
   expect(found.get('FBA@AMAZON_NA')?.ref.itemId).not.toBe('FBA');

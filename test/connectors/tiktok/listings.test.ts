@@ -91,7 +91,7 @@ describe('listings', () => {
       expect(Object.keys(listings)).toEqual(['BOTH', 'OURS']);
       expect(listings['BOTH']).toMatchObject({
         value: 2,
-        problems: otherWarehouses === 'refuse' ? ['foreign-stock'] : [],
+        problems: otherWarehouses === 'refuse' ? ['beside-foreign-stock'] : [],
       });
       expect(listings['OURS']?.problems).toEqual([]);
     }

@@ -6,7 +6,7 @@ import { never } from '../shopify/parts.ts';
 import { sandboxRig } from './parts.ts';
 
 const clock = { nowMs: () => 1_700_000_000_000 };
-const contextOf = (unpaidTakesStock = true) => ({ unpaidTakesStock, memory: new ShelfMemory(clock, 1_000) });
+const contextOf = (unpaidTakesStock: boolean | 'unknown' = true) => ({ unpaidTakesStock, memory: new ShelfMemory(clock, 1_000) });
 
 const line = (id: string, fields: object = {}) => ({
   id,
@@ -177,6 +177,18 @@ describe('states', () => {
     const paid = order('CANCELLED', [line('1', { display_status: 'CANCELLED' })], { paid_time: 1 });
     expect(counters(paid, later)[0]).toMatchObject({ takenOut: 1, givenBack: 1 });
   });
+});
+
+test('where nobody knows whether unpaid orders take, their listing is read, and after payment no more', () => {
+  const unsure = contextOf('unknown');
+  const only = (status: string, fields: object = {}) =>
+    read(order(status, [line('1', { display_status: status })], fields), unsure).order?.lines[0];
+  expect(only('UNPAID')).toMatchObject({ counters: { ordered: 1, takenOut: 1 }, takenIsKnown: false });
+  // Cancelled without ever having been paid: whether anything came back is as unknown as whether it was taken.
+  expect(only('CANCELLED')).toMatchObject({ counters: { cancelled: 1 }, takenIsKnown: false });
+  expect(only('UNPAID', { is_cod: true })?.takenIsKnown).toBe(true);
+  expect(only('ON_HOLD')).toMatchObject({ counters: { takenOut: 1 }, takenIsKnown: true });
+  expect(only('CANCELLED', { paid_time: 1 })?.takenIsKnown).toBe(true);
 });
 
 describe('special orders', () => {
