@@ -6,7 +6,10 @@ import { never } from '../shopify/parts.ts';
 import { sandboxRig } from './parts.ts';
 
 const clock = { nowMs: () => 1_700_000_000_000 };
-const contextOf = (unpaidTakesStock: boolean | 'unknown' = true) => ({ unpaidTakesStock, memory: new ShelfMemory(clock, 1_000) });
+const contextOf = (unpaidTakesStock: boolean | 'unknown' = true) => ({
+  unpaidTakesStock,
+  memory: new ShelfMemory(clock, 1_000),
+});
 
 const line = (id: string, fields: object = {}) => ({
   id,
