@@ -119,7 +119,14 @@ export function configSchema(sources: SecretSources) {
     channels: z.array(channelSchema(sources)).max(100).default([]),
     reports: reportsSchema(sources).describe('What a merchant reads of drift and oversells'),
     reconcile: reconcileSchema.describe('Whether every channel still agrees: read, judged, repaired'),
-    policies: z.strictObject({ default: policySchema.default({}) }).prefault({}),
+    policies: z
+      .strictObject({
+        default: policySchema.default({}),
+        reviewWithinMs: spanMs(60_000, 30 * 86_400_000)
+          .default(86_400_000)
+          .describe('Orders sold beyond stock by oversellUnits are to be looked at within this'),
+      })
+      .prefault({}),
     catalogue: catalogueSchema,
     guard: guardSchema,
     alerts: alertsSchema(sources),

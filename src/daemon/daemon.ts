@@ -11,6 +11,7 @@ import { closeListener, listenOn } from '../http/listener.ts';
 import { alertRoutes } from '../http/routes/alert-routes.ts';
 import { channelRoutes } from '../http/routes/channel-routes.ts';
 import { driftRoutes } from '../http/routes/drift-routes.ts';
+import { reviewRoutes } from '../http/routes/review-routes.ts';
 import { reportRoutes } from '../http/routes/report-routes.ts';
 import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
@@ -51,6 +52,7 @@ import { openReports } from './reports-part.ts';
 import { openRedis, type RedisPart } from './redis-part.ts';
 import { openReservations } from './reservations-part.ts';
 import { watchStaleness } from './staleness-part.ts';
+import { openReviews } from './reviews-part.ts';
 import { openVault } from './vault-part.ts';
 
 export interface DaemonOptions {
@@ -283,7 +285,17 @@ export class Daemon {
       alerts: alerting.alerts,
     });
     this.#willStop('reservations', () => reservations.close());
+    const reviews = openReviews({
+      ...this.#options,
+      ledger,
+      redis,
+      keys,
+      catalogue,
+      alerts: alerting.alerts,
+    });
     ledger.start();
+    await reviews.start();
+    this.#willStop('reviews', () => reviews.close());
     await notices.start();
     this.#willStop('notices', () => notices.close());
     await inbox.start();
@@ -330,6 +342,7 @@ export class Daemon {
       ingest,
       routes: [
         alertRoutes(alerting.alerts),
+        reviewRoutes(reviews, log),
         mappingRoutes,
         historyRoutes(historyPorts(ledger, journal, states, built.channels)),
         driftRoutes(reconciling.ports, log),

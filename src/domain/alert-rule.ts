@@ -18,6 +18,7 @@ export const alertRules = {
   'parked-rows': { kind: 'state' },
   'ledger-halted': { kind: 'state' },
   'endpoint-disabled': { kind: 'state' },
+  'review-overdue': { kind: 'state' },
   'oversell-rate': { kind: 'state' },
   'hold-utilisation': { kind: 'state' },
   'agent-retries': { kind: 'state' },

@@ -11,6 +11,8 @@ export interface MeshKeys {
   readonly bundles: string;
   /** Modes set by command. */
   readonly channelModes: string;
+  /** Orders sold beyond stock by an allowance. */
+  readonly reviews: string;
   /** Which item of a channel is which SKU, by the word of a person. */
   readonly mapping: string;
   /** Levels that have a figure of their own. */
@@ -39,6 +41,7 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     channelStates: `${prefix}channels`,
     bundles: `${prefix}bundles`,
     channelModes: `${prefix}modes`,
+    reviews: `${prefix}reviews`,
     mapping: `${prefix}mapping`,
     openedLevels: `${prefix}opened`,
     endpointStates: `${prefix}endpoints`,

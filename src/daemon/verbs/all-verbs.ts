@@ -10,6 +10,7 @@ import { mcpVerb } from './mcp-verb.ts';
 import { parkedVerb } from './parked-verbs.ts';
 import { channelsVerb, positionVerb, stockVerb } from './stock-verbs.ts';
 import { auditVerb, keysVerb, paymentsVerb, proveVerb } from './reservation-verbs.ts';
+import { reviewsVerb } from './review-verbs.ts';
 import { reportVerb } from './report-verbs.ts';
 import type { Verb } from './verb.ts';
 
@@ -28,6 +29,7 @@ export const allVerbs: readonly Verb[] = [
   reconcileVerb,
   driftVerb,
   mappingVerb,
+  reviewsVerb,
   parkedVerb,
   alertsVerb,
   endpointsVerb,
