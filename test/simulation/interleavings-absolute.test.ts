@@ -130,6 +130,16 @@ describe('sequences on a platform that takes plain numbers', () => {
       ...untouchedListing,
       base: { value: 3, takenAt: 0, asOfMs: 0, settled: true },
     };
+    // One call sets every warehouse of the item: W1 is lowered to 4, W2 shows 2 because of a sale nobody has heard of.
+    const play = (rowOf: (state: ListingState, fresh: number) => number) => {
+      const shelves = { W1: 5, W2: 2 };
+      const call = { W1: 4, W2: rowOf(other, shelves.W2) };
+      return { ...shelves, ...call };
+    };
+    expect(play(echoOf)).toEqual({ W1: 4, W2: 2 });
+    expect(play((state) => beliefOf(state) ?? 0)).toEqual({ W1: 4, W2: 3 });
+    // What was heard of and is not yet in the reading is not put back either.
+    expect(play((state, fresh) => echoOf({ ...state, taken: 2 }, fresh))).toEqual({ W1: 4, W2: 1 });
     expect(echoOf(other, 2)).toBe(2);
     expect(echoOf({ ...other, taken: 2 }, 2)).toBe(1);
     expect(echoOf(untouchedListing, 4)).toBe(4);
