@@ -29,6 +29,9 @@ export function merchantId(text: string = uniqueMerchant()): MerchantId {
   return parsed.value;
 }
 
+/** A machine that does much else may take seconds to answer; what a deadline does is tested where one is set. */
+const patience = { deadlineMs: 20_000, attemptMs: 5_000 } as const;
+
 /** A caller on a merchant of its own. The caller of this function closes it. */
 export function ledgerParts(
   options: { merchant?: MerchantId; path?: string; seen?: SeenPosition } & Partial<
@@ -46,6 +49,7 @@ export function ledgerParts(
     seen,
     clock,
     actor: 'test',
+    ...patience,
     ...limits,
   });
   return {
