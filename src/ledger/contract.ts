@@ -10,6 +10,8 @@ import type { OrderSnapshot } from '../domain/order.ts';
  */
 export interface Ledger {
   reserve(request: ReserveRequest): Promise<ReserveResult>;
+  /** Puts one hold in the place of another, all or nothing: what the first holds counts as there for the second. */
+  change(replacedId: string, request: ReserveRequest): Promise<ChangeResult>;
   extend(request: {
     holdId: string;
     ttlMs: number;
@@ -84,6 +86,12 @@ export type ReserveResult =
   | { readonly kind: 'fingerprint-mismatch' }
   /** The hold id was used before and its hold has ended. */
   | { readonly kind: 'ended'; readonly state: HoldState };
+
+export type ChangeResult =
+  | ReserveResult
+  | { readonly kind: 'replaced-unknown' }
+  /** `released` also when another change of it was first. */
+  | { readonly kind: 'replaced-ended'; readonly state: HoldState };
 
 export interface HeldLine {
   readonly sku: Sku;

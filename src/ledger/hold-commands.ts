@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { LocationId, Sku } from '../domain/ids.ts';
 import { maxUnits } from '../domain/quantity.ts';
 import type {
+  ChangeResult,
   CommitRequest,
   CommitResult,
   DenialReason,
@@ -33,8 +34,11 @@ interface PreparedReserve {
   readonly packed: string;
 }
 
-/** reserve, extend, commit, release and a look at a hold. Holds end exactly once; see scripts/include/holds.lua. */
-export class HoldCommands implements Pick<Ledger, 'reserve' | 'extend' | 'commit' | 'release' | 'hold'> {
+/** reserve, change, extend, commit, release and a look at a hold. Holds end exactly once; see scripts/include/holds.lua. */
+export class HoldCommands implements Pick<
+  Ledger,
+  'reserve' | 'change' | 'extend' | 'commit' | 'release' | 'hold'
+> {
   readonly #caller: ScriptCaller;
   readonly #reserves: GroupCommit<PreparedReserve, ReserveResult>;
 
@@ -60,6 +64,16 @@ export class HoldCommands implements Pick<Ledger, 'reserve' | 'extend' | 'commit
     return requests.map((request, index) =>
       readAnswer(request.holdId, String(reply.fields[index]), reply.seq),
     );
+  }
+
+  async change(replacedId: string, request: ReserveRequest): Promise<ChangeResult> {
+    const { packed } = prepareReserve(request);
+    const reply = await this.#caller.call('change', [checkText('hold id', replacedId), packed]);
+    const answer = String(reply.fields[0]);
+    const [outcome, state] = answer.split(US);
+    if (outcome === 'replaced-unknown') return { kind: 'replaced-unknown' };
+    if (outcome === 'replaced-ended') return { kind: 'replaced-ended', state: state as HoldState };
+    return readAnswer(request.holdId, answer, reply.seq);
   }
 
   async extend(request: Parameters<Ledger['extend']>[0]): Promise<ExtendResult> {

@@ -3,6 +3,7 @@ import type {
   AdjustResult,
   ApplyCountResult,
   ApplyOrderResult,
+  ChangeResult,
   CommitRequest,
   CommitResult,
   CountRequest,
@@ -43,6 +44,9 @@ export class RedisLedger implements Ledger {
 
   reserve(request: ReserveRequest): Promise<ReserveResult> {
     return this.#holds.reserve(request);
+  }
+  change(replacedId: string, request: ReserveRequest): Promise<ChangeResult> {
+    return this.#holds.change(replacedId, request);
   }
   extend(request: Parameters<Ledger['extend']>[0]): Promise<ExtendResult> {
     return this.#holds.extend(request);

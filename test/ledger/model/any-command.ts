@@ -93,6 +93,26 @@ const reserve: fc.Arbitrary<Step> = fc
         }),
   );
 
+/** One hold in the place of another, which may be unknown, ended, or itself. */
+const changeHold: fc.Arbitrary<Step> = fc
+  .record({
+    id: holdIds,
+    lines: fc.array(fc.record({ sku: skus, units: few, at: places }), { minLength: 1, maxLength: 3 }),
+    newId: holdIds,
+    agent: fc.constantFrom(undefined, 'a'),
+  })
+  .map(
+    ({ id, newId, lines, agent }) =>
+      (bench) =>
+        bench.holds.change(`h${id}`, {
+          holdId: `h${newId}`,
+          lines: lines.map(({ sku, units: wanted, at }) => ({ sku, units: wanted, locations: [at] })),
+          ttlMs: 60_000,
+          actor: 'test',
+          agent,
+        }),
+  );
+
 const endHold: fc.Arbitrary<Step> = fc
   .record({ id: holdIds, orderId: ids, isCommit: fc.boolean(), part: fc.option(skus, { nil: undefined }) })
   .map(
@@ -216,6 +236,7 @@ const transfer: fc.Arbitrary<Step> = fc.record({ sku: skus, units: few, isBack: 
 export const anyCommand = fc.oneof(
   { weight: 6, arbitrary: seeOrder },
   { weight: 6, arbitrary: reserve },
+  { weight: 2, arbitrary: changeHold },
   { weight: 5, arbitrary: endHold },
   { weight: 3, arbitrary: buy },
   { weight: 2, arbitrary: warehouse },
