@@ -8,12 +8,6 @@ import type { Config } from '../config/configuration.ts';
 import type { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId, Sku } from '../domain/ids.ts';
 import { closeListener, listenOn } from '../http/listener.ts';
-import { alertRoutes } from '../http/routes/alert-routes.ts';
-import { channelRoutes } from '../http/routes/channel-routes.ts';
-import { driftRoutes } from '../http/routes/drift-routes.ts';
-import { reviewRoutes } from '../http/routes/review-routes.ts';
-import { reportRoutes } from '../http/routes/report-routes.ts';
-import { historyRoutes } from '../http/routes/history-routes.ts';
 import { type DataDirLock, lockDataDir } from '../ledger/data-dir-lock.ts';
 import { ChannelModes } from '../mesh/channel-modes.ts';
 import { ChannelStates } from '../mesh/channel-state.ts';
@@ -38,7 +32,6 @@ import type { ChannelPart } from './channel-part.ts';
 import { channelControls } from './channel-controls.ts';
 import { channelSettings } from './channel-settings.ts';
 import { historyPorts } from './explaining.ts';
-import { doors } from './doors.ts';
 import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
@@ -46,6 +39,7 @@ import { createListeners, type ListenersOptions } from './listeners.ts';
 import { MappingPart } from './mapping-part.ts';
 import { openMovements } from './movements-part.ts';
 import { openNotices } from './notices-part.ts';
+import { privateRoutes } from './private-routes.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
 import { openReports } from './reports-part.ts';
@@ -233,7 +227,7 @@ export class Daemon {
     const isKnown = (sku: Sku): boolean =>
       ledger.projection.levelsOf(sku) !== undefined || catalogue.componentsOf(sku) !== undefined;
     mapping = new MappingPart({ config, channels, decisions, isKnown, log });
-    const { routes: mappingRoutes } = mapping;
+    const { ports: mappingPorts } = mapping;
     this.#willStop('mapping', async () => mapping?.close());
     for (const { part, connector, map } of built.channels) {
       parts.set(part.id, part);
@@ -340,28 +334,28 @@ export class Daemon {
       parts: { redis, ledger, vault, inbox, states, foreign, channels: [...parts.values()] },
       channels: ingestChannels,
       ingest,
-      routes: [
-        alertRoutes(alerting.alerts),
-        reviewRoutes(reviews, log),
-        mappingRoutes,
-        historyRoutes(historyPorts(ledger, journal, states, built.channels)),
-        driftRoutes(reconciling.ports, log),
-        reportRoutes(reports.ports),
-        channelRoutes(
-          channelControls(
+      routes: privateRoutes(
+        {
+          ...reservations.ports,
+          movements,
+          alerts: alerting.alerts,
+          history: historyPorts(ledger, journal, states, built.channels),
+          drift: reconciling.ports,
+          reports: reports.ports,
+          channels: channelControls(
             modes,
             states,
             [...parts.values()],
             () => ledger.projection.position.seq,
             reconciling.reconciler,
           ),
-          log,
-        ),
-        movements.routes,
-        notices.routes,
-        ...reservations.routes,
-        ...doors(reservations.service, movements.table, this.#options.version, log),
-      ],
+          notices: notices.ports,
+          reviews,
+          mapping: mappingPorts,
+        },
+        this.#options.version,
+        log,
+      ),
       authenticate: reservations.authenticate,
     });
   }

@@ -1,8 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/configuration.ts';
 import type { ChannelId, Sku } from '../domain/ids.ts';
-import type { PrivateRoutes } from '../http/private-route.ts';
-import { mappingRoutes } from '../http/routes/mapping-routes.ts';
+import type { MappingPorts } from '../http/routes/mapping-routes.ts';
 import type { MappingDecisions } from '../mesh/mapping-decisions.ts';
 import { mappingRow, mappingRows } from '../mesh/mapping-table.ts';
 import type { SkuMap } from '../mesh/sku-map.ts';
@@ -22,7 +21,7 @@ const relearnAfterMs = 250;
 
 /** Maps that learn from each other, and what a person says of them. */
 export class MappingPart {
-  readonly routes: PrivateRoutes;
+  readonly ports: MappingPorts;
   readonly #channels: MappingPartOptions['channels'];
   readonly #log: Logger;
   readonly #due = new Map<ChannelId, 'open' | 'all'>();
@@ -42,27 +41,24 @@ export class MappingPart {
     decisions.onChanged((changed) => {
       for (const channel of changed) this.#relearn(channel, 'all', 0);
     });
-    this.routes = mappingRoutes(
-      {
-        rows: (show, channel) =>
-          this.#channels
-            .filter(({ part }) => channel === undefined || part.id === channel)
-            .flatMap(({ map }) => mappingRows(map, show)),
-        world: {
-          hasChannel: (channel) => mapOf(channel) !== undefined,
-          rowOf(channel, item) {
-            const map = mapOf(channel);
-            return map === undefined ? undefined : mappingRow(map, item);
-          },
-          aliasOf: (channel, platformSku) => mapOf(channel)?.settings.aliases.get(platformSku),
-          isKnown: (sku) => someoneLists(sku) || isKnown(sku),
-          itemsOf: (channel, sku) =>
-            (mapOf(channel)?.ofSku(sku) ?? []).map(({ ref }) => ref.itemId).filter(isFirst),
+    this.ports = {
+      rows: (show, channel) =>
+        this.#channels
+          .filter(({ part }) => channel === undefined || part.id === channel)
+          .flatMap(({ map }) => mappingRows(map, show)),
+      world: {
+        hasChannel: (channel) => mapOf(channel) !== undefined,
+        rowOf(channel, item) {
+          const map = mapOf(channel);
+          return map === undefined ? undefined : mappingRow(map, item);
         },
-        apply: (changes, actor) => decisions.apply(changes, actor),
+        aliasOf: (channel, platformSku) => mapOf(channel)?.settings.aliases.get(platformSku),
+        isKnown: (sku) => someoneLists(sku) || isKnown(sku),
+        itemsOf: (channel, sku) =>
+          (mapOf(channel)?.ofSku(sku) ?? []).map(({ ref }) => ref.itemId).filter(isFirst),
       },
-      log,
-    );
+      apply: (changes, actor) => decisions.apply(changes, actor),
+    };
   }
 
   /** A channel learnt something: what others could not tell may be clear now. */

@@ -2,8 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
-import type { PrivateRoutes } from '../http/private-route.ts';
-import { noticeRoutes } from '../http/routes/notice-routes.ts';
+import type { NoticePorts } from '../http/routes/notice-routes.ts';
 import { NoticeCommands } from '../ledger/notice-commands.ts';
 import type { AlertSink } from '../mesh/alerts/alert.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
@@ -26,7 +25,7 @@ export interface NoticesPartOptions {
 }
 
 export interface NoticesPart {
-  readonly routes: PrivateRoutes;
+  readonly ports: NoticePorts;
   start(): Promise<void>;
   close(): Promise<void>;
 }
@@ -38,7 +37,7 @@ export function openNotices(options: NoticesPartOptions): NoticesPart {
   const metrics = new NoticeMetrics(options.registry);
   if (endpoints.length === 0) {
     const none = { view: async () => [], dead: async () => undefined, enable: async () => undefined };
-    return { routes: noticeRoutes(none, log), start: async () => undefined, close: async () => undefined };
+    return { ports: none, start: async () => undefined, close: async () => undefined };
   }
   const { projection } = ledger;
   const { crossings, catalogue: terms } = catalogue;
@@ -80,7 +79,7 @@ export function openNotices(options: NoticesPartOptions): NoticesPart {
   });
   ledger.reader.add({ onEntries: notices.onEntries });
   return {
-    routes: noticeRoutes(notices, log),
+    ports: notices,
     start: () => notices.start(),
     close: () => notices.close(),
   };

@@ -8,20 +8,16 @@ import type { LocationId } from '../domain/ids.ts';
 import { ApiKeys } from '../http/api/api-keys.ts';
 import type { Authenticate } from '../http/api/authenticate.ts';
 import { keyAuthenticator } from '../http/api/key-authenticator.ts';
-import { tableRoutes } from '../http/api/register-routes.ts';
 import { AuditLog } from '../http/audit/audit-log.ts';
 import type { AuditHead } from '../http/audit/audit-verify.ts';
-import type { PrivateRoutes } from '../http/private-route.ts';
+import { CheckoutDesk } from '../http/checkout/checkout-desk.ts';
 import { LedgerReservations } from '../http/reservations/ledger-reservations.ts';
 import { Receipts } from '../http/reservations/receipts.ts';
 import { ReservationMetrics } from '../http/reservations/reservation-metrics.ts';
 import { ReservationWatch } from '../http/reservations/reservation-watch.ts';
-import { reservationRoutes } from '../http/reservations/routes.ts';
-import type { ReservationService } from '../http/reservations/service.ts';
 import type { ReservationSettings } from '../http/reservations/settings.ts';
 import { StockRules } from '../http/reservations/stock-view.ts';
-import { keyRoutes } from '../http/routes/key-routes.ts';
-import { reservationOperatorRoutes } from '../http/routes/reservation-operator-routes.ts';
+import { CheckoutCommands } from '../ledger/checkout-commands.ts';
 import { IdempotencyCommands } from '../ledger/idempotency-commands.ts';
 import { RecordCommands } from '../ledger/record-commands.ts';
 import type { AlertSink } from '../mesh/alerts/alert.ts';
@@ -29,14 +25,16 @@ import type { Redactor } from '../telemetry/redactor.ts';
 import type { BuiltChannels } from './build-channels.ts';
 import type { LedgerPart } from './ledger-part.ts';
 import { operatorToken } from './operator-token.ts';
+import type { PrivateRoutePorts } from './private-routes.ts';
 import { sourceFigures } from './source-figures.ts';
 import type { VaultPart } from './vault-part.ts';
 
 export interface ReservationsPart {
-  /** What every door of the daemon goes through. */
-  readonly service: ReservationService;
   readonly authenticate: Authenticate;
-  readonly routes: readonly PrivateRoutes[];
+  readonly ports: Pick<
+    PrivateRoutePorts,
+    'service' | 'desk' | 'answers' | 'payments' | 'audit' | 'keys' | 'nowMs'
+  >;
   close(): Promise<void>;
 }
 
@@ -55,6 +53,8 @@ export interface ReservationsPartOptions {
 
 /** A request is answered or given up within the listener's own time-out: after that its key is free. */
 const inFlightMs = 30_000;
+/** What a platform may ask of a cart or a checkout that is over. */
+const keepCheckoutsMs = 48 * 3_600_000;
 
 /** Holds, availability, API keys and the audit log of one daemon. */
 export async function openReservations(options: ReservationsPartOptions): Promise<ReservationsPart> {
@@ -86,15 +86,16 @@ export async function openReservations(options: ReservationsPartOptions): Promis
   const rules = catalogueRules(config.catalogue);
   const { keepPercent, keepUnits, maxUnitsPerSku } = reservations.agents;
   const agents = { keepPercent, keepUnits, agentCapUnits: maxUnitsPerSku, ...given(rules.default.agents) };
+  const idempotency = new IdempotencyCommands(ledger.scripts, {
+    inFlightMs,
+    keepMs: reservations.idempotencyKeepMs,
+  });
   const service = new LedgerReservations({
     ledger: ledger.ledger,
     epoch: () => ledger.scripts.epoch ?? ledger.projection.position.epoch,
     copy: ledger.projection,
     records,
-    idempotency: new IdempotencyCommands(ledger.scripts, {
-      inFlightMs,
-      keepMs: reservations.idempotencyKeepMs,
-    }),
+    idempotency,
     rules: new StockRules(new Catalogue({ ...rules, default: { ...rules.default, agents } }), settings),
     settings,
     channels: new Set(config.channels.map(({ id }) => id)),
@@ -118,18 +119,19 @@ export async function openReservations(options: ReservationsPartOptions): Promis
       ledger.mesh.park(entry).catch((error: unknown) => log.error({ err: error, entry }, 'not parked'));
     },
   });
-  return {
+  const desk = new CheckoutDesk({
     service,
+    store: new CheckoutCommands(ledger.scripts, keepCheckoutsMs),
+    stages: settings.stages,
+    nowMs,
+  });
+  return {
+    ports: { service, desk, answers: idempotency, payments: records, audit, keys, nowMs },
     authenticate: keyAuthenticator({
       keys,
       operatorToken: token,
       isLoopbackOnly: /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(config.http.private.host),
     }),
-    routes: [
-      tableRoutes(reservationRoutes(service)),
-      reservationOperatorRoutes(service, records, audit, log),
-      keyRoutes(keys, nowMs, log),
-    ],
     async close() {
       watch.close();
       keys.close();

@@ -37,6 +37,8 @@ export function createListener(
     forceCloseConnections: 'idle',
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    // An address the router itself refuses (a parameter too long, a broken escape) belongs to no route.
+    frameworkErrors: (error, request, reply) => void sendThrown(request, reply, error),
     routerOptions: { maxParamLength: 200 },
     ...(tls === undefined ? { http: server } : { https: { ...server, ...tls, minVersion: 'TLSv1.2' } }),
   }) as FastifyInstance;

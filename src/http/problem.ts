@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, type ErrorFields, StockmeshError } from '../domain/errors.ts';
 
-const statusOf: Partial<Record<ErrorCode, number>> = {
+/** HTTP status of an error; absent: a defect, 500. */
+export const statusOf: Partial<Record<ErrorCode, number>> = {
   WEBHOOK_FORGED: 401,
   WEBHOOK_MALFORMED: 400,
   HTTP_REQUEST_INVALID: 400,
@@ -112,7 +113,9 @@ function problemOf(error: StockmeshError, status: number, requestId: string): Re
   };
 }
 
-function isHttpError(thrown: unknown): thrown is { readonly statusCode: number; readonly code: string } {
+export function isHttpError(
+  thrown: unknown,
+): thrown is { readonly statusCode: number; readonly code: string } {
   return (
     thrown instanceof Error &&
     'statusCode' in thrown &&

@@ -1,6 +1,10 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { acpTable } from '../../src/http/checkout/acp-routes.ts';
+import type { AnswerStore } from '../../src/http/checkout/answered-once.ts';
+import type { CheckoutDesk } from '../../src/http/checkout/checkout-desk.ts';
+import { ucpTable } from '../../src/http/checkout/ucp-routes.ts';
 import { MovementFeed } from '../../src/http/movements/movement-feed.ts';
 import { movementStream } from '../../src/http/movements/movement-stream.ts';
 import { openApiDocument } from '../../src/http/openapi/document.ts';
@@ -16,6 +20,8 @@ const history = { after: never, head: never };
 const routes: readonly Route[] = [
   // The table alone is read: no route is called.
   ...reservationRoutes({} as ReservationService),
+  ...acpTable({} as CheckoutDesk, {} as ReservationService, {} as AnswerStore),
+  ...ucpTable({} as CheckoutDesk, {} as ReservationService, {} as AnswerStore),
   movementStream({ feed: new MovementFeed({ history }) }).route,
 ];
 const document = openApiDocument(routes, '1.2.3');

@@ -531,3 +531,12 @@ test('the classic race: many buyers, one unit, all at once, over HTTP: one gets 
   expect(answers.filter(({ status }) => status === 409)).toHaveLength(299);
   expect(await storedLevel(rig.parts, 'LAST')).toEqual({ onHand: 1, committed: 0, reserved: 1 });
 });
+
+test.each([`/inventory/v1/reservations/${'x'.repeat(5_000)}`, '/inventory/v1/reservations/%E0%A4%A'])(
+  'an address the router itself refuses is a problem like any other (%#)',
+  async (path) => {
+    const answer = await rig.call('GET', path);
+    expect([answer.status, answer.body['code']]).toEqual([400, 'HTTP_REQUEST_INVALID']);
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+  },
+);

@@ -1,7 +1,10 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { beforeAll, expect, test } from 'vitest';
+import { type PrivateRoutePorts, privateRoutes } from '../../src/daemon/private-routes.ts';
 import { StockmeshError } from '../../src/domain/errors.ts';
 import {
   type Caller,
@@ -11,17 +14,9 @@ import {
   type Scope,
   scopes,
 } from '../../src/http/api/caller.ts';
-import { tableRoutes } from '../../src/http/api/register-routes.ts';
 import { defaultListenerLimits } from '../../src/http/listener.ts';
 import type { PrivateRoutes, RouteScope } from '../../src/http/private-route.ts';
 import { createPrivateServer } from '../../src/http/private-server.ts';
-import { reservationRoutes } from '../../src/http/reservations/routes.ts';
-import { alertRoutes } from '../../src/http/routes/alert-routes.ts';
-import { channelRoutes } from '../../src/http/routes/channel-routes.ts';
-import { driftRoutes } from '../../src/http/routes/drift-routes.ts';
-import { historyRoutes } from '../../src/http/routes/history-routes.ts';
-import { keyRoutes } from '../../src/http/routes/key-routes.ts';
-import { reservationOperatorRoutes } from '../../src/http/routes/reservation-operator-routes.ts';
 
 /** Every port of it answers that it was reached. */
 function reached(): never {
@@ -31,20 +26,37 @@ function reached(): never {
   return new Proxy({}, { get: () => answer }) as never;
 }
 
-/** Routes beside those the listener always has; a part that brings its own joins here. */
 const log = pino({ level: 'silent' });
-const parts: readonly PrivateRoutes[] = [
-  tableRoutes(reservationRoutes(reached())),
-  reservationOperatorRoutes(reached(), reached(), reached(), log),
-  keyRoutes(reached(), () => 0, log),
-  alertRoutes(reached()),
-  channelRoutes(reached(), log),
-  driftRoutes(reached(), log),
-  historyRoutes(reached()),
-];
+/** What the daemon itself registers, over parts that only say they were reached. */
+const parts: readonly PrivateRoutes[] = privateRoutes(
+  { ...portsThatAreReached(), movements: { feed: reached() } },
+  '0',
+  log,
+);
+
+/** A proxy has no own keys to spread: every port by its name. */
+function portsThatAreReached(): Omit<PrivateRoutePorts, 'movements'> {
+  return {
+    service: reached(),
+    desk: reached(),
+    answers: reached(),
+    payments: reached(),
+    audit: reached(),
+    keys: reached(),
+    nowMs: () => 0,
+    alerts: reached(),
+    history: reached(),
+    drift: reached(),
+    reports: reached(),
+    channels: reached(),
+    notices: reached(),
+    reviews: reached(),
+    mapping: reached(),
+  };
+}
 
 interface Declared {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
   readonly scope: RouteScope;
 }
@@ -96,9 +108,46 @@ async function statusesOf(caller: Caller | undefined): Promise<ReadonlyMap<strin
 
 test('the table is the whole listener, and no address is in it twice', () => {
   expect(table.map(({ url }) => url)).toEqual(
-    expect.arrayContaining(['/metrics', '/stock', '/parked/retry', '/inventory/v1/availability']),
+    expect.arrayContaining([
+      '/metrics',
+      '/stock',
+      '/parked/retry',
+      '/inventory/v1/availability',
+      '/inventory/v1/movements',
+      '/mcp',
+      '/openapi.json',
+      '/docs',
+      '/endpoints',
+      '/acp/checkout_sessions',
+      '/ucp/checkout-sessions',
+    ]),
   );
   expect(new Set(table.map(({ method, url }) => `${method} ${url}`)).size).toBe(table.length);
+});
+
+test('every file that declares a route is registered where this test looks', async () => {
+  const folder = new URL('../../src/', import.meta.url);
+  const registering = await Promise.all(
+    ['daemon/private-routes.ts', 'http/private-server.ts'].map((file) =>
+      readFile(new URL(file, folder), 'utf8'),
+    ),
+  );
+  const files = (await readdir(new URL('http/', folder), { recursive: true })).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  let found = 0;
+  for (const file of files) {
+    const text = await readFile(new URL(`http/${file}`, folder), 'utf8');
+    // The public listener has routes of its own, without scopes.
+    const declares = /\bscoped\('|\broute\(\{/.test(text) && !/private-route\.ts$|api\/r.*\.ts$/.test(file);
+    if (!declares) continue;
+    found++;
+    expect(
+      registering.some((by) => by.includes(`/${basename(file)}'`)),
+      file,
+    ).toBe(true);
+  }
+  expect(found).toBeGreaterThan(10);
 });
 
 test('without credentials only open addresses answer', async () => {
@@ -108,6 +157,8 @@ test('without credentials only open addresses answer', async () => {
     else expect(statuses.get(`${method} ${url}`), url).toBe(401);
   }
   expect(table.filter(({ scope }) => scope === 'open').map(({ url }) => url)).toEqual([
+    '/openapi.json',
+    '/docs',
     '/healthz',
     '/readyz',
   ]);

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { PrivateRoutes } from '../private-route.ts';
 import { callerOf } from './authenticate.ts';
@@ -6,8 +7,11 @@ import type { Route } from './route.ts';
 /** The validator has put what the schemas made of them in their place; `route` has checked that their types agree. */
 type Validated = Pick<Parameters<Route['handler']>[0], 'params' | 'query' | 'headers' | 'body'>;
 
+/** How the routes of one table tell errors; absent: as every other (RFC 9457). */
+export type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => unknown;
+
 /** A table of routes as routes of the private listener. */
-export function tableRoutes(routes: readonly Route[]): PrivateRoutes {
+export function tableRoutes(routes: readonly Route[], errorHandler?: ErrorHandler): PrivateRoutes {
   return (app) => {
     app.setValidatorCompiler(validatorCompiler);
     // Answers are made by us and typed; parsing each again would cost more than making it.
@@ -18,6 +22,7 @@ export function tableRoutes(routes: readonly Route[]): PrivateRoutes {
         method: route.method,
         url: route.url,
         config: { scope: route.scope },
+        ...(errorHandler === undefined ? {} : { errorHandler }),
         schema: {
           ...(schemas.params === undefined ? {} : { params: schemas.params }),
           ...(schemas.query === undefined ? {} : { querystring: schemas.query }),

@@ -7,6 +7,7 @@ export interface AuditContent {
   readonly decision_id: string;
   readonly kind:
     | 'reserve'
+    | 'change'
     | 'extend'
     | 'payment-pending'
     | 'commit'

@@ -42,6 +42,7 @@ export function remoteReservations(origin: string, key: Secret | undefined): Res
     `/reservations/${encodeURIComponent(holdId)}${action}`;
   return {
     reserve: (_caller, body, options) => call('POST', '/reservations', body, options),
+    change: (_caller, holdId, body, options) => call('POST', ofHold(holdId, '/change'), body, options),
     extend: (_caller, holdId, body, options) => call('POST', ofHold(holdId, '/extend'), body, options),
     paymentPending: (_caller, holdId, body, options) =>
       call('POST', ofHold(holdId, '/payment-pending'), body, options),

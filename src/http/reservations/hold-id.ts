@@ -11,12 +11,22 @@ const stagesByLetter: Readonly<Record<string, AskedStage>> = { i: 'intent', c: '
  * stands between a caller and its hold. Under an Idempotency-Key the id is made from the key: the ledger then answers a
  * repeat with the first hold, whatever became of the first answer.
  */
-export function makeHoldId(caller: Caller, stage: AskedStage, idempotencyKey: string | undefined): string {
+export function makeHoldId(
+  caller: Pick<Caller, 'keyId'>,
+  stage: AskedStage,
+  idempotencyKey: string | undefined,
+): string {
   const rest =
     idempotencyKey === undefined
       ? randomBytes(18).toString('base64url')
       : hash('sha256', `${caller.keyId}\n${idempotencyKey}`, 'base64url').slice(0, 24);
   return `${caller.keyId}.${letters[stage]}${rest}`;
+}
+
+/** Of the hold that comes in the place of another: it belongs to the same key and stage. */
+export function changedHoldId(holdId: string, idempotencyKey: string | undefined): string {
+  const keyId = holdId.slice(0, Math.max(0, holdId.indexOf('.')));
+  return makeHoldId({ keyId }, stageOf(holdId), idempotencyKey && `change\n${holdId}\n${idempotencyKey}`);
 }
 
 export function stageOf(holdId: string): AskedStage {

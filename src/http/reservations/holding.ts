@@ -1,4 +1,4 @@
-// Long on purpose: extend, pending, commit and release are one life cycle, read side by side.
+// Long on purpose: change, extend, pending, commit and release are one life cycle, read side by side.
 import type { ChannelId, Sku } from '../../domain/ids.ts';
 import type { CommitRequest, CommitResult, HoldState, HoldView } from '../../ledger/contract.ts';
 import type { Caller } from '../api/caller.ts';
@@ -8,7 +8,7 @@ import { ageOf, type Decisions } from './decisions.ts';
 import { mayTouch, shownAgent, stageOf } from './hold-id.ts';
 import type { ReservationParts } from './parts.ts';
 import type { ShownReceipt } from './receipts.ts';
-import type { CommitBody, ExtendBody, PendingBody } from './requests.ts';
+import type { ChangeBody, CommitBody, ExtendBody, PendingBody } from './requests.ts';
 import { linesBySku } from './ledger-words.ts';
 import type { Reserving } from './reserving.ts';
 import type { Outcome } from './service.ts';
@@ -30,7 +30,7 @@ const noRetry: RetryAdvice = { advice: 'do_not_retry', after_seconds: null };
 /** A payment may be waited for longer than any number of ordinary extensions. */
 const pendingExtensions = 10_000;
 
-/** What becomes of a hold: extended, pending, committed, released. Judged by the ledger alone. */
+/** What becomes of a hold: changed, extended, pending, committed, released. Judged by the ledger alone. */
 export class Holding {
   readonly #parts: ReservationParts;
   readonly #decisions: Decisions;
@@ -50,6 +50,37 @@ export class Holding {
     const { outcome: _, decision_id: _id, ...body } = this.#heldBody(view, isPending);
     const order = view.orderId === '' ? null : { channel: view.channel, order_id: view.orderId };
     return { status: 200, body: { ...body, order }, isReplayed: false };
+  }
+
+  async change(
+    caller: Caller,
+    holdId: string,
+    body: ChangeBody,
+    newId: string,
+  ): Promise<Outcome<Held | Denied | Refused>> {
+    const stage = stageOf(holdId);
+    const ttlMs = ttlOf(`the stage ${stage}`, this.#parts.settings.stages[stage], body.ttl_seconds);
+    const view = await this.#view(caller, holdId);
+    if (view === undefined) return this.#refuse(caller, 'change', holdId, 'HOLD_UNKNOWN');
+    const lines = 'lines' in body ? body.lines : [{ sku: body.sku, quantity: body.quantity }];
+    const asked: Asked = {
+      buyer: view.agent === '' ? 'checkout' : 'agent',
+      agent: view.agent,
+      session: 'default',
+      stage,
+      ttlMs,
+      waitMs: 0,
+      settlesOn: view.settlesOn === 'external' ? undefined : (view.settlesOn as ChannelId),
+      lines: lines.map(({ sku, quantity }) => ({ sku: sku as Sku, quantity })),
+    };
+    const outcome = await this.#reserving.change(caller, asked, holdId, newId);
+    if ('body' in outcome) {
+      // A payment was waited for: of the hold that is there now nobody has said so.
+      if (outcome.body.outcome === 'held') await this.#parts.records.drop('payments', holdId);
+      return outcome;
+    }
+    if (outcome.kind === 'replaced-unknown') return this.#refuse(caller, 'change', holdId, 'HOLD_UNKNOWN');
+    return this.#ended(caller, 'change', holdId, outcome.state);
   }
 
   async extend(
@@ -287,7 +318,7 @@ export class Holding {
 
   #ended(
     caller: Caller,
-    kind: 'extend' | 'payment-pending' | 'commit' | 'release',
+    kind: 'change' | 'extend' | 'payment-pending' | 'commit' | 'release',
     holdId: string,
     state: HoldState,
   ): Outcome<Refused> {
@@ -296,7 +327,7 @@ export class Holding {
 
   #refuse(
     caller: Caller,
-    kind: 'extend' | 'payment-pending' | 'commit' | 'release' | 'read',
+    kind: 'change' | 'extend' | 'payment-pending' | 'commit' | 'release' | 'read',
     holdId: string,
     code: RefusalCode,
     more: { state?: HoldState; sku?: string; denial?: Denied } = {},
@@ -326,7 +357,7 @@ export class Holding {
 
   #record(
     caller: Caller,
-    kind: 'extend' | 'payment-pending' | 'commit' | 'release' | 'read',
+    kind: 'change' | 'extend' | 'payment-pending' | 'commit' | 'release' | 'read',
     holdId: string,
     outcome: string,
     decisionId: string,

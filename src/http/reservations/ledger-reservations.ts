@@ -5,13 +5,14 @@ import { type Pace, TokenBuckets } from '../api/token-buckets.ts';
 import { readAsked } from './asked.ts';
 import { Decisions } from './decisions.ts';
 import { Explaining } from './explaining.ts';
-import { ledgerAgent, makeHoldId } from './hold-id.ts';
+import { changedHoldId, ledgerAgent, makeHoldId } from './hold-id.ts';
 import { Holding } from './holding.ts';
 import { once } from './idempotent.ts';
 import type { ReservationParts } from './parts.ts';
 import { Reading } from './reading.ts';
 import type {
   AvailabilityQuery,
+  ChangeBody,
   CommitBody,
   DecisionQuery,
   ExtendBody,
@@ -45,6 +46,14 @@ export class LedgerReservations implements ReservationService {
     const holdId = makeHoldId(caller, asked.stage, options.idempotencyKey);
     return this.#once(caller, options, ['reserve', body], () =>
       this.#reserving.reserve(caller, asked, holdId, options.signal),
+    );
+  }
+
+  async change(caller: Caller, holdId: string, body: ChangeBody, options: CallOptions = {}) {
+    this.#keepPace(caller);
+    const newId = changedHoldId(holdId, options.idempotencyKey);
+    return this.#once(caller, options, ['change', holdId, body], () =>
+      this.#holding.change(caller, holdId, body, newId),
     );
   }
 

@@ -19,7 +19,10 @@ export interface StockCopy {
 
 /** What reservations are made of; the composition connects it. */
 export interface ReservationParts {
-  readonly ledger: Pick<Ledger, 'reserve' | 'extend' | 'commit' | 'release' | 'hold' | 'peek' | 'nowMs'>;
+  readonly ledger: Pick<
+    Ledger,
+    'reserve' | 'change' | 'extend' | 'commit' | 'release' | 'hold' | 'peek' | 'nowMs'
+  >;
   readonly epoch: () => number;
   readonly copy: StockCopy;
   readonly records: RecordCommands;

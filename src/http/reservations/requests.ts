@@ -29,6 +29,13 @@ export const reserveBody = z.union([
 ]);
 export type ReserveBody = z.output<typeof reserveBody>;
 
+const changed = { ttl_seconds: common.ttl_seconds };
+export const changeBody = z.union([
+  z.strictObject({ sku, quantity, ...changed }),
+  z.strictObject({ lines: z.array(reserveLine).min(1).max(maxReserveLines), ...changed }),
+]);
+export type ChangeBody = z.output<typeof changeBody>;
+
 export const extendBody = z.strictObject({
   ttl_seconds: z.int().min(1).max(86_400).optional().describe('From now; absent: the default of the stage'),
 });

@@ -2,7 +2,7 @@
 import { availabilityStatus } from '../../domain/availability-status.ts';
 import { StockmeshError } from '../../domain/errors.ts';
 import type { Sku } from '../../domain/ids.ts';
-import type { ReserveLine, ReserveResult } from '../../ledger/contract.ts';
+import type { ChangeResult, ReserveLine, ReserveRequest, ReserveResult } from '../../ledger/contract.ts';
 import type { Caller } from '../api/caller.ts';
 import type { Denied, Held, RetryAdvice } from './answers.ts';
 import type { Asked } from './asked.ts';
@@ -81,15 +81,44 @@ export class Reserving {
     return outcome;
   }
 
+  /** In the place of another hold; what became of that one when it is not there to be changed. Nobody waits in a queue for it. */
+  async change(
+    caller: Caller,
+    asked: Asked,
+    replacedId: string,
+    holdId: string,
+  ): Promise<Outcome<Held | Denied> | Extract<ChangeResult, { kind: `replaced-${string}` }>> {
+    const startedMs = performance.now();
+    const before: Before = {
+      startedMs,
+      sequence: this.#decisions.sequenceOf(this.#parts.copy.position.seq),
+      ageMs: ageOf(this.#parts.copy.ageMs()),
+      stock: this.#known(asked),
+    };
+    const result = await this.#parts.ledger.change(replacedId, this.#requestOf(caller, asked, holdId));
+    if (result.kind === 'replaced-unknown' || result.kind === 'replaced-ended') return result;
+    this.#parts.metrics.decideSeconds.observe({ what: 'change' }, (performance.now() - startedMs) / 1_000);
+    const outcome = await this.#answer(caller, asked, holdId, result, undefined, before);
+    this.#parts.metrics.requests.inc({
+      class: asked.buyer,
+      outcome: outcome.body.outcome === 'held' ? 'changed' : outcome.body.code,
+    });
+    return outcome;
+  }
+
   async #ask(caller: Caller, asked: Asked, holdId: string): Promise<ReserveResult> {
-    return this.#parts.ledger.reserve({
+    return this.#parts.ledger.reserve(this.#requestOf(caller, asked, holdId));
+  }
+
+  #requestOf(caller: Caller, asked: Asked, holdId: string): ReserveRequest {
+    return {
       holdId,
       lines: this.#ledgerLines(asked),
       ttlMs: asked.ttlMs,
       actor: caller.keyId,
       ...(asked.agent === '' ? {} : { agent: asked.agent, pool: agentPool }),
       ...(asked.settlesOn === undefined ? {} : { settlesOn: asked.settlesOn }),
-    });
+    };
   }
 
   /** Bundles taken apart, each SKU with its limits as numbers. */

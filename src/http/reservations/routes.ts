@@ -14,6 +14,7 @@ import {
 } from './answers.ts';
 import {
   availabilityQuery,
+  changeBody,
   commitBody,
   decisionQuery,
   extendBody,
@@ -64,6 +65,27 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
       summary: 'A hold as it is now',
       schemas: { params: holdParams, answers: { 200: holdView, 404: refused, ...problems } },
       handler: async ({ caller, params, reply }) => send(reply, await service.get(caller, params.hold_id)),
+    }),
+    route({
+      method: 'POST',
+      url: '/inventory/v1/reservations/:hold_id/change',
+      scope: 'reserve',
+      tag,
+      summary: 'Other lines in its place, all or nothing: a new hold id, or the hold as it was',
+      schemas: {
+        params: holdParams,
+        headers: idempotencyHeaders,
+        body: changeBody,
+        answers: {
+          201: held,
+          404: refused,
+          ...conflict(z.union([denied, refused])),
+          410: refused,
+          ...problems,
+        },
+      },
+      handler: async ({ caller, params, body, headers, reply }) =>
+        send(reply, await service.change(caller, params.hold_id, body, options(headers))),
     }),
     route({
       method: 'POST',

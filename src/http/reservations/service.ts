@@ -11,6 +11,7 @@ import type {
 } from './answers.ts';
 import type {
   AvailabilityQuery,
+  ChangeBody,
   CommitBody,
   DecisionQuery,
   ExtendBody,
@@ -41,6 +42,16 @@ export interface CallOptions {
 export interface ReservationService {
   /** 201 held, 409 denied. */
   reserve(caller: Caller, body: ReserveBody, options?: CallOptions): Promise<Outcome<Held | Denied>>;
+  /**
+   * Other lines in the place of those of a hold, all or nothing: 201 with a new hold id, and the first hold has ended;
+   * 409 denied, and it lives on; 404, 409, 410: it is not there to be changed.
+   */
+  change(
+    caller: Caller,
+    holdId: string,
+    body: ChangeBody,
+    options?: CallOptions,
+  ): Promise<Outcome<Held | Denied | Refused>>;
   /** 200, or 404, 409, 410. */
   extend(
     caller: Caller,

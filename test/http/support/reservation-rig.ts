@@ -10,7 +10,10 @@ import { ApiKeys, type NewKey } from '../../../src/http/api/api-keys.ts';
 import { keyAuthenticator } from '../../../src/http/api/key-authenticator.ts';
 import { tableRoutes } from '../../../src/http/api/register-routes.ts';
 import { AuditLog } from '../../../src/http/audit/audit-log.ts';
-import { defaultListenerLimits } from '../../../src/http/listener.ts';
+import { acpRoutes, acpTable } from '../../../src/http/checkout/acp-routes.ts';
+import { CheckoutDesk } from '../../../src/http/checkout/checkout-desk.ts';
+import { ucpRoutes, ucpTable } from '../../../src/http/checkout/ucp-routes.ts';
+import { closeListener, defaultListenerLimits } from '../../../src/http/listener.ts';
 import { mcpRoutes } from '../../../src/http/mcp/mcp-routes.ts';
 import { openApiRoutes } from '../../../src/http/openapi/openapi-routes.ts';
 import { createPrivateServer } from '../../../src/http/private-server.ts';
@@ -22,6 +25,7 @@ import type { ReservationSettings } from '../../../src/http/reservations/setting
 import { StockRules } from '../../../src/http/reservations/stock-view.ts';
 import { keyRoutes } from '../../../src/http/routes/key-routes.ts';
 import { reservationOperatorRoutes } from '../../../src/http/routes/reservation-operator-routes.ts';
+import { CheckoutCommands } from '../../../src/ledger/checkout-commands.ts';
 import { FullHistory, RedisLogTail } from '../../../src/ledger/full-history.ts';
 import { IdempotencyCommands } from '../../../src/ledger/idempotency-commands.ts';
 import { LogReader } from '../../../src/ledger/log-reader.ts';
@@ -70,6 +74,8 @@ export interface RigOptions {
   readonly settings?: Partial<ReservationSettings>;
   readonly catalogue?: CatalogueRules;
   readonly askSource?: (sku: string) => Promise<number | undefined>;
+  /** After which the request of a daemon that is gone may be made again. */
+  readonly inFlightMs?: number;
   readonly audit?: { readonly segmentBytes: number; readonly maxSegments: number };
 }
 
@@ -145,12 +151,16 @@ export class ReservationRig {
       ...noCatalogue,
       default: { agents: { keepPercent: 10, agentCapUnits: 5 } },
     };
+    const idempotency = new IdempotencyCommands(parts.caller, {
+      inFlightMs: options.inFlightMs ?? 30_000,
+      keepMs: 60_000,
+    });
     const service = new LedgerReservations({
       ledger,
       epoch: () => parts.caller.epoch ?? 0,
       copy: projection,
       records,
-      idempotency: new IdempotencyCommands(parts.caller, { inFlightMs: 30_000, keepMs: 60_000 }),
+      idempotency,
       rules: new StockRules(new Catalogue(catalogue), settings),
       settings,
       channels: new Set(['shop-a']),
@@ -165,6 +175,14 @@ export class ReservationRig {
       reviewOversold: (_holdId, sku, units) => reviewed.push(`${units} ${sku}`),
     });
     reader.start(projection.position);
+    const desk = new CheckoutDesk({
+      service,
+      store: new CheckoutCommands(parts.caller, 60_000),
+      stages: settings.stages,
+      nowMs: () => ledger.nowMs(),
+    });
+    const acp = acpTable(desk, service, idempotency);
+    const ucp = ucpTable(desk, service, idempotency);
     const app = createPrivateServer({
       limits: {
         ...defaultListenerLimits,
@@ -178,8 +196,10 @@ export class ReservationRig {
         tableRoutes(reservationRoutes(service)),
         reservationOperatorRoutes(service, records, audit, log),
         keyRoutes(keys, () => ledger.nowMs(), log),
+        acpRoutes(acp, log),
+        ucpRoutes(ucp, log),
         mcpRoutes(service, '0', log),
-        openApiRoutes(reservationRoutes(service), '0'),
+        openApiRoutes([...reservationRoutes(service), ...acp, ...ucp], '0'),
       ],
       registry,
       log,
@@ -245,7 +265,8 @@ export class ReservationRig {
   }
 
   async close(): Promise<void> {
-    await this.#app.close();
+    // A connection whose answer was read this moment may not count as idle yet.
+    await closeListener(this.#app, 2_000);
     await this.reader.stop();
     this.keys.close();
     await this.audit.close();
