@@ -70,6 +70,9 @@ export function amazonFields(sources: SecretSources) {
     poll: z
       .strictObject({
         intervalMs: spanMs(100, 86_400_000).default(180_000),
+        fallbackMs: spanMs(100, 86_400_000)
+          .default(300_000)
+          .describe('Longest rest: while notifications arrive, and of a failing platform'),
         overlapMs: spanMs(0, 86_400_000).default(300_000),
         indexLagMs: spanMs(0, 3_600_000)
           .default(150_000)

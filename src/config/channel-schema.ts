@@ -59,7 +59,12 @@ function commonFields(sources: SecretSources) {
       .prefault({}),
     poll: z
       .strictObject({
-        intervalMs: spanMs(100, 86_400_000).default(30_000),
+        intervalMs: spanMs(100, 86_400_000)
+          .default(30_000)
+          .describe('Rest between two polls while pushes are silent or there are none'),
+        fallbackMs: spanMs(100, 86_400_000)
+          .default(300_000)
+          .describe('Longest rest: while pushes arrive, and of a failing platform'),
         overlapMs: spanMs(0, 86_400_000).default(300_000),
         indexLagMs: spanMs(0, 3_600_000)
           .default(10_000)

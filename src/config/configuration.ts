@@ -5,7 +5,7 @@ import { conflictsOfBook } from '../domain/policy-book.ts';
 import { findCatalogueConflicts, findHiddenPatterns } from './catalogue.ts';
 import { isLoopbackHost } from './fields.ts';
 import { policyLayers } from './policy-layers.ts';
-import type { configSchema } from './schema.ts';
+import { type configSchema, daemonRoles } from './schema.ts';
 
 type Parsed = z.output<ReturnType<typeof configSchema>>;
 type ParsedChannel = Parsed['channels'][number];
@@ -121,6 +121,7 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
       if (unknown !== undefined) say(`${at}.locations["${place}"]`, `names ${unknown}, which is no location`);
     }
   });
+  sayOfRoles(parsed, say);
   findCatalogueConflicts(parsed.catalogue, say);
   const { skusFrom } = parsed.catalogue;
   if (skusFrom !== undefined) {
@@ -156,6 +157,16 @@ export function findConflicts(parsed: Parsed): readonly ConfigProblem[] {
     say('redis.tls', 'needs a rediss:// address in redis.url');
   }
   return problems;
+}
+
+function sayOfRoles({ roles, redis }: Parsed, say: (path: string, problem: string) => void): void {
+  const twice = roles.find((role, index) => roles.indexOf(role) !== index);
+  if (twice !== undefined) say('roles', `names ${twice} twice`);
+  if (roles.includes('reconcile') && !roles.includes('publish'))
+    say('roles', 'has reconcile without publish: a channel is compared where it is published');
+  const missing = daemonRoles.filter((role) => !roles.includes(role));
+  if (missing.length > 0 && redis.url === undefined)
+    say('roles', `lacks ${missing.join(', ')}: without redis.url no other daemon can do it`);
 }
 
 /** Whoever owns a figure has to count it, or the location never has one. */

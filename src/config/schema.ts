@@ -11,6 +11,10 @@ import { reportsSchema } from './reports-schema.ts';
 import { type SecretSources, secretReference, textFile } from './secret-reference.ts';
 import { webhooksSchema } from './webhook-schema.ts';
 
+/** `ingest`: webhooks, queues, inbox; `publish`: polls, counts, writes; `reconcile`: runs, reports; `api`: reservations. */
+export const daemonRoles = ['ingest', 'publish', 'reconcile', 'api'] as const;
+export type DaemonRole = (typeof daemonRoles)[number];
+
 const listener = (host: string, port: number) =>
   z
     .strictObject({
@@ -78,6 +82,11 @@ export function configSchema(sources: SecretSources) {
       .max(4)
       .default([])
       .describe('While the master key is replaced: open what they sealed, seal nothing'),
+    roles: z
+      .array(z.enum(daemonRoles))
+      .min(1)
+      .default([...daemonRoles])
+      .describe('What this process does; several daemons of a merchant share the rest (docs/operations.md)'),
     redis: redisSchema(sources),
     http: z
       .strictObject({

@@ -163,7 +163,11 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
         if (movements > 0) states.pollFound(channel.id, Date.now());
       },
       tuning: {
-        poll: { intervalMs: channel.poll.intervalMs, overlapMs: channel.poll.overlapMs },
+        poll: {
+          intervalMs: channel.poll.intervalMs,
+          maxIntervalMs: Math.max(channel.poll.intervalMs, channel.poll.fallbackMs),
+          overlapMs: channel.poll.overlapMs,
+        },
         publisher: { drainMs },
       },
     });
@@ -189,6 +193,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       foreign: options.foreign,
       log,
       publicUrl: config.http.publicUrl,
+      publishes: config.roles.includes('publish'),
       onMapChanged: options.onMapChanged,
     });
     await part.restore();

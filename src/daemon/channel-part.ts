@@ -1,3 +1,4 @@
+// Long on purpose: one channel's life in the daemon, from its restored map to its end.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChannelConfig } from '../config/configuration.ts';
@@ -34,6 +35,8 @@ export interface ChannelPartOptions {
   readonly foreign: ForeignStock;
   readonly log: Logger;
   readonly publicUrl: string | undefined;
+  /** False: another process polls and publishes it; this one only keeps its map for orders. */
+  readonly publishes: boolean;
   /** Its map changed: other channels may know more now. */
   readonly onMapChanged?: ((channel: ChannelId) => void) | undefined;
 }
@@ -105,7 +108,7 @@ export class ChannelPart {
   get traits(): { readonly pushes: boolean; readonly longestApplyMs: number; readonly pollMs: number } {
     const { connector, config } = this.#options;
     const { pushes, longestApplyMs } = connector.capabilities;
-    return { pushes, longestApplyMs, pollMs: config.poll.intervalMs };
+    return { pushes, longestApplyMs, pollMs: Math.max(config.poll.intervalMs, config.poll.fallbackMs) };
   }
 
   /** Items whose level changed at the platform: they are read. */
@@ -286,7 +289,7 @@ export class ChannelPart {
   #publish(): void {
     if (this.#isPublishing || this.#closing.signal.aborted) return;
     this.#isPublishing = true;
-    (this.counting ?? this.publishing).start();
+    if (this.#options.publishes) (this.counting ?? this.publishing).start();
     // The configuration may have changed since they were parked.
     this.replay(() => true);
   }

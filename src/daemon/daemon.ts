@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
+import type { DaemonRole } from '../config/schema.ts';
 import type { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId, Sku } from '../domain/ids.ts';
 import { closeListener, listenOn } from '../http/listener.ts';
@@ -60,7 +61,8 @@ export interface DaemonOptions {
 }
 
 export interface ListeningAt {
-  readonly public: string;
+  /** Undefined: this process takes no webhooks. */
+  readonly public: string | undefined;
   readonly private: string;
 }
 
@@ -292,22 +294,24 @@ export class Daemon {
     this.#willStop('reviews', () => reviews.close());
     await notices.start();
     this.#willStop('notices', () => notices.close());
-    await inbox.start();
-    const watchdog = new QueueWatchdog(
-      inbox,
-      () => redis.health().kind === 'right',
-      this.#options.onFatal,
-      log,
-    );
+    const does = (role: DaemonRole): boolean => config.roles.includes(role);
+    if (does('ingest')) await inbox.start();
+    const isRedisRight = (): boolean => redis.health().kind === 'right';
+    const watchdog = does('ingest')
+      ? new QueueWatchdog(inbox, isRedisRight, this.#options.onFatal, log)
+      : undefined;
     this.#willStop('inbox', async () => {
-      watchdog.stop();
+      watchdog?.stop();
       await inbox.close(grace.inboxMs);
     });
-    const schedules = this.#schedules(redis, ledger, keys.queuePrefix, [...parts.values()]);
+    const working = does('ingest') || does('publish') ? [...parts.values()] : [];
+    const schedules = this.#schedules(redis, ledger, keys.queuePrefix, working);
     this.#willStop('schedules', () => schedules.close());
-    for (const part of parts.values()) part.start();
-    reconciling.start();
-    reports.start();
+    for (const part of working) part.start();
+    if (does('reconcile')) {
+      reconciling.start();
+      reports.start();
+    }
     const watch = new AlertWatch({
       alerts: alerting.alerts,
       parts: [...parts.values()],
@@ -320,7 +324,7 @@ export class Daemon {
     });
     this.#willStop('watch for alerts', () => watch.close());
     const queues = startInboundQueues({
-      channels: config.channels,
+      channels: does('ingest') ? config.channels : [],
       accept: (delivery) => inbox.accept(delivery),
       onGenuine: (channel) => {
         states.webhookSeen(channel, Date.now());
@@ -331,12 +335,22 @@ export class Daemon {
     });
     this.#willStop('inbound queues', () => queues.close());
     return this.#listen({
-      parts: { redis, ledger, vault, inbox, states, foreign, channels: [...parts.values()] },
+      parts: {
+        redis,
+        ledger,
+        vault,
+        inbox,
+        ingests: does('ingest'),
+        states,
+        foreign,
+        channels: [...parts.values()],
+      },
       channels: ingestChannels,
       ingest,
       routes: privateRoutes(
         {
           ...reservations.ports,
+          servesAgents: does('api'),
           movements,
           alerts: alerting.alerts,
           history: historyPorts(ledger, journal, states, built.channels),
@@ -386,7 +400,9 @@ export class Daemon {
     const { tls } = config.http.private;
     return {
       private: await this.#listenOn('private listener', privateApp, config.http.private, tls && 'https'),
-      public: await this.#listenOn('public listener', publicApp, config.http.public),
+      public: config.roles.includes('ingest')
+        ? await this.#listenOn('public listener', publicApp, config.http.public)
+        : undefined,
     };
   }
 

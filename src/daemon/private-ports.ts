@@ -19,6 +19,8 @@ export interface DaemonParts {
   readonly ledger: LedgerPart;
   readonly vault: VaultPart;
   readonly inbox: Inbox;
+  /** False: this process takes no deliveries, and its inbox does no work. */
+  readonly ingests: boolean;
   readonly channels: readonly ChannelPart[];
   readonly states: ChannelStates;
   readonly foreign: ForeignStock;
@@ -32,6 +34,7 @@ export function privatePorts({
   ledger,
   vault,
   inbox,
+  ingests,
   channels,
   states,
   foreign,
@@ -63,7 +66,7 @@ export function privatePorts({
           return health.kind === 'wrong' || health.kind === 'away' ? health.error.message : undefined;
         },
         logReaderSilentMs: () => reader.ageMs(),
-        queueSilentMs: () => inbox.sinceProgressMs,
+        queueSilentMs: () => (ingests ? inbox.sinceProgressMs : 0),
         haltedReason: () => ledger.halted(),
       }),
     position: () => ({ ...projection.position, ageMs: ageOf(projection.ageMs()) }),

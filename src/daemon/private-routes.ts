@@ -25,6 +25,8 @@ import { type PaymentStore, reservationOperatorRoutes } from '../http/routes/res
 
 /** What the routes of the private listener are made of, beside those every listener has. */
 export interface PrivateRoutePorts {
+  /** False: another daemon answers agents and checkouts (roles without `api`). */
+  readonly servesAgents?: boolean | undefined;
   readonly service: ReservationService;
   readonly desk: CheckoutDesk;
   readonly answers: AnswerStore;
@@ -57,14 +59,17 @@ export function privateRoutes(
   const acp = acpTable(desk, service, answers);
   const ucp = ucpTable(desk, service, answers);
   const movements = movementStream(ports.movements);
-  return [
+  const forAgents: readonly PrivateRoutes[] = [
     tableRoutes(reservations),
     acpRoutes(acp, log),
     ucpRoutes(ucp, log),
-    tableRoutes([movements.route]),
-    (app) => movements.endWith(app),
     openApiRoutes([...reservations, ...acp, ...ucp, movements.route], version),
     mcpRoutes(service, version, log),
+  ];
+  return [
+    ...(ports.servesAgents === false ? [] : forAgents),
+    tableRoutes([movements.route]),
+    (app) => movements.endWith(app),
     reservationOperatorRoutes(service, ports.payments, ports.audit, log),
     keyRoutes(ports.keys, ports.nowMs, log),
     alertRoutes(ports.alerts),

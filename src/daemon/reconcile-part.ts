@@ -1,4 +1,4 @@
-import { type ScheduledTask, schedule } from 'node-cron';
+import type { ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
@@ -10,6 +10,7 @@ import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import type { OpenedLevels } from '../mesh/opened-levels.ts';
 import { defaultPublishTimes } from '../mesh/publish-rules.ts';
+import { scheduleZoned } from '../mesh/zoned-cron.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { FindingStore } from '../reconcile/finding-store.ts';
 import type { ReconciledChannel } from '../reconcile/reconciled-channel.ts';
@@ -113,25 +114,21 @@ function scheduled(
   return config.channels.flatMap((channel) => {
     const { cron, timeZone, mode } = completeReconcile(channel.reconcile, config.reconcile);
     if (cron === null || mode === 'off' || !reconciler.has(channel.id)) return [];
-    return schedule(
-      cron,
-      async ({ date }) => {
-        try {
-          // The minute it was due in: a clock that is set back, or the hour that comes twice, does not repeat it.
-          const period = date.toISOString().slice(0, 19);
-          if (!(await ledger.mesh.takePeriod(`reconcile:${channel.id}`, period))) return;
-          await reconciler.request(channel.id, {
-            skus: [],
-            isDryRun: false,
-            cause: 'schedule',
-            actor: 'schedule',
-          });
-        } catch (error) {
-          log.warn({ channel: channel.id, err: error }, 'a scheduled reconciliation was not asked for');
-        }
-      },
-      { timezone: timeZone },
-    );
+    return scheduleZoned(cron, timeZone, async (dueAtMs) => {
+      try {
+        // The minute it was due in: a clock that is set back does not repeat it.
+        const period = new Date(dueAtMs).toISOString().slice(0, 19);
+        if (!(await ledger.mesh.takePeriod(`reconcile:${channel.id}`, period))) return;
+        await reconciler.request(channel.id, {
+          skus: [],
+          isDryRun: false,
+          cause: 'schedule',
+          actor: 'schedule',
+        });
+      } catch (error) {
+        log.warn({ channel: channel.id, err: error }, 'a scheduled reconciliation was not asked for');
+      }
+    });
   });
 }
 

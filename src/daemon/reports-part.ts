@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { type ScheduledTask, schedule } from 'node-cron';
+import type { ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import type { Config } from '../config/configuration.ts';
 import type { Sku } from '../domain/ids.ts';
@@ -9,6 +9,7 @@ import type { Mailer } from '../mesh/alerts/mail-sender.ts';
 import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
+import { scheduleZoned } from '../mesh/zoned-cron.ts';
 import { findingsCsv, shortfallsCsv } from '../reconcile/report-csv.ts';
 import { reportHtml } from '../reconcile/report-html.ts';
 import { ReportMaker } from '../reconcile/report-maker.ts';
@@ -81,15 +82,15 @@ export function openReports(options: ReportsPartOptions): ReportsPart {
     ports: { reports: store, make: (hours = settings.coverHours) => make(hours, 'operator') },
     start() {
       if (settings.cron === null) return;
-      const tick = async ({ date }: { readonly date: Date }): Promise<void> => {
+      const tick = async (dueAtMs: number): Promise<void> => {
         try {
-          if (!(await ledger.mesh.takePeriod('report', date.toISOString().slice(0, 19)))) return;
+          if (!(await ledger.mesh.takePeriod('report', new Date(dueAtMs).toISOString().slice(0, 19)))) return;
           await send(options, await make(settings.coverHours, 'schedule'));
         } catch (error) {
           log.warn({ err: error }, 'the scheduled report was not made');
         }
       };
-      cron = schedule(settings.cron, tick, { timezone: settings.timeZone });
+      cron = scheduleZoned(settings.cron, settings.timeZone, tick);
     },
     async close() {
       await cron?.destroy();

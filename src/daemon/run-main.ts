@@ -105,7 +105,7 @@ async function run(config: Config): Promise<void> {
     log.info({ ...at, version, channels: config.channels.length }, 'ready');
     process.stderr.write(
       `stockmesh ${version} is ready: merchant ${config.merchant}, ${config.channels.length} channels, ` +
-        `webhooks at ${at.public}/webhooks/<platform>/<channel>, private listener at ${at.private}\n`,
+        `${at.public === undefined ? 'no webhooks here' : `webhooks at ${at.public}/webhooks/<platform>/<channel>`}, private listener at ${at.private}\n`,
     );
   } catch (error) {
     log.fatal({ err: error }, 'the daemon could not start');

@@ -51,6 +51,6 @@ export function watchStaleness({
 }
 
 function everyMsOf(channel: ChannelConfig): number {
-  const { intervalMs } = channel.poll;
-  return channel.platform === 'wms' ? Math.max(intervalMs, channel.offPeakIntervalMs) : intervalMs;
+  const { intervalMs, fallbackMs } = channel.poll;
+  return Math.max(intervalMs, channel.platform === 'wms' ? channel.offPeakIntervalMs : fallbackMs);
 }

@@ -149,12 +149,20 @@ export class OrderPoll {
       isPulled = false;
       while (!this.#closing.signal.aborted) {
         const pullInMs = this.#pullInMs(lastBeganAtMs);
-        const regularInMs = regularAtMs - performance.now();
+        const regularInMs = Math.min(regularAtMs - performance.now(), this.#silentInMs(lastBeganAtMs));
         isPulled = pullInMs < regularInMs;
         if (Math.min(pullInMs, regularInMs) <= 0) break;
         await this.#alarm.sleep(Math.min(pullInMs, regularInMs));
       }
     }
+  }
+
+  /** Pushes that fall silent during a long rest cut it short; a failing platform is left its rest. */
+  #silentInMs(lastBeganAtMs: number): number {
+    const { intervalMs, pushSilenceMs } = this.#settings;
+    if (this.#failures > 0 || this.#restMs <= intervalMs) return Number.POSITIVE_INFINITY;
+    const quietInMs = this.#lastPushAtMs + pushSilenceMs - this.#options.nowMs();
+    return Math.max(quietInMs, lastBeganAtMs + intervalMs - performance.now());
   }
 
   /** When the pull that was asked for earliest may begin; a failing platform is not asked more often for it. */

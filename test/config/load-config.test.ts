@@ -87,6 +87,18 @@ describe('refused, with the path of the key and no value', () => {
       `${smallest}locations: [{ id: x }, { id: y }]\n`,
       'channels[0].locations is needed',
     ],
+    ['a role nobody could play', `${smallest}roles: [ingest]\n`, 'roles lacks publish, reconcile, api'],
+    [
+      'reconcile without publish',
+      `${smallest}roles: [ingest, reconcile, api]\nredis: { url: 'redis://127.0.0.1:1' }\n`,
+      'roles has reconcile without publish',
+    ],
+    ['a role twice', `${smallest}roles: [api, api]\n`, 'roles names api twice'],
+    [
+      'SKUs from nowhere',
+      `${smallest}catalogue: { skusFrom: nowhere }\n`,
+      'catalogue.skusFrom names the channel nowhere',
+    ],
     [
       'an unknown authority',
       `${smallest}locations: [{ id: x, authority: 'channel:wms' }]\n`,

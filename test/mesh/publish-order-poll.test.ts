@@ -181,6 +181,27 @@ test('quiet walks rest longer each time, walks that bring news rest shorter, a f
   expect(asked).toBeLessThan(10);
 });
 
+test('while pushes arrive the rests grow past the interval; when they fall silent polls come often again', async () => {
+  let n = 0;
+  const { poll: orders, cursors } = await start(
+    async function* () {
+      yield last(`s${n++}`, n);
+    },
+    { intervalMs: 20, minIntervalMs: 5, maxIntervalMs: 600_000, pushSilenceMs: 600 },
+  );
+  const pushes = setInterval(() => orders.pushSeen(), 10);
+  orders.start();
+  // The rest has grown to many times the interval.
+  await eventually(async () => {
+    const before = cursors.length;
+    await delay(400);
+    expect(cursors.length).toBe(before);
+  }, 30_000);
+  clearInterval(pushes);
+  const before = cursors.length;
+  await eventually(() => expect(cursors.length).toBeGreaterThan(before + 20), 30_000);
+});
+
 test('closing ends a pull that waits', async () => {
   const { poll: orders } = await start(async function* () {
     await new Promise(() => undefined);
