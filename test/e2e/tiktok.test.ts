@@ -9,7 +9,7 @@ import type { Order } from '../../sandbox/tiktok/model.ts';
 import { type TiktokSandbox, startTiktokSandbox } from '../../sandbox/tiktok/server.ts';
 import type { SandboxTiktokShop } from '../../sandbox/tiktok/shop.ts';
 import type { ShopSettings } from '../../sandbox/tiktok/shop-options.ts';
-import { DaemonUnderTest } from './daemon.ts';
+import { DaemonUnderTest, type StockRow } from './daemon.ts';
 
 let shopify: ShopifySandbox;
 let tiktok: TiktokSandbox;
@@ -94,6 +94,14 @@ test('sales and cancellations on either side end in one figure', async () => {
   await agree(both, 'X', 6);
   t.orders.ship(order);
   await daemon.until(async () => t.committed('X') === 0, 'shipped');
+  const onHand = async (): Promise<number | undefined> =>
+    (await daemon.get<{ skus: StockRow[] }>('/stock?sku=X')).skus[0]?.locations[0]?.onHand;
+  await daemon.until(async () => (await onHand()) === 8, 'shipped in the ledger');
+  // Cancelled on its way: no field of the order says that the unit had left, and a new process has not seen it leave.
+  expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+  daemon.start();
+  await daemon.ready();
+  t.orders.cancel(order, [order.lines[1]?.id ?? '']);
   a.placeOrder({ lines: [{ sku: 'Y', quantity: 5 }] });
   await agree(both, 'Y', 0);
   await tiktok.webhooksIdle();
@@ -101,6 +109,7 @@ test('sales and cancellations on either side end in one figure', async () => {
   expect(await daemon.parked()).toEqual([]);
   expect(await daemon.findings()).toEqual([]);
   await agree(both, 'X', 6);
+  expect(await onHand()).toBe(8);
 });
 
 test('where only payment takes the units, an unpaid order is held back all the same', async () => {

@@ -64,10 +64,8 @@ export class TiktokApi {
   }
 
   /** A read in front of a write: one attempt, and no longer wait for the budget than the write itself would take. */
-  async readNow(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer> {
-    const outcome = await this.#attempt(request, signal, this.#parts.settings.maxWriteWaitMs);
-    if (outcome.kind !== 'answer') throw failureOf(request.endpoint.name, outcome);
-    return outcome;
+  readNow(request: ApiRequest, signal: AbortSignal): Promise<ApiOutcome> {
+    return this.#attempt(request, signal, this.#parts.settings.maxWriteWaitMs);
   }
 
   /** Like `read`, but the caller decides what an outcome other than throttling means. */

@@ -6,8 +6,9 @@ import type { ApiRequest, TiktokApi } from './api.ts';
 import { endpoints } from './endpoints.ts';
 import { idOf } from './ids.ts';
 import { maxSkusPerRead } from './options.ts';
-import { type ApiAnswer, failureOf, unreadable } from './outcome.ts';
+import { type ApiAnswer, type ApiOutcome, failureOf, unreadable } from './outcome.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
+import type { Refusal } from './write-outcome.ts';
 
 /** Finds three SKUs among 600. */
 const maxExtraReads = 64;
@@ -25,6 +26,14 @@ export interface InventoryRead {
   readonly parked: readonly ParkedRow[];
   /** Platform clock, start of the first question. */
   readonly readAtMs: number;
+  /** Of a reading of one SKU that TikTok will not tell about. */
+  readonly refusal?: Refusal | undefined;
+}
+
+/** The figures right before a write, as far as TikTok tells them. */
+export interface InventoryNow {
+  readonly skus: ReadonlyMap<string, SkuShelf>;
+  readonly refused: ReadonlyMap<string, Refusal>;
 }
 
 /** Present figures of SKUs, 600 per request. */
@@ -42,16 +51,18 @@ export class Inventory {
   async *read(skuIds: readonly string[], signal: AbortSignal): AsyncGenerator<InventoryRead> {
     const wanted = [...new Set(skuIds)];
     for (let start = 0; start < wanted.length; start += maxSkusPerRead)
-      yield* this.#halves(wanted.slice(start, start + maxSkusPerRead), { left: maxExtraReads }, signal);
+      yield* this.#halves(wanted.slice(start, start + maxSkusPerRead), { left: maxExtraReads }, (some) =>
+        this.#api.tryRead(requestOf(some), signal),
+      );
   }
 
   /** One SKU that TikTok will not tell about fails the request of all: it is found and parked, the others are read. */
   async *#halves(
     skuIds: readonly string[],
     extra: { left: number },
-    signal: AbortSignal,
+    ask: (skuIds: readonly string[]) => Promise<ApiOutcome>,
   ): AsyncGenerator<InventoryRead> {
-    const outcome = await this.#api.tryRead(requestOf(skuIds), signal);
+    const outcome = await ask(skuIds);
     if (outcome.kind === 'answer') {
       yield this.#pageOf(outcome);
       return;
@@ -61,20 +72,31 @@ export class Inventory {
     if (!isOfSkus || only === undefined) throw failureOf(endpoints.inventory.name, outcome);
     if (skuIds.length === 1) {
       const row = bad(only, outcome.reason);
-      yield { skus: new Map(), parked: [row], readAtMs: this.#platformClock.nowMs() };
+      const refusal = { code: outcome.code, message: outcome.reason.replace(`${outcome.code} `, '') };
+      yield { skus: new Map(), parked: [row], readAtMs: this.#platformClock.nowMs(), refusal };
       return;
     }
     // A refusal of every SKU is no poison row: it ends here instead of in a request for each.
     extra.left -= 2;
     if (extra.left < 0) throw failureOf(endpoints.inventory.name, outcome);
     const half = Math.ceil(skuIds.length / 2);
-    yield* this.#halves(skuIds.slice(0, half), extra, signal);
-    yield* this.#halves(skuIds.slice(half), extra, signal);
+    yield* this.#halves(skuIds.slice(0, half), extra, ask);
+    yield* this.#halves(skuIds.slice(half), extra, ask);
   }
 
-  /** The figures right before a write. */
-  async readNow(skuIds: readonly string[], signal: AbortSignal): Promise<InventoryRead> {
-    return this.#pageOf(await this.#api.readNow(requestOf(skuIds.slice(0, maxSkusPerRead)), signal));
+  /** A SKU that TikTok will not tell about keeps no other from being written. */
+  async readNow(skuIds: readonly string[], signal: AbortSignal): Promise<InventoryNow> {
+    const skus = new Map<string, SkuShelf>();
+    const refused = new Map<string, Refusal>();
+    const pages = this.#halves(skuIds.slice(0, maxSkusPerRead), { left: maxExtraReads }, (some) =>
+      this.#api.readNow(requestOf(some), signal),
+    );
+    for await (const page of pages) {
+      for (const [skuId, shelf] of page.skus) skus.set(skuId, shelf);
+      const [row] = page.parked;
+      if (page.refusal !== undefined && row !== undefined) refused.set(row.reference, page.refusal);
+    }
+    return { skus, refused };
   }
 
   #pageOf({ data, sentAtMs }: ApiAnswer): InventoryRead {

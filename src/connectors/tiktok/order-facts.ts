@@ -74,6 +74,8 @@ export function readOrder(row: unknown, context: OrderContext): OrderReading {
     sourceName: '',
     lines,
     isPartial: items === undefined,
+    // A line cancelled on its way says no more that it left: another process may have seen it, and applied it.
+    mayLower: !lines.some(({ counters }) => counters.cancelled > 0),
   };
   return { order, parked };
 }

@@ -20,7 +20,7 @@ const wrongStatus = 12052901;
 /** Says only that something below it failed. */
 const checkFailed = 12052990;
 
-interface Refusal {
+export interface Refusal {
   readonly code: number;
   readonly message: string;
 }

@@ -202,6 +202,12 @@ export class StockWriter {
     const skus: SkuUpdate[] = [];
     const sent = new Map<number, SentRow>();
     for (const [skuId, own] of bySku) {
+      const refusal = read?.refused.get(skuId);
+      if (refusal !== undefined) {
+        const context: RefusalContext = { memory, wasRead: () => true };
+        for (const row of own) outcomes[row.index] = rejectionOf(refusal, row, context);
+        continue;
+      }
       const shelf = skuIds.includes(skuId) ? read?.skus.get(skuId) : undefined;
       const planned =
         shelf === undefined && skuIds.includes(skuId)

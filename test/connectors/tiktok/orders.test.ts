@@ -161,6 +161,9 @@ describe('states', () => {
     const row = order('CANCELLED', [line('1', { display_status: 'CANCELLED' })]);
     expect(counters(row, context)).toEqual([{ ...one, shipped: 1 }]);
     expect(counters(row)).toEqual([{ ...one, cancelled: 1, givenBack: 1 }]);
+    // Nor where another process saw it: nothing that was applied may fall for this.
+    expect(read(row).order?.mayLower).toBe(false);
+    expect(read(order('IN_TRANSIT', [line('1')])).order?.mayLower).toBe(true);
   });
 
   test('where unpaid orders take nothing, payment is what takes', () => {

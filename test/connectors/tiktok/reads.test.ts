@@ -2,7 +2,7 @@ import nock from 'nock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ListingRef } from '../../../src/connectors/connector.ts';
 import { never, rejection } from '../shopify/parts.ts';
-import { rigFor, shopId } from './parts.ts';
+import { batchOf, rigFor, shopId } from './parts.ts';
 
 /** Reads whose refusal or end concerns several callers or SKUs; our emulator refuses no inventory search as a whole. */
 const api = 'https://open-api.tiktokglobalshop.com';
@@ -47,6 +47,36 @@ test('one SKU that is refused is parked, and the others of its request are read'
   expect(read.rows).toHaveLength(39);
   expect(read.missing).toEqual([]);
   expect(read.parked).toMatchObject([{ what: 'stock', reference: '23' }]);
+  expect(asked.count).toBeLessThan(16);
+});
+
+test('one SKU that is refused in the reading before a write is rejected by itself, and the others are written', async () => {
+  const asked = searchesAnswer((skuIds) => {
+    if (skuIds.includes('23')) return { code: 12052556, message: 'The SKU id not exist.' };
+    const skus = skuIds.map((id) => ({
+      id,
+      warehouse_inventory: [{ warehouse_id: '7', available_quantity: 5, committed_quantity: 0 }],
+    }));
+    return { code: 0, data: { inventory: [{ product_id: '1', skus }] } };
+  });
+  const written: string[] = [];
+  nock(api)
+    .post(/^\/product\/202309\/products\/1\/inventory\/update/)
+    .reply(async (request: Request) => {
+      const { skus } = (await request.json()) as { skus: { id: string }[] };
+      written.push(...skus.map(({ id }) => id));
+      return [200, { code: 0, data: {} }];
+    });
+  const rows = refs.map((ref) => ({ ref, from: 5, to: 4 }));
+  const { rows: outcomes } = await rigFor().connector.write(batchOf(rows), never);
+  expect(outcomes.filter(({ kind }) => kind === 'accepted')).toHaveLength(39);
+  expect(outcomes[22]).toMatchObject({
+    kind: 'rejected',
+    isPermanent: true,
+    reason: expect.stringContaining('12052556') as string,
+  });
+  expect(written).toHaveLength(39);
+  expect(written).not.toContain('23');
   expect(asked.count).toBeLessThan(16);
 });
 
