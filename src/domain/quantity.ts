@@ -12,7 +12,8 @@ export function parseUnits(
   bounds: { readonly min: number; readonly max: number },
 ): Parsed<number> {
   let units: number;
-  if (typeof value === 'number') units = value;
+  // A number of a body that no double holds exactly: never rounded into the range.
+  if (typeof value === 'number' || typeof value === 'bigint') units = Number(value);
   else if (typeof value === 'string' && /^-?(?:0|[1-9]\d{0,16})$/.test(value)) units = Number(value);
   else return { kind: 'bad', reason: `quantity is not a number: ${describe(value)}` };
   if (!Number.isSafeInteger(units))
@@ -27,5 +28,6 @@ function describe(value: unknown): string {
   if (value === undefined) return 'missing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'bigint') return String(value).slice(0, 40);
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -115,26 +115,30 @@ test('a replay, with the same id and with another one, counts once', async () =>
 });
 
 test.each([
-  ['negative', -1],
-  ['fractional', 1.5],
-  ['huge', 1e15],
-  ['not exact', 2 ** 53],
-  ['text', 'many'],
-  ['null', null],
-  ['missing', undefined],
-])('a %s quantity is parked and seen; the other line of the order flows', async (name, quantity) => {
-  const before = (await daemon.available('Y')) ?? Number.NaN;
-  const id = 1_000 + name.length * 31 + name.charCodeAt(0);
-  const body = order(id, [
-    { sku: 'X', variant_id: variantOf('X'), quantity },
-    { sku: 'Y', variant_id: variantOf('Y'), quantity: 1 },
-  ]);
-  expect(await send({ body })).toBe(200);
-  await daemon.until(async () => (await daemon.available('Y')) === before - 1, 'the good line applied');
-  expect((await daemon.parked()).some(({ id: row }) => row.includes(String(id)))).toBe(true);
-  expect(await daemon.available('X')).toBe(9);
-  expect(daemon.output).toContain('parked, see GET /parked');
-});
+  ['negative', -1, /quantity -1 is below 0/],
+  ['fractional', 1.5, /quantity is not a safe whole number: 1\.5/],
+  ['huge', 1e15, /quantity 1000000000000000 is above/],
+  ['not exact', 2 ** 53, /quantity is not a safe whole number: 9007199254740992/],
+  ['text', 'many', /quantity is not a number: "many"/],
+  ['null', null, /quantity is not a number/],
+  ['missing', undefined, /quantity is not a number: missing/],
+])(
+  'a %s quantity is parked with its reason; the other line of the order flows',
+  async (name, quantity, reason) => {
+    const before = (await daemon.available('Y')) ?? Number.NaN;
+    const id = 1_000 + name.length * 31 + name.charCodeAt(0);
+    const body = order(id, [
+      { sku: 'X', variant_id: variantOf('X'), quantity },
+      { sku: 'Y', variant_id: variantOf('Y'), quantity: 1 },
+    ]);
+    expect(await send({ body })).toBe(200);
+    await daemon.until(async () => (await daemon.available('Y')) === before - 1, 'the good line applied');
+    const rows = (await daemon.parked()).filter(({ id: row }) => row.includes(String(id)));
+    expect(rows.map((row) => row.reason)).toEqual([expect.stringMatching(reason)]);
+    expect(await daemon.available('X')).toBe(9);
+    expect(daemon.output).toContain('parked, see GET /parked');
+  },
+);
 
 test('an unknown SKU and a foreign source are parked with their reasons', async () => {
   expect(await send({ body: order(2_001, [{ sku: 'NOPE', variant_id: 1, quantity: 1 }]) })).toBe(200);
