@@ -68,6 +68,9 @@ export function alertsSchema(sources: SecretSources) {
       circuitMs: spanMs(0, 86_400_000)
         .default(60_000)
         .describe('A circuit that stays open for this long: breaker-open'),
+      tokenMs: spanMs(3_600_000)
+        .default(14 * 86_400_000)
+        .describe('Access ends within this and a person has to renew it: token-expiring'),
       off: z
         .array(z.enum(alertRuleNames as [AlertRule, ...AlertRule[]]))
         .default([])

@@ -49,6 +49,12 @@ function commonFields(sources: SecretSources) {
       .default({})
       .describe('Orders by where they came from; import: copied from another channel, commits nothing'),
     aliases: z.record(z.string().min(1), z.string().min(1)).default({}).describe('Platform SKU -> our SKU'),
+    accessEndsOn: z.iso
+      .date()
+      .optional()
+      .describe(
+        'When a person must renew the access (Amazon: yearly; a client secret): alert token-expiring',
+      ),
     timeouts: z
       .strictObject({
         requestMs: spanMs(100, 60_000).default(10_000),

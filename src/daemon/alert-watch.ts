@@ -149,6 +149,7 @@ export class AlertWatch {
       idleBacklogSinceMs: watched.idleBacklogSinceMs,
       watchedSinceMs: this.#sinceMs,
       backlog,
+      accessEndsAtMs: part.accessEndsAtMs,
       parkedRows: parked?.rows ?? 0,
       unmappedRows: parked?.unmapped ?? 0,
     };

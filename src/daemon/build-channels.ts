@@ -12,6 +12,7 @@ import { ChannelPublishing } from '../mesh/channel-publishing.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
 import { CountMetrics } from '../mesh/count-metrics.ts';
+import { ExposureMetrics } from '../mesh/exposure-meter.ts';
 import type { FanOut } from '../mesh/fan-out.ts';
 import type { ForeignStock } from '../mesh/foreign-stock.ts';
 import type { Ingest } from '../mesh/ingest.ts';
@@ -110,12 +111,14 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
   const metrics = new PublishMetrics(options.registry);
   const velocity = new SkuVelocity();
   ledger.reader.add({ onEntries: velocity.onEntries });
+  const exposure = new ExposureMetrics(options.registry);
   const countMetrics = new CountMetrics(options.registry);
   const channels: BuiltChannels['channels'][number][] = [];
   for (const [index, channel] of config.channels.entries()) {
     const map = maps[index];
     if (map === undefined) continue;
     const channelLog = log.child({ channel: channel.id });
+    const tokenEnds = new Map<string, number | undefined>();
     const ports = {
       limiter: new SharedRateLimiter(ledger.scripts, channel.id, (error) =>
         channelLog.debug({ err: error }, 'the rate limit could not be noted'),
@@ -125,6 +128,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
         channel: channel.id,
         ledger: ledger.publisher,
         onSecret: (secret) => redactor.add(new Secret(secret)),
+        onToken: (name, endsAtMs) => tokenEnds.set(name, endsAtMs),
       }),
       clock: { nowMs: () => Date.now() },
       log: channelLog,
@@ -149,6 +153,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       holder: options.holder,
       onEdited: (listing, shows, target) => drift.onEdited(channel.id, listing, shows, target),
       isFrozen: (listingId) => drift.isFrozen(channel.id, listingId),
+      exposure,
       staleness: () => options.staleness.of(channel.id),
       mayPublish: () => states.mayPublish(channel.id) && redis.health().kind !== 'wrong',
       onAccessLost: (reason) => states.needsAttention(channel.id, reason),
@@ -193,6 +198,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       foreign: options.foreign,
       log,
       publicUrl: config.http.publicUrl,
+      accessEndsAtMs: () => earliest([...tokenEnds.values(), endOfDay(channel.accessEndsOn)]),
       publishes: config.roles.includes('publish'),
       onMapChanged: options.onMapChanged,
     });
@@ -211,4 +217,13 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
       }
     },
   };
+}
+
+function earliest(moments: readonly (number | undefined)[]): number | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}
+
+function endOfDay(day: string | undefined): number | undefined {
+  return day === undefined ? undefined : Date.parse(`${day}T00:00:00Z`);
 }

@@ -35,6 +35,8 @@ export interface ChannelPartOptions {
   readonly foreign: ForeignStock;
   readonly log: Logger;
   readonly publicUrl: string | undefined;
+  /** When a person has to renew the access at the latest; undefined: nobody says. */
+  readonly accessEndsAtMs: () => number | undefined;
   /** False: another process polls and publishes it; this one only keeps its map for orders. */
   readonly publishes: boolean;
   /** Its map changed: other channels may know more now. */
@@ -109,6 +111,10 @@ export class ChannelPart {
     const { connector, config } = this.#options;
     const { pushes, longestApplyMs } = connector.capabilities;
     return { pushes, longestApplyMs, pollMs: Math.max(config.poll.intervalMs, config.poll.fallbackMs) };
+  }
+
+  get accessEndsAtMs(): number | undefined {
+    return this.#options.accessEndsAtMs();
   }
 
   /** Items whose level changed at the platform: they are read. */

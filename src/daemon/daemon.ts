@@ -248,6 +248,7 @@ export class Daemon {
       states,
       journal,
       channels: built.channels,
+      alerts: alerting.alerts,
     });
     drift.reconciler = reconciling.reconciler;
     const reports = openReports({

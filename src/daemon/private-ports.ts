@@ -80,9 +80,9 @@ export function privatePorts({
       channels.flatMap(({ id, publishing, counting, settled }) => {
         const view = states.view(id);
         if (view === undefined) return [];
-        const { isPublishing, backlog, planned } = publishing;
+        const { isPublishing, backlog, planned, exposure } = publishing;
         const { circuit } = counting ?? publishing;
-        return [{ ...view, isPublishing, backlog, circuit, planned, settled }];
+        return [{ ...view, isPublishing, backlog, circuit, planned, settled, exposure }];
       }),
     async ledgerState() {
       const lost = await ledger.lostEntries();

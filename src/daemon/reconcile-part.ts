@@ -10,6 +10,7 @@ import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import type { OpenedLevels } from '../mesh/opened-levels.ts';
 import { defaultPublishTimes } from '../mesh/publish-rules.ts';
+import type { AlertSink } from '../mesh/alerts/alert.ts';
 import { scheduleZoned } from '../mesh/zoned-cron.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { FindingStore } from '../reconcile/finding-store.ts';
@@ -32,6 +33,7 @@ export interface ReconcilePartOptions {
   readonly states: ChannelStates;
   readonly journal: SyncJournal;
   readonly channels: BuiltChannels['channels'];
+  readonly alerts: AlertSink;
   readonly registry: Registry;
   readonly log: Logger;
 }
@@ -59,6 +61,16 @@ export async function openReconcilePart(options: ReconcilePartOptions): Promise<
     nowMs,
     keepRuns,
     keepMs: keepDays * dayMs,
+    onEnded: ({ id, channel, opened, driftUnits, rows }) => {
+      if (opened === 0) return;
+      options.alerts.raise({
+        rule: 'drift',
+        key: channel,
+        severity: 'warning',
+        text: `${channel} shows something else than it should on ${opened} listings (${driftUnits} units): stockmesh drift`,
+        facts: { run: id, opened, driftUnits, rows },
+      });
+    },
   });
   const findings = new FindingStore({
     open: records(keys.openFindings),

@@ -19,6 +19,8 @@ export interface ChannelHealth {
   readonly backlog: number;
   /** Since when listings have waited without a single answer to a write. */
   readonly idleBacklogSinceMs: number | undefined;
+  /** When a person has to have renewed the access; undefined: it renews itself, or nobody says. */
+  readonly accessEndsAtMs: number | undefined;
   readonly parkedRows: number;
   readonly unmappedRows: number;
 }
@@ -27,6 +29,7 @@ export interface AlertThresholds {
   readonly stalledMs: number;
   readonly silentMs: number;
   readonly circuitMs: number;
+  readonly tokenMs: number;
 }
 
 export interface Finding {
@@ -43,11 +46,15 @@ export interface Finding {
 export const channelRules: readonly { readonly rule: AlertRule; readonly isSeenByAll: boolean }[] = [
   { rule: 'needs-attention', isSeenByAll: true },
   { rule: 'breaker-open', isSeenByAll: false },
+  { rule: 'token-expiring', isSeenByAll: false },
   { rule: 'sync-stalled', isSeenByAll: false },
   { rule: 'webhook-silent', isSeenByAll: true },
   { rule: 'unmapped-sku', isSeenByAll: true },
   { rule: 'parked-rows', isSeenByAll: true },
 ];
+
+/** Less than this and people are called at any hour. */
+const lastDays = 3;
 
 /** What a person should know of the channel now. */
 export function channelFindings(
@@ -56,7 +63,7 @@ export function channelFindings(
   nowMs: number,
 ): readonly Finding[] {
   if (health.status === 'off') return [];
-  const checks = [attention, circuit, stalledPolls, stalledWrites, silence, unmapped, parked];
+  const checks = [attention, expiring, circuit, stalledPolls, stalledWrites, silence, unmapped, parked];
   return checks.flatMap((check) => check(health, thresholds, nowMs) ?? []);
 }
 
@@ -64,6 +71,19 @@ function attention({ attention: reason }: ChannelHealth): Finding | undefined {
   if (reason === undefined) return undefined;
   const text = `Nothing is published: ${reason}`;
   return { rule: 'needs-attention', severity: 'critical', text, facts: { reason } };
+}
+
+function expiring(
+  { accessEndsAtMs, isPublishingHere }: ChannelHealth,
+  { tokenMs }: AlertThresholds,
+  nowMs: number,
+): Finding | undefined {
+  // Only who publishes may say that it is over, so only who publishes says that it begins.
+  if (accessEndsAtMs === undefined || !isPublishingHere || accessEndsAtMs - nowMs > tokenMs) return undefined;
+  const days = Math.max(0, Math.floor((accessEndsAtMs - nowMs) / 86_400_000));
+  const text = `Access ends in ${days} days and nothing renews it: authorise the channel again`;
+  const severity = days < lastDays ? 'critical' : 'warning';
+  return { rule: 'token-expiring', severity, text, facts: { days } };
 }
 
 function circuit(health: ChannelHealth, { circuitMs }: AlertThresholds, nowMs: number): Finding | undefined {

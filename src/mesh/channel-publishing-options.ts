@@ -10,6 +10,7 @@ import type { MeshState, PublisherLedger } from '../ledger/contract.ts';
 import type { BaseBuilderSettings } from './base-builder.ts';
 import type { BreakerSettings } from './breaker.ts';
 import type { ChannelSettings } from './channel.ts';
+import type { ExposureMetrics } from './exposure-meter.ts';
 import type { FanOut } from './fan-out.ts';
 import type { ForeignStock } from './foreign-stock.ts';
 import type { CompletedWalk, OrderPollSettings } from './order-poll.ts';
@@ -58,6 +59,8 @@ export interface ChannelPublishingOptions {
   readonly settling: (listing: MappedListing, next: ListingState) => Promise<void>;
   /** Whether what the stock is made from is old; absent: never. */
   readonly staleness?: (() => Staleness) | undefined;
+  /** Absent: what absolute writes leave exposed is not measured. */
+  readonly exposure?: ExposureMetrics | undefined;
   readonly foreign?: ForeignStock | undefined;
   /** Told of every write and of the first reading after it. */
   readonly journal?: SyncJournal | undefined;

@@ -11,6 +11,7 @@ import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import { ChannelJournal } from './channel-journal.ts';
 import { BlastGuard, type GuardView } from './blast-guard.ts';
+import { ExposureMeter, type ExposureView } from './exposure-meter.ts';
 import { listingsShowing, skusBeside } from './bundle-listings.ts';
 import { channelTarget } from './channel-target.ts';
 import { forgetBases, forgetSome } from './forget-bases.ts';
@@ -55,6 +56,7 @@ export class ChannelPublishing {
   #parts: TermParts | undefined;
   #answers = 0;
   readonly #readBack: ReadBackClock;
+  readonly #exposure: ExposureMeter | undefined;
 
   constructor(options: ChannelPublishingOptions) {
     this.#options = options;
@@ -62,6 +64,15 @@ export class ChannelPublishing {
     const channel = settings.id;
     const { journal, nowMs } = options;
     this.#journal = journal === undefined ? undefined : new ChannelJournal(journal, channel, nowMs);
+    if (options.exposure !== undefined && connector.capabilities.writes === 'absolute') {
+      const { unitsPerHour } = options;
+      this.#exposure = new ExposureMeter({
+        channel,
+        applyGraceMs: connector.capabilities.applyGraceMs,
+        unitsPerHour: (sku, atMs) => unitsPerHour?.(sku as Sku, atMs) ?? 0,
+        metrics: options.exposure,
+      });
+    }
     this.#readBack = new ReadBackClock(
       (ms) => metrics.saleToReadBackS.observe({ channel }, ms / 1_000),
       nowMs,
@@ -112,6 +123,11 @@ export class ChannelPublishing {
   /** `dry-run` and `observe`: listings to which a write would have been sent. */
   get planned(): number {
     return this.#planned.size;
+  }
+
+  /** What absolute writes left exposed in the last hour; undefined: the platform takes differences. */
+  get exposure(): ExposureView | undefined {
+    return this.#exposure?.view(this.#options.nowMs());
   }
 
   plan(limit: number): WritePlan {
@@ -320,6 +336,11 @@ export class ChannelPublishing {
       onWritten: (record, rows) => {
         this.#answers++;
         this.#journal?.written(record, rows, listing);
+        for (const { listingId, outcome } of rows) {
+          const sku = listing(listingId)?.sku;
+          const isTaken = outcome.kind === 'accepted' || outcome.kind === 'confirmed';
+          if (sku !== undefined && isTaken) this.#exposure?.written(listingId, sku, nowMs());
+        }
       },
     });
     const builder: BaseBuilder = new BaseBuilder({
@@ -386,6 +407,7 @@ export class ChannelPublishing {
       },
       targetOf: (listing, view) => {
         this.#planned.drop(listing.listingId);
+        this.#exposure?.looked(listing.listingId, view.state.base?.asOfMs);
         const target = this.targetOf(listing, view);
         this.#journal?.planned(listing.listingId, target);
         return target.units;

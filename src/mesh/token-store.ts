@@ -21,6 +21,8 @@ export interface RedisTokenStoreOptions {
   readonly ledger: Pick<PublisherLedger, 'takeLease' | 'giveUpLease'>;
   /** Told of every token before it is used, so that it can be kept out of the log. */
   readonly onSecret: (secret: string) => void;
+  /** When what renews the token ends by itself, so that a person has to act; undefined: it does not say. */
+  readonly onToken?: ((name: string, endsAtMs: number | undefined) => void) | undefined;
 }
 
 /** Longer than any platform takes to answer a renewal: two renewals at once would void each other's refresh token. */
@@ -51,6 +53,7 @@ export class RedisTokenStore implements TokenStore {
       throw new StockmeshError('VAULT_RECORD_UNREADABLE', { channel, field: name, reason });
     }
     this.#keepOutOfLogs(parsed.data);
+    this.#options.onToken?.(name, parsed.data.refreshExpiresAtMs);
     return parsed.data;
   }
 
@@ -80,6 +83,7 @@ export class RedisTokenStore implements TokenStore {
       const renewed = await renewal(await this.load(name));
       this.#keepOutOfLogs(renewed);
       await this.#store(name, renewed);
+      this.#options.onToken?.(name, renewed.refreshExpiresAtMs);
       return renewed;
     } finally {
       // It ends by itself when this fails.

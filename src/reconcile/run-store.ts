@@ -10,6 +10,8 @@ export interface RunStoreOptions {
   readonly nowMs: () => number;
   readonly keepRuns: number;
   readonly keepMs: number;
+  /** A run is over. It must not throw. */
+  readonly onEnded?: ((run: Run) => void) | undefined;
 }
 
 /** Runs of all channels, newest first, and the requests for runs, as every daemon of the merchant sees them. */
@@ -22,6 +24,7 @@ export class RunStore {
 
   async save(run: Run): Promise<void> {
     await this.#options.runs.put(run.id, JSON.stringify(run));
+    if (run.state !== 'running') this.#options.onEnded?.(run);
   }
 
   async drop(id: string): Promise<void> {

@@ -2,7 +2,12 @@ import { expect, test } from 'vitest';
 import { type ChannelHealth, channelFindings } from '../../src/domain/channel-alerts.ts';
 
 const minuteMs = 60_000;
-const thresholds = { stalledMs: 15 * minuteMs, silentMs: 30 * minuteMs, circuitMs: minuteMs };
+const thresholds = {
+  stalledMs: 15 * minuteMs,
+  silentMs: 30 * minuteMs,
+  circuitMs: minuteMs,
+  tokenMs: 20_160 * minuteMs,
+};
 const nowMs = 1_700_000_000_000;
 const well: ChannelHealth = {
   status: 'ok',
@@ -20,6 +25,7 @@ const well: ChannelHealth = {
   longestApplyMs: 0,
   backlog: 0,
   idleBacklogSinceMs: undefined,
+  accessEndsAtMs: undefined,
   parkedRows: 0,
   unmappedRows: 0,
 };
@@ -32,6 +38,10 @@ test.each<[string, Partial<ChannelHealth>, readonly string[]]>([
   ['nothing is wrong', {}, []],
   ['the channel is off', { status: 'off', lastPollAtMs: 0, parkedRows: 4 }, []],
   ['access is lost', { status: 'needs-attention', attention: 'uninstalled' }, ['needs-attention']],
+  ['access ends in a year', { accessEndsAtMs: nowMs + 525_600 * minuteMs }, []],
+  ['access ends next week', { accessEndsAtMs: nowMs + 10_080 * minuteMs }, ['token-expiring']],
+  ['access has ended', { accessEndsAtMs: nowMs - minuteMs }, ['token-expiring']],
+  ['access ends, told by another', { accessEndsAtMs: nowMs, isPublishingHere: false }, []],
   ['the circuit has just opened', { circuitOpenSinceMs: nowMs - 1_000 }, []],
   ['the circuit stays open', { circuitOpenSinceMs: nowMs - 2 * minuteMs }, ['breaker-open']],
   ['a person holds it open', { heldOpenBy: 'ann' }, ['breaker-open']],

@@ -18,12 +18,14 @@ let prefix: string;
 /** One lease table for all stores of a test, as the ledger has. */
 let leases: Map<string, { holder: string; token: number }>;
 const secrets: string[] = [];
+const ends: [string, number | undefined][] = [];
 
 beforeEach(() => {
   redis = connectTestRedis();
   prefix = `sm:{${uniqueMerchant()}}:`;
   leases = new Map();
   secrets.length = 0;
+  ends.length = 0;
 });
 afterEach(() => redis.disconnect());
 
@@ -51,8 +53,20 @@ function store(options: { key?: string; channel?: string } = {}): RedisTokenStor
       },
     },
     onSecret: (secret) => secrets.push(secret),
+    onToken: (name, endsAtMs) => ends.push([name, endsAtMs]),
   });
 }
+
+test('it is told when what renews a token ends, as it is renewed and as it is loaded by the next daemon', async () => {
+  await store().renew('offline', async () => ({ accessToken: 'at-1', refreshExpiresAtMs: 5_000 }));
+  await store().load('offline');
+  await store().renew('other', async () => ({ accessToken: 'at-2' }));
+  expect(ends).toEqual([
+    ['offline', 5_000],
+    ['offline', 5_000],
+    ['other', undefined],
+  ]);
+});
 
 test('a token sealed with another master key is refused, not garbled', async () => {
   await store().renew('offline', async () => ({ accessToken: 'at-1' }));

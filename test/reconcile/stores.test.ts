@@ -15,6 +15,7 @@ failOnLeakedConnections();
 
 let parts: LedgerParts;
 let nowMs = 1_000_000;
+const ended: string[] = [];
 beforeEach(() => {
   parts = ledgerParts();
   nowMs = 1_000_000;
@@ -31,6 +32,7 @@ function stores(limits: { maxOpen?: number; keep?: number } = {}) {
       nowMs: () => nowMs,
       keepRuns: limits.keep ?? 100,
       keepMs: 10_000,
+      onEnded: (run) => ended.push(run.id),
     }),
     findings: new FindingStore({
       open: records(keys.openFindings),
@@ -42,6 +44,16 @@ function stores(limits: { maxOpen?: number; keep?: number } = {}) {
     }),
   };
 }
+
+test('whoever calls people is told of a run once it is over', async () => {
+  const { runs } = stores();
+  ended.length = 0;
+  await runs.save(sampleRun({ id: 'r1', state: 'running' }));
+  expect(ended).toEqual([]);
+  await runs.save(sampleRun({ id: 'r1', state: 'completed' }));
+  await runs.save(sampleRun({ id: 'r2', state: 'aborted' }));
+  expect(ended).toEqual(['r1', 'r2']);
+});
 
 test('a record that is not a run, or not a finding, is passed over', async () => {
   const keys = meshKeys(parts.keys);
