@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
+import { acpDoor, type Door, mcpDoor, restDoor, ttlSeconds, ucpDoor } from './doors.ts';
+import type { ShopSale } from './exposure.ts';
 
 export interface WorkloadOptions {
   /** Of the daemon's private listener. */
@@ -11,22 +11,12 @@ export interface WorkloadOptions {
   readonly agents: number;
   readonly atOnce: number;
   readonly seed: number;
+  /** What people bought is added to it. */
+  readonly sales: ShopSale[];
 }
 
 /** What the agents saw; every answer is counted under one name. */
 export type Tally = Record<string, number>;
-
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-/** One way to the reservation service. */
-interface Door {
-  readonly name: 'rest' | 'mcp';
-  reserve(lines: readonly object[], agentId: string, key: string): Promise<Answer>;
-  act(action: 'extend' | 'commit' | 'release', holdId: string, key: string): Promise<Answer>;
-}
 
 /** Mulberry32: the same seed, the same agents. */
 function randomFrom(seed: number): () => number {
@@ -39,77 +29,48 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-const ttlSeconds = 2;
+export type RacePath = 'rest' | 'mcp' | 'acp' | 'ucp' | 'shop';
 
-function restDoor(url: string): Door {
-  const post = async (path: string, body: object, key: string): Promise<Answer> => {
-    const response = await fetch(`${url}/inventory/v1/reservations${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify(body),
-    });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-  };
-  return {
-    name: 'rest',
-    reserve: (lines, agentId, key) =>
-      post('', { lines, agent_id: agentId, session_id: key, ttl_seconds: ttlSeconds }, key),
-    act: (action, holdId, key) =>
-      post(
-        `/${holdId}/${action}`,
-        action === 'extend' ? { ttl_seconds: ttlSeconds } : {},
-        `${key}-${action}`,
-      ),
-  };
-}
-
-async function mcpDoor(url: string): Promise<{ readonly door: Door; readonly client: Client }> {
-  const client = new Client({ name: 'synthetic agents', version: '1' });
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`)));
-  const call = async (name: string, args: Record<string, unknown>): Promise<Answer> => {
-    const result = await client.callTool({ name, arguments: args });
-    return {
-      status: result.isError === true ? 400 : 200,
-      body: (result.structuredContent ?? {}) as Record<string, unknown>,
-    };
-  };
-  const door: Door = {
-    name: 'mcp',
-    reserve: (lines, agentId, key) =>
-      call('reserve_stock', {
-        lines,
-        agent_id: agentId,
-        session_id: key,
-        ttl_seconds: ttlSeconds,
-        idempotency_key: key,
-      }),
-    act: (action, holdId, key) =>
-      call(action, {
-        hold_id: holdId,
-        idempotency_key: `${key}-${action}`,
-        ...(action === 'extend' ? { ttl_seconds: ttlSeconds } : {}),
-      }),
-  };
-  return { door, client };
-}
-
-/** The classic race: many buyers, one unit, all at once, over both doors. Answers how many got it. */
-export async function race(url: string, sku: string, buyers: number): Promise<Tally> {
+/**
+ * The classic race: many buyers, one unit, all at once, over the paths in turn. `shop`: people, who ask the shop and not the
+ * ledger. Answers how many got it.
+ */
+export async function race(
+  { url, shop }: Pick<WorkloadOptions, 'url' | 'shop'>,
+  sku: string,
+  buyers: number,
+  paths: readonly RacePath[],
+  sales: ShopSale[],
+): Promise<Tally> {
   const { door: mcp, client } = await mcpDoor(url);
-  const rest = restDoor(url);
+  const doors = { rest: restDoor(url), mcp, acp: acpDoor(url), ucp: ucpDoor(url) };
+  const tally: Tally = { buyers, held: 0, sold: 0, denied: 0, other: 0 };
+  const one = async (i: number): Promise<void> => {
+    const path = paths[i % paths.length] ?? 'rest';
+    if (path === 'shop') {
+      // Not before the others are on their way: a sale here is a call of a function.
+      await delay(0);
+      count(tally, buyOnShop(shop, sku, sales) === 'accepted' ? 'sold' : 'denied');
+      return;
+    }
+    const { body } = await doors[path].reserve([{ sku, quantity: 1 }], `racer-${i}`, `race-${sku}-${i}`);
+    const { outcome } = body;
+    count(tally, outcome === 'held' || outcome === 'denied' ? outcome : 'other');
+  };
   try {
-    const answers = await Promise.all(
-      Array.from({ length: buyers }, (_, i) =>
-        (i % 2 === 0 ? rest : mcp).reserve([{ sku, quantity: 1 }], `racer-${i}`, `race-${sku}-${i}`),
-      ),
-    );
-    const tally: Tally = { buyers, held: 0, denied: 0, other: 0 };
-    for (const { body } of answers)
-      count(tally, body['outcome'] === 'held' || body['outcome'] === 'denied' ? body['outcome'] : 'other');
+    await Promise.all(Array.from({ length: buyers }, (_, i) => one(i)));
     return tally;
   } finally {
     await client.close();
   }
+}
+
+function buyOnShop(shop: SandboxShop, sku: string, sales: ShopSale[]): string {
+  const placed = shop.placeOrder({ lines: [{ sku, quantity: 1 }] });
+  // By the platform's own clock, as its orders and webhooks tell it.
+  if (placed.kind === 'accepted')
+    sales.push({ sku, order: /\d+$/.exec(placed.order.id)?.[0] ?? '', atMs: placed.order.createdAt });
+  return placed.kind;
 }
 
 /**
@@ -120,16 +81,17 @@ export async function runAgents(options: WorkloadOptions): Promise<Tally> {
   const random = randomFrom(options.seed);
   const tally: Tally = {};
   const { door: mcp, client } = await mcpDoor(options.url);
-  const rest = restDoor(options.url);
+  const doors: readonly Door[] = [restDoor(options.url), mcp, acpDoor(options.url), ucpDoor(options.url)];
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < options.agents) {
       const n = next++;
       if (n % 20 === 0) {
         const sku = options.skus[Math.floor(random() * options.skus.length)] ?? '';
-        count(tally, `human ${options.shop.placeOrder({ lines: [{ sku, quantity: 1 }] }).kind}`);
+        count(tally, `human ${buyOnShop(options.shop, sku, options.sales)}`);
       }
-      await oneAgent(random() < 0.7 ? rest : mcp, n, options, random, tally);
+      const door = doors[Math.max(0, Math.floor(random() * 8) - 4)];
+      if (door !== undefined) await oneAgent(door, n, options, random, tally);
     }
   };
   try {
