@@ -76,6 +76,37 @@ describe('on a channel', () => {
     expect(shownZero(mesh)).toBe(0);
   });
 
+  test('what passed in the window before a restart counts after it', async () => {
+    const mesh = await PublishingRig.start({ stock, guard: limits });
+    rig = mesh;
+    await mesh.basesSettled();
+    await mesh.agrees();
+    await Promise.all(skus.slice(0, 3).map((sku) => mesh.move(sku, -10)));
+    await eventually(() => expect(shownZero(mesh)).toBe(3));
+    mesh.kill();
+    await mesh.startAnother();
+    // Three and one are the four that a fifth of twenty allows; a second run of three would be six.
+    await Promise.all(skus.slice(3, 6).map((sku) => mesh.move(sku, -10)));
+    const { publishing } = mesh.channel('shop-a');
+    await eventually(() => expect(publishing.guardView()?.reason).toContain('to zero'));
+    expect(shownZero(mesh)).toBeLessThanOrEqual(4);
+  });
+
+  test('a restart that has looked at a part of what is held does not take that part for the whole', async () => {
+    const mesh = await wiped();
+    mesh.kill();
+    await mesh.startAnother();
+    const { publishing } = mesh.channel('shop-a');
+    await eventually(() => expect(publishing.isPublishing).toBe(true));
+    expect(publishing.guardView()?.heldListings).toBeGreaterThan(10);
+    // Two are put right; the others still wait for a person.
+    await mesh.move(skus[19]!, 10);
+    await mesh.move(skus[18]!, 10);
+    await eventually(() => expect(publishing.guardView()?.heldListings).toBeLessThan(19));
+    expect(publishing.guardView()?.reason).toContain('to zero');
+    expect(shownZero(mesh)).toBeLessThanOrEqual(4);
+  });
+
   test('sales that sell out everything at once are not held', async () => {
     const mesh = await PublishingRig.start({ channels: ['shop-a', 'shop-b'], stock, guard: limits });
     rig = mesh;
