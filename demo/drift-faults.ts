@@ -1,3 +1,6 @@
+// Long on purpose: the faults one after the other, each with its plant and what has to become of it.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import type { Adjustment } from '../sandbox/wms/adjustments.ts';
 import type { FourPlatforms } from './emulators/four-platforms.ts';
 
@@ -11,10 +14,21 @@ export interface PlantedFault {
   readonly cause: string;
   /** The regular poll may bring it before reconciliation asks: then there is nothing to find. */
   readonly isPolled?: boolean;
+  /** Planted before the others: it needs the channel for itself. */
+  readonly isFirst?: boolean;
+  /** Which of ledger, channel and warehouse stands alone, where it can be said. */
+  readonly odd?: 'ledger' | 'channel' | 'warehouse';
   plant(): void | Promise<void>;
   /** Whether everything is right again, or what could not be repaired waits as it must. */
   isRight(finding: FoundFinding | undefined): boolean;
   stop?(): void;
+}
+
+/** Where a fault has to be planted inside the daemon. */
+export interface PlantedDaemon {
+  readonly redis: Redis;
+  readonly prefix: string;
+  post(path: string, body: object): Promise<unknown>;
 }
 
 export interface FoundFinding {
@@ -23,6 +37,7 @@ export interface FoundFinding {
   readonly sku: string;
   readonly verdict: string;
   readonly cause: string;
+  readonly odd: string;
   readonly state: string;
   readonly units: number;
   readonly rule: string;
@@ -37,6 +52,9 @@ export const faultSkus = [
   'TWO-WRITERS',
   'REVERTED-WRITE',
   'UNTRACKED',
+  'DUPLICATE',
+  'LOST-MARK',
+  'RESTORED',
   'TIKTOK-EDIT',
   'AMAZON-EDIT',
   'AMAZON-CANCEL',
@@ -48,8 +66,9 @@ export const hotSku = 'HOT';
 /** Every fault of the platforms' and the warehouse's; each has a SKU of its own, except the one in the middle of the sales. */
 export function plannedFaults(
   platforms: FourPlatforms,
-  losses: readonly Adjustment[],
+  adjustments: readonly Adjustment[],
   shelf: (sku: string) => readonly number[],
+  daemon: PlantedDaemon,
 ): readonly PlantedFault[] {
   const { shopify, amazon, tiktok, wms } = platforms;
   const [north, south, east] = shopify.shops;
@@ -70,30 +89,66 @@ export function plannedFaults(
     return placed.order.id;
   };
   let writer: NodeJS.Timeout | undefined;
-  let cancelled = '';
+  const cancelling = Promise.withResolvers<void>();
   return [
     {
+      name: 'mark of a change that was lost before it was published',
+      channel: east.name,
+      sku: 'LOST-MARK',
+      verdict: 'lost-publication',
+      cause: 'not-published',
+      odd: 'channel',
+      isFirst: true,
+      async plant() {
+        await daemon.post(`/channels/${east.name}/circuit`, { state: 'open', actor: 'drift' });
+        sell(south, 'LOST-MARK', 7);
+        const others = platforms.selling.filter(({ id }) => id !== east.name);
+        await until(
+          () => others.every((channel) => channel.shown('LOST-MARK') === 193),
+          'the sale is elsewhere',
+        );
+        // Whoever published the channel forgets what it had in memory, and finds no mark when it begins again.
+        const leases = `${daemon.prefix}leases`;
+        const lease = `publish:${east.name}`;
+        const token = await daemon.redis.hget(leases, `token:${lease}`);
+        await daemon.redis.hdel(leases, lease);
+        for (;;) {
+          await daemon.redis.del(`${daemon.prefix}pending:${east.name}`);
+          if ((await daemon.redis.hget(leases, `token:${lease}`)) !== token) break;
+          await delay(50);
+        }
+        await daemon.post(`/channels/${east.name}/circuit`, { state: 'closed', actor: 'drift' });
+      },
+      isRight: (finding) => isDone(finding) && allShow('LOST-MARK', 193),
+    },
+    {
       name: 'order whose webhook is lost',
-      channel: north.name,
+      // A shop without faults that ask for orders: a pull of theirs would bring it.
+      channel: east.name,
       sku: 'LOST-WEBHOOK',
       verdict: 'missed-order',
       cause: 'order-not-heard',
+      odd: 'ledger',
       isPolled: true,
-      plant: () => unheard(north, () => void sell(north, 'LOST-WEBHOOK', 4)),
+      async plant() {
+        await cancelling.promise;
+        unheard(east, () => void sell(east, 'LOST-WEBHOOK', 4));
+      },
       isRight: (finding) => (finding === undefined || isDone(finding)) && allShow('LOST-WEBHOOK', 196),
     },
     {
       name: 'cancellation whose webhook is lost',
-      // A shop without other faults: a pull that one of those asks for would bring it.
       channel: east.name,
       sku: 'MISSED-CANCEL',
       verdict: 'missed-order',
       cause: 'cancellation-not-heard',
+      odd: 'ledger',
       isPolled: true,
       async plant() {
-        cancelled = sell(east, 'MISSED-CANCEL', 6);
+        const cancelled = sell(east, 'MISSED-CANCEL', 6);
         await until(() => allShow('MISSED-CANCEL', 194), 'the order is on every shelf');
         unheard(east, () => void east.cancelOrder(cancelled, { restock: true }));
+        cancelling.resolve();
       },
       isRight: (finding) => (finding === undefined || isDone(finding)) && allShow('MISSED-CANCEL', 200),
     },
@@ -103,8 +158,32 @@ export function plannedFaults(
       sku: 'HAND-EDIT',
       verdict: 'edited-on-channel',
       cause: 'hand-edit',
+      odd: 'channel',
       plant: () => unheard(north, () => void north.editStock('HAND-EDIT', 230)),
       isRight: (finding) => isDone(finding) && allShow('HAND-EDIT', 200),
+    },
+    {
+      name: 'cancelled units put back although the shop says they are lost',
+      channel: south.name,
+      sku: 'RESTORED',
+      verdict: 'edited-on-channel',
+      cause: 'restored-on-cancel',
+      async plant() {
+        const lost = sell(south, 'RESTORED', 5);
+        await until(() => allShow('RESTORED', 195), 'the order is on every shelf');
+        south.cancelOrder(lost, { restock: false });
+        unheard(south, () => void south.editStock('RESTORED', 200));
+      },
+      isRight: (finding) => isDone(finding) && isEqual('RESTORED'),
+    },
+    {
+      name: 'second item with the SKU of another',
+      channel: north.name,
+      sku: 'DUPLICATE',
+      verdict: 'unmapped',
+      cause: 'sku-unknown',
+      plant: () => unheard(north, () => void north.addItem({ sku: 'DUPLICATE', quantities: 200 })),
+      isRight: (finding) => finding?.state === 'open',
     },
     {
       name: 'number edited in the middle of its sales',
@@ -148,6 +227,7 @@ export function plannedFaults(
       sku: 'REVERTED-WRITE',
       verdict: 'lost-publication',
       cause: 'write-not-applied',
+      odd: 'channel',
       async plant() {
         sell(north, 'REVERTED-WRITE', 7);
         await until(() => allShow('REVERTED-WRITE', 193), 'the sale is on every shelf');
@@ -211,7 +291,7 @@ export function plannedFaults(
       },
       isRight: () => allShow('AMAZON-CANCEL', 200) && isEqual('AMAZON-CANCEL'),
     },
-    ...losses.map(({ sku, units, note }): PlantedFault => {
+    ...adjustments.map(({ sku, units, note }): PlantedFault => {
       let left = 0;
       return {
         name: `real adjustment in the warehouse: ${units} (${note.trim() === '' ? 'no note' : note.trim()})`,
@@ -219,6 +299,7 @@ export function plannedFaults(
         sku,
         verdict: 'count-differs',
         cause: units < 0 ? 'warehouse-lost' : 'warehouse-found',
+        odd: 'warehouse',
         plant: () => {
           wms.warehouse.adjust(sku, units, { reason: note });
           left = wms.warehouse.onHand(sku);

@@ -1,6 +1,8 @@
 // Long on purpose: one run from its plan to its table, read from top to bottom.
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
 import { SeededRandom } from '../sandbox/shopify/random.ts';
 import { readAdjustments } from '../sandbox/wms/adjustments.ts';
 import { ledgerStock } from './agreement.ts';
@@ -18,8 +20,11 @@ import { makeWorkspace } from './workspace.ts';
 const usage = 'node demo/drift.ts [--seed N] [--within SECONDS] [--few] [--keep-log]';
 const adjustmentsPath = new URL('./orders/online-retail-adjustments.csv.gz', import.meta.url);
 const openingUnits = 200;
-/** So many that the listing TikTok deletes is a product of its own (ten SKUs each). */
-const loadSkus = Array.from({ length: 26 }, (_, n) => `LOAD-${n}`);
+const realLosses = 3;
+const realFinds = 1;
+/** So many that the listing TikTok deletes, the last one, is a product of its own (ten SKUs each). */
+const otherSkus = 1 + realLosses + realFinds + faultSkus.length;
+const loadSkus = Array.from({ length: 30 - ((otherSkus + 9) % 10) }, (_, n) => `LOAD-${n}`);
 /** One of each kind of repair: for a test. */
 const few = new Set(['LOST-WEBHOOK', 'HAND-EDIT', 'TIKTOK-EDIT']);
 const saleEveryMs = 120;
@@ -28,7 +33,7 @@ const reconcile = {
   mode: 'repair',
   cron: null,
   sweepSharePercent: 30,
-  pushGraceMs: 10_000,
+  pushGraceMs: 20_000,
   spacingMs: 1_500,
   lookBackMs: 3_600_000,
   maxCorrections: 2,
@@ -44,7 +49,7 @@ interface Outcome {
 }
 
 async function runDrift(seed: number, withinMs: number, isFew: boolean, keepsLog: boolean): Promise<boolean> {
-  const losses = realLosses(3);
+  const losses = realAdjustments();
   const units = new Map<string, number>();
   for (const sku of [...loadSkus, hotSku]) units.set(sku, 20_000);
   for (const sku of [...losses.map((row) => row.sku), ...faultSkus]) units.set(sku, openingUnits);
@@ -76,7 +81,14 @@ async function runDrift(seed: number, withinMs: number, isFew: boolean, keepsLog
     platforms.selling
       .filter(({ id, skus }) => skus.has(sku) && !isUnreadable(id, sku))
       .map((channel) => channel.shown(sku));
-  const all = plannedFaults(platforms, losses, shelf);
+  // The socket is there once the daemon is ready; nothing is planted before.
+  const redis = new Redis(join(workspace.dir, 'state', 'redis', 'redis.sock'), { lazyConnect: true });
+  const inside = {
+    redis,
+    prefix: 'sm:{demo}:',
+    post: (path: string, body: object) => post(`${privateUrl}${path}`, body),
+  };
+  const all = plannedFaults(platforms, losses, shelf, inside);
   const faults = isFew ? all.filter(({ sku }) => few.has(sku) || sku === losses[0]?.sku) : all;
   try {
     daemon.start();
@@ -97,7 +109,8 @@ async function runDrift(seed: number, withinMs: number, isFew: boolean, keepsLog
       foundMs: undefined,
     }));
     const plantedMs = performance.now();
-    await Promise.all(faults.map(async (fault) => fault.plant()));
+    for (const fault of faults) if (fault.isFirst === true) await fault.plant();
+    await Promise.all(faults.map(async (fault) => (fault.isFirst === true ? undefined : fault.plant())));
     let found: readonly FoundFinding[] = [];
     while (
       performance.now() - plantedMs < withinMs &&
@@ -116,6 +129,7 @@ async function runDrift(seed: number, withinMs: number, isFew: boolean, keepsLog
   } finally {
     for (const fault of faults) fault.stop?.();
     await sales.stop();
+    redis.disconnect();
     await daemon.stop();
     await platforms.stop();
     if (keepsLog) console.log(`log: ${workspace.logPath}`);
@@ -138,19 +152,22 @@ function quiet(channel: Readonly<Record<string, unknown>>): Record<string, unkno
 function isUnreadable(channel: string, sku: string): boolean {
   return (
     (channel === 'tiktok' && sku === 'TIKTOK-GONE') ||
-    (channel === 'north' && (sku === 'DISCONNECTED' || sku === 'UNTRACKED'))
+    (channel === 'north' && (sku === 'DISCONNECTED' || sku === 'UNTRACKED' || sku === 'DUPLICATE'))
   );
 }
 
-function realLosses(count: number) {
+/** Write-offs and finds of the data set, each of a SKU of its own. */
+function realAdjustments() {
   const seen = new Set<string>();
-  return readAdjustments(adjustmentsPath)
-    .filter(({ sku, units }) => {
-      const isUsable = units < 0 && units > -openingUnits / 2 && !seen.has(sku);
-      if (isUsable) seen.add(sku);
-      return isUsable;
-    })
-    .slice(0, count);
+  const some = (sign: 1 | -1, count: number) =>
+    readAdjustments(adjustmentsPath)
+      .filter(({ sku, units }) => {
+        const isUsable = units * sign > 0 && Math.abs(units) < openingUnits / 2 && !seen.has(sku);
+        if (isUsable) seen.add(sku);
+        return isUsable;
+      })
+      .slice(0, count);
+  return [...some(-1, realLosses), ...some(1, realFinds)];
 }
 
 class SalesLoad {
@@ -203,13 +220,8 @@ async function connected(
 
 /** A run over everything, asked for as the operator would; waits for its end. */
 async function reconciled(privateUrl: string): Promise<void> {
-  const response = await fetch(`${privateUrl}/reconcile`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ actor: 'drift' }),
-  });
-  if (!response.ok) throw new Error(`POST /reconcile answered ${response.status}: ${await response.text()}`);
-  const { runs } = (await response.json()) as { runs: readonly { runId: string; channel: string }[] };
+  const asked = await post(`${privateUrl}/reconcile`, { actor: 'drift' });
+  const { runs } = asked as { runs: readonly { runId: string; channel: string }[] };
   for (const { runId, channel } of runs) {
     const untilMs = performance.now() + 300_000;
     for (;;) {
@@ -234,6 +246,13 @@ async function findings(privateUrl: string): Promise<readonly FoundFinding[]> {
   return [...(open?.findings ?? []), ...(resolved?.findings ?? [])];
 }
 
+async function post(url: string, body: object): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`POST ${url} answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}
+
 /** Patient: the machine has all of the platforms, the daemon and the buyers on it. */
 async function ask<Answer>(url: string): Promise<Answer> {
   const response = await fetch(url, { signal: AbortSignal.timeout(20_000) });
@@ -252,7 +271,9 @@ function look(outcome: Outcome, all: readonly FoundFinding[], afterMs: number): 
   outcome.isJudged =
     fault.verdict === 'none' || isHeard
       ? outcome.finding === undefined
-      : outcome.finding?.verdict === fault.verdict && outcome.finding.cause === fault.cause;
+      : outcome.finding?.verdict === fault.verdict &&
+        outcome.finding.cause === fault.cause &&
+        (fault.odd === undefined || outcome.finding.odd === fault.odd);
   outcome.isRight = fault.isRight(outcome.finding);
 }
 
@@ -278,7 +299,7 @@ function tell(
 ): boolean {
   const mark = (is: boolean): string => (is ? 'yes' : 'NO');
   console.log(
-    `\n${'planted'.padEnd(56)} ${'where'.padEnd(7)} ${'found as'.padEnd(44)} ${'after s'.padStart(7)}  judged  right again`,
+    `\n${'planted'.padEnd(56)} ${'where'.padEnd(7)} ${'found as'.padEnd(46)} ${'alone'.padEnd(9)} ${'after s'.padStart(7)}  judged  right again`,
   );
   for (const { fault, finding, isJudged, isRight, foundMs } of outcomes) {
     const as =
@@ -287,7 +308,7 @@ function tell(
         : `${finding.verdict}: ${finding.cause}, ${finding.state}`;
     const after = foundMs === undefined ? '-' : (foundMs / 1_000).toFixed(1);
     console.log(
-      `${fault.name.slice(0, 56).padEnd(56)} ${fault.channel.padEnd(7)} ${as.padEnd(44)} ${after.padStart(7)}  ${mark(isJudged).padEnd(6)}  ${mark(isRight)}`,
+      `${fault.name.slice(0, 56).padEnd(56)} ${fault.channel.padEnd(7)} ${as.padEnd(46)} ${(finding?.odd ?? '').padEnd(9)} ${after.padStart(7)}  ${mark(isJudged).padEnd(6)}  ${mark(isRight)}`,
     );
   }
   for (const { channel, sku, verdict, cause, units } of falseOnes)
@@ -330,7 +351,7 @@ try {
   });
   const isRight = await runDrift(
     Number(values.seed ?? 20_111_205),
-    Number(values.within ?? 240) * 1_000,
+    Number(values.within ?? 420) * 1_000,
     values.few,
     values['keep-log'],
   );

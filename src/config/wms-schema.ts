@@ -378,6 +378,14 @@ function connection(sources: SecretSources) {
       pageSize: rowLimit.optional(),
       snapshotEveryMs: spanMs(1_000).optional(),
       guards: guards.optional(),
+      rates: z
+        .strictObject({
+          creditCapacity: wholeNumber(1_000, 10_000_000).optional(),
+          creditsPerS: wholeNumber(1, 1_000_000).optional(),
+          requestsPer5Min: wholeNumber(100, 10_000_000).optional(),
+        })
+        .optional()
+        .describe('Where ShipHero raised the limits of the account; absent: 4,004, 60 and 7,000'),
     }),
     z.strictObject({
       kind: z.literal('shipbob'),

@@ -249,6 +249,7 @@ export class Daemon {
       journal,
       channels: built.channels,
       alerts: alerting.alerts,
+      inboxLagMs: () => inboxMetrics.lagMs,
     });
     drift.reconciler = reconciling.reconciler;
     const reports = openReports({

@@ -34,6 +34,8 @@ export interface ReconcilePartOptions {
   readonly journal: SyncJournal;
   readonly channels: BuiltChannels['channels'];
   readonly alerts: AlertSink;
+  /** How far the ledger is behind the deliveries that have arrived. */
+  readonly inboxLagMs: () => number;
   readonly registry: Registry;
   readonly log: Logger;
 }
@@ -146,7 +148,7 @@ function scheduled(
 
 /** Undefined: it sells nothing (a warehouse). */
 function reconciled(
-  { config, redis, opened, states }: ReconcilePartOptions,
+  { config, redis, opened, states, inboxLagMs }: ReconcilePartOptions,
   { part, connector, map }: BuiltChannels['channels'][number],
 ): ReconciledChannel | undefined {
   const channel = config.channels.find(({ id }) => id === part.id);
@@ -163,6 +165,7 @@ function reconciled(
     hasFigure: ({ sku, locations }) => locations.some((location) => opened.has(sku, location)),
     mayPublish: () => states.mayPublish(part.id) && redis.health().kind !== 'wrong',
     rediscover: () => part.rediscover(),
+    inboxLagMs,
     settings: {
       mode: settings.mode,
       sweepShare: settings.sweepSharePercent / 100,

@@ -16,8 +16,11 @@ import { type DueRead, ReadQueue, type ReadQueueSettings } from './read-queue.ts
 import type { MappedListing } from './sku-map.ts';
 import { sweepUnsettled } from './unsettled-sweep.ts';
 
+/** Rows of a read that the rest after it is meant for; where a request holds fewer, the rest is shorter. */
+const rowsPerGap = 250;
+
 export interface BaseBuilderSettings extends ReadQueueSettings {
-  /** Least time between two read requests: the channel's read budget. */
+  /** Least time between two full read requests: the channel's read budget. The platform's own limit is the limiter's matter. */
   readonly readGapMs: number;
   /** A doorbell is answered this long after its first ring: our own writes and sales ring it too. */
   readonly doorbellDelayMs: number;
@@ -123,7 +126,8 @@ export class BaseBuilder {
       this.#alarm.ring();
     });
     let failures = 0;
-    const { channel, ledger, listings, ports, log } = this.#options;
+    const { channel, connector, ledger, listings, ports, log } = this.#options;
+    const gapShare = Math.min(1, connector.capabilities.readStockBatchSize / rowsPerGap);
     const { sweepGapMs } = this.#settings;
     const sweeping = sweepUnsettled({ channel, ledger, listings, ports, log, gapMs: sweepGapMs }, term.ended);
     try {
@@ -132,7 +136,7 @@ export class BaseBuilder {
           for (const walk of this.#walks.splice(0)) await this.#pulled(term, walk);
           const readAny = await this.#readDue(term);
           failures = 0;
-          if (readAny) await this.#rest(this.#settings.readGapMs, term);
+          if (readAny) await this.#rest(this.#settings.readGapMs * gapShare, term);
           else await this.#alarm.sleep(this.#reads.nextInMs(1_000));
         } catch (error) {
           failures++;

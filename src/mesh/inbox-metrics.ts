@@ -7,6 +7,8 @@ export class InboxMetrics {
   readonly #waited: Histogram;
   readonly #jobs: Counter<'outcome'>;
   readonly parkedRows: Counter<'channel' | 'what'>;
+  #jobsWaiting = 0;
+  #waitedMs = 0;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -35,12 +37,19 @@ export class InboxMetrics {
     });
   }
 
+  /** How far the ledger is behind the deliveries we have: what the newest one waited, while others wait. */
+  get lagMs(): number {
+    return this.#jobsWaiting === 0 ? 0 : this.#waitedMs;
+  }
+
   observe(event: InboxEvent): void {
     switch (event.kind) {
       case 'depth':
+        this.#jobsWaiting = event.jobs;
         this.#depth.set(event.jobs);
         return;
       case 'started':
+        this.#waitedMs = event.waitedMs;
         this.#waited.observe(event.waitedMs / 1_000);
         return;
       case 'done':

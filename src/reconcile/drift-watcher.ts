@@ -25,6 +25,7 @@ export interface DriftWatcherOptions {
 
 const maxWatched = 10_000;
 const watchedAtOnce = 250;
+const maxInboxLagMs = 300_000;
 const lookBackEveryMs = 3_600_000;
 
 /**
@@ -100,8 +101,10 @@ export class DriftWatcher {
 
   /** Orders and writes that were on their way have arrived, or need to be asked for. */
   async #afterGrace(nowMs: number): Promise<void> {
-    const { looks } = this.#options;
-    const due = this.#book.due('grace', nowMs, watchedAtOnce);
+    const { channel, looks } = this.#options;
+    // Notices that arrived in time are not missed because we are slow.
+    const lagMs = Math.min(channel.inboxLagMs?.() ?? 0, maxInboxLagMs);
+    const due = this.#book.due('grace', nowMs - lagMs, watchedAtOnce);
     if (due.length === 0) return;
     const late = await this.#lateViews(due);
     const pending = await looks.pendingNow();

@@ -1,4 +1,5 @@
 import type { Movement } from '../domain/movement.ts';
+import { readAdjust } from '../ledger/entry-extra.ts';
 import type { SyncRecord } from '../mesh/sync-journal.ts';
 import { csvLine } from './csv.ts';
 
@@ -22,6 +23,8 @@ export interface HistoryRow {
   readonly reservedAfter: number;
   readonly availableBefore: number;
   readonly availableAfter: number;
+  /** What was said with it: by a person, a warehouse, a decision about a difference. */
+  readonly reason: string;
 }
 
 export function historyRow(entry: Movement): HistoryRow {
@@ -47,7 +50,15 @@ export function historyRow(entry: Movement): HistoryRow {
     reservedAfter: entry.reserved,
     availableBefore: before.onHand - before.committed - before.reserved,
     availableAfter: entry.onHand - entry.committed - entry.reserved,
+    reason: reasonOf(entry),
   };
+}
+
+const stockKinds: ReadonlySet<string> = new Set(['received', 'adjusted', 'shipped', 'returned']);
+
+/** Movements of orders say where they come from, those of the stock itself why. */
+function reasonOf(entry: Movement): string {
+  return entry.line === '' && stockKinds.has(entry.kind) ? readAdjust(entry).reason : '';
 }
 
 /** Stock history, oldest first; entries that concern no SKU are left out. */

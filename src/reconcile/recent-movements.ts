@@ -38,7 +38,8 @@ export class RecentMovements {
       const { kind, channel } = entry;
       if (kind === 'epoch') onEpoch();
       else if (moving.has(kind)) onMoved(entry.sku);
-      if (kind === 'cancelled') this.#cancelled(entry);
+      // Written off: the platform says that the units are lost; an app that restocks every cancellation does not know it.
+      if (kind === 'cancelled' || kind === 'written-off') this.#cancelled(entry);
       if (kind === 'provision-resolved' && entry.extra === 'edited' && channel !== '')
         onEdited(channel, entry.reference as ListingId, entry.units, entry.id);
     }

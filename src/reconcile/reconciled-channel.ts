@@ -27,6 +27,8 @@ export interface ReconciledChannel {
   hasFigure(listing: MappedListing): boolean;
   /** Nothing is published to it now, for a reason that is known elsewhere (access, Redis). */
   mayPublish(): boolean;
+  /** How far the ledger is behind the notices that have arrived: they are heard, and not booked yet. */
+  readonly inboxLagMs?: (() => number) | undefined;
   /** The listing map is out of date. */
   rediscover(): void;
   readonly settings: ChannelReconcileSettings;

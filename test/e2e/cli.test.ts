@@ -111,6 +111,7 @@ test('a Redis that lost everything is rebuilt from the directory, and the shops 
   expect(JSON.parse(checked.out)).toMatchObject({ kind: 'checked', findings: [] });
   expect((await run('rebuild', '--into', 'copy')).out).toContain('kind=rebuilt');
   await rm(join(daemon.dir, 'state/redis'), { recursive: true });
+  const rebuiltAtMs = Date.now();
   const rebuilt = await run('rebuild', '--json');
   expect(rebuilt.code).toBe(0);
   expect(JSON.parse(rebuilt.out)).toMatchObject({ kind: 'rebuilt', findings: [] });
@@ -119,4 +120,13 @@ test('a Redis that lost everything is rebuilt from the directory, and the shops 
   await daemon.ready();
   await daemon.until(async () => (await daemon.available('a b')) === 9, 'counted');
   expect(await daemon.findings()).toEqual([]);
+  // Restored data is proven anew: every listing is read, without anybody asking for it.
+  await daemon.until(async () => {
+    const { runs } = await daemon.get<{ runs: { cause: string; state: string; startedAtMs: number }[] }>(
+      '/reconcile/runs?channel=shop-a',
+    );
+    return runs.some(
+      (one) => one.cause === 'epoch' && one.state === 'completed' && one.startedAtMs > rebuiltAtMs,
+    );
+  }, 'read after the rebuild');
 }, 300_000);

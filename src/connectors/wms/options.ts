@@ -35,6 +35,14 @@ export interface ShipHeroConnection {
   readonly pageSize?: number | undefined;
   readonly snapshotEveryMs?: number | undefined;
   readonly guards?: Guards | undefined;
+  /** Where ShipHero raised the account's limits; its answers say what is left, but never what is allowed. */
+  readonly rates?: ShipHeroRates | undefined;
+}
+
+export interface ShipHeroRates {
+  readonly creditCapacity?: number | undefined;
+  readonly creditsPerS?: number | undefined;
+  readonly requestsPer5Min?: number | undefined;
 }
 
 export interface ShipBobConnection {

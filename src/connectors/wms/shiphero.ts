@@ -1,4 +1,4 @@
-import type { HttpConnection, ShipHeroConnection } from './options.ts';
+import type { HttpConnection, Limits, ShipHeroConnection, ShipHeroRates } from './options.ts';
 
 /** https://developer.shiphero.com: GraphQL, paid by credits, webhooks without order or guarantee. */
 const usualBaseUrl = 'https://public-api.shiphero.com';
@@ -7,8 +7,8 @@ const defaultPageSize = 200;
 /** Places one SKU is usually kept at, at most; more take another page. Each costs a credit whether it is there or not. */
 const lookupSize = 5;
 const overlapMs = 300_000;
-const credits = { capacity: 4_004, refillPerS: 60 } as const;
-const hardLimit = { requests: 7_000, windowMs: 300_000 } as const;
+/** What every account has; more is agreed with ShipHero per account. */
+const published = { creditCapacity: 4_004, creditsPerS: 60, requestsPer5Min: 7_000 } as const;
 
 const node = 'id sku warehouse_id on_hand non_sellable_quantity';
 const page = `pageInfo { hasNextPage endCursor } edges { node { ${node} } }`;
@@ -58,7 +58,7 @@ export function shipHeroSource(
         ? { refreshToken: credentials.refreshToken }
         : { login: { ...credentials, url: `${authUrl}/auth/token` } }),
     },
-    limits: { kind: 'credits', ...credits, requests: hardLimit },
+    limits: limitsOf(connection.rates),
     // Always HTTP 200: running out of credits is error 30, which says how long until there are enough.
     throttling: [
       {
@@ -115,6 +115,15 @@ export function shipHeroSource(
       acknowledgement: '{"code":"200","Status":"Success"}',
     },
     guards: connection.guards,
+  };
+}
+
+function limitsOf(rates: ShipHeroRates = {}): Limits {
+  return {
+    kind: 'credits',
+    capacity: rates.creditCapacity ?? published.creditCapacity,
+    refillPerS: rates.creditsPerS ?? published.creditsPerS,
+    requests: { requests: rates.requestsPer5Min ?? published.requestsPer5Min, windowMs: 300_000 },
   };
 }
 

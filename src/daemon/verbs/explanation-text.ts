@@ -33,7 +33,7 @@ export function explanationText(told: ExplanationAnswer): string {
   }
   const movements = told.movements.map((row) => {
     const change = `on hand ${row.onHandBefore} -> ${row.onHandAfter}, available ${row.availableBefore} -> ${row.availableAfter}`;
-    return `  ${row.sequence} ${row.at} ${row.kind} ${row.channel} ${row.reference} at ${row.location}: ${change} (${row.actor})`;
+    return `  ${row.sequence} ${row.at} ${row.kind} ${row.channel} ${row.reference} at ${row.location}: ${change} (${row.actor}${row.reason === '' ? '' : `: ${row.reason}`})`;
   });
   return `${[...lines, `newest ${told.movements.length} of ${told.entries} movements`, ...movements].join('\n')}\n`;
 }
