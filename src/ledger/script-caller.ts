@@ -82,9 +82,14 @@ export class ScriptCaller {
     return this.#ready?.epoch;
   }
 
-  /** Opens the ledger now instead of at the first call. Throws LEDGER_HALTED. */
+  /** Opens the ledger now instead of at the first call. Throws LEDGER_HALTED, REDIS_ACCESS_DENIED, LEDGER_SCRIPT_FAILED. */
   async open(): Promise<void> {
-    await this.#open(this.#ready, 'open', this.#options.actor);
+    try {
+      await this.#open(this.#ready, 'open', this.#options.actor);
+    } catch (error) {
+      const failure = readFailure('open', error);
+      throw failure.kind === 'final' ? failure.error : error;
+    }
   }
 
   /** An operator accepts that the lost entries are gone. */

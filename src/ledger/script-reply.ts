@@ -28,6 +28,8 @@ const waitCodes = new Set(['LOADING', 'BUSY', 'MISCONF', 'NOREPLICAS', 'TRYAGAIN
 /** The connection leads to a server that is no longer the primary. */
 const elsewhereCodes = new Set(['READONLY', 'MASTERDOWN', 'MOVED', 'UNBLOCKED']);
 const accessCodes = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM']);
+/** Redis 7.0 says it in words where a script does what its user may not; later servers answer NOPERM. */
+const notAllowedInScript = /^ERR The user executing the script can't /;
 
 export function readFailure(command: string, error: unknown): Failure {
   if (error instanceof StockmeshError) return { kind: 'final', error };
@@ -38,8 +40,10 @@ export function readFailure(command: string, error: unknown): Failure {
   if (waitCodes.has(code)) return { kind: 'wait', reason: message, reconnect: false };
   if (elsewhereCodes.has(code)) return { kind: 'wait', reason: message, reconnect: true };
   if (code === 'OOM') return final('LEDGER_FULL', { command }, error);
-  if (accessCodes.has(code)) {
-    return final('REDIS_ACCESS_DENIED', { address: 'the ledger', reason: code }, error);
+  if (accessCodes.has(code) || notAllowedInScript.test(message)) {
+    const reason =
+      code === 'ERR' ? `the user lacks rights (docs/operations.md lists them): ${message}` : code;
+    return final('REDIS_ACCESS_DENIED', { address: 'the ledger', reason }, error);
   }
   return final('LEDGER_SCRIPT_FAILED', { command, reason: message }, error);
 }

@@ -23,6 +23,12 @@ function documentedRights(merchant: string): readonly string[] {
   return line.replace('>PASSWORD', `>${password}`).replace('{MERCHANT}', `{${merchant}}`).split(' ');
 }
 
+async function allow(rights: readonly string[]): Promise<void> {
+  const admin = connectTestRedis(redis.path);
+  await admin.call('ACL', 'SETUSER', 'stockmesh', ...rights);
+  await admin.quit();
+}
+
 beforeAll(async () => {
   const port = await freePort();
   const files = ['--tls-cert-file', join(tls, 'cert.pem'), '--tls-key-file', join(tls, 'key.pem')];
@@ -30,9 +36,7 @@ beforeAll(async () => {
     appendfsync: 'always',
     extraArgs: ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no'],
   });
-  const admin = connectTestRedis(redis.path);
-  await admin.call('ACL', 'SETUSER', 'stockmesh', ...documentedRights('e2e'));
-  await admin.quit();
+  await allow(documentedRights('e2e'));
   sandbox = await startShopifySandbox({ seed: 3 });
   shops = ['shop-a', 'shop-b'].map((name) => {
     const shop = sandbox.addShop({ domain: `${name}.myshopify.com`, plan: 'plus' });
@@ -75,10 +79,17 @@ test('over TLS, as a user with no more rights than the documents say, sales cros
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
 });
 
+test('with a right taken away it says so and does not start', async () => {
+  await allow(['-time']);
+  daemon.start();
+  expect(await daemon.exited()).toEqual({ code: 77, signal: null });
+  expect(daemon.output).toMatch(/REDIS_ACCESS_DENIED.*(?:the user lacks rights|NOPERM)/);
+  await allow(['+time']);
+});
+
 test('with a password that is wrong it says so and does not start', async () => {
   await writeFile(join(daemon.dir, 'redis-password'), 'wrong', { mode: 0o600 });
   daemon.start();
-  const { code } = await daemon.exited();
-  expect(code).toBeGreaterThan(0);
-  expect(daemon.output).toMatch(/WRONGPASS/);
+  expect(await daemon.exited()).toEqual({ code: 77, signal: null });
+  expect(daemon.output).toMatch(/REDIS_ACCESS_DENIED.*WRONGPASS/);
 });
