@@ -1,8 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
-import autocannon, { type Result } from 'autocannon';
+import autocannon from 'autocannon';
 import { Redis } from 'ioredis';
 import { parseMerchantId, parseLocationId, parseSku } from '../src/domain/ids.ts';
 import { ledgerKeys } from '../src/ledger/keys.ts';
@@ -14,30 +13,55 @@ import { ServerClock } from '../src/ledger/server-clock.ts';
 import { DaemonUnderTest } from '../test/e2e/daemon.ts';
 import { freePort } from '../test/support/free-port.ts';
 import { startPrivateRedis } from '../test/support/redis.ts';
+import { type LoadResult, pacedLoad } from './http/paced-load.ts';
+import { untilQuiet } from './http/quiet.ts';
 import { median } from './support/closed-loop.ts';
 import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
-const cellS = 3;
+const cellS = Number(process.env['BENCH_CELL_S'] ?? 3);
 const fewUnits = 300;
+/**
+ * Of 1,000 open connections together. A closed loop at saturation measures its own queue: 1,000 connections that each wait for
+ * an answer before they ask again make every answer wait for 1,000 / throughput, whatever is behind it.
+ */
+const arrivalsPerS = Number(process.env['BENCH_ARRIVALS'] ?? 1_000);
 
 /** Runs of one cell, oldest first. */
-const runs = new Map<string, Result[]>();
+const runs = new Map<string, LoadResult[]>();
 
-async function measure(cell: string, url: string, connections: number, body?: object): Promise<void> {
-  const result = await autocannon({
+interface Cell {
+  readonly name: string;
+  readonly url: string;
+  readonly connections: number;
+  readonly body?: object;
+  /** Requests per second of all connections together; absent: each asks again as soon as it is answered. */
+  readonly arrivalsPerS?: number;
+}
+
+async function load(
+  { url, connections, body, arrivalsPerS: rate }: Cell,
+  seconds: number,
+): Promise<LoadResult> {
+  if (rate !== undefined && body !== undefined)
+    return pacedLoad({ url, body, connections, arrivalsPerS: rate, seconds });
+  return autocannon({
     url,
     connections,
-    duration: cellS,
+    duration: seconds,
     timeout: 20,
     ...(body === undefined
       ? {}
       : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
   });
-  const known = runs.get(cell);
-  if (known === undefined) runs.set(cell, [result]);
+}
+
+async function measure(cell: Cell, pids: readonly number[]): Promise<void> {
+  await untilQuiet(pids);
+  const result = await load(cell, cellS);
+  const known = runs.get(cell.name);
+  if (known === undefined) runs.set(cell.name, [result]);
   else known.push(result);
-  await delay(200);
 }
 
 function perS(cell: string): number {
@@ -100,17 +124,35 @@ try {
     `both ends on loopback, load from this process (autocannon), ${rounds} interleaved rounds of ${cellS} s per cell, medians`,
     'both Redis with appendonly yes, appendfsync always; the daemon whole: log reader, sweeps, audit log, idempotency look-up',
     'caller: this machine without a key (no pace); one hot SKU; one hold per request, 300 s',
+    `64 and 1000: closed loop, each connection asks again when it is answered (saturation); 1000 paced: ${arrivalsPerS} requests/s, evenly, over 1,000 open connections, each answer counted from when its request was due`,
+    'contenders take turns; before each cell until both are quiet',
   ]);
   const reserve = { sku: 'HOT', quantity: 1, ttl_seconds: 300 };
   const ours = `${daemon.privateUrl}/inventory/v1`;
   const theirs = `http://127.0.0.1:${barePort}`;
+  const bareReserve = { url: `${theirs}/reserve`, body: { sku: 'HOT' } };
+  const ourReserve = { url: `${ours}/reservations`, body: reserve };
+  const pairs: readonly (readonly [Cell, Cell])[] = [
+    ...[64, 1_000].map((connections): [Cell, Cell] => [
+      { name: `bare reserve ${connections}`, connections, ...bareReserve },
+      { name: `reserve ${connections}`, connections, ...ourReserve },
+    ]),
+    [
+      { name: 'bare reserve 1000 paced', connections: 1_000, arrivalsPerS, ...bareReserve },
+      { name: 'reserve 1000 paced', connections: 1_000, arrivalsPerS, ...ourReserve },
+    ],
+    [
+      { name: 'bare availability 64', url: `${theirs}/availability`, connections: 64 },
+      { name: 'availability 64', url: `${ours}/availability?sku=HOT`, connections: 64 },
+    ],
+  ];
+  const pids = [daemon.pid, bare.pid ?? 0];
+  // Both compile their code before anything counts.
+  for (const cell of pairs.flat()) if (cell.connections === 64) await load(cell, 1);
   for (let round = 0; round < rounds; round++) {
-    for (const connections of [64, 1_000]) {
-      await measure(`bare reserve ${connections}`, `${theirs}/reserve`, connections, { sku: 'HOT' });
-      await measure(`reserve ${connections}`, `${ours}/reservations`, connections, reserve);
-    }
-    await measure('bare availability 64', `${theirs}/availability`, 64);
-    await measure('availability 64', `${ours}/availability?sku=HOT`, 64);
+    // Whoever comes second meets what the first left in the machine: they take turns.
+    for (const pair of pairs)
+      for (const cell of round % 2 === 0 ? pair : pair.toReversed()) await measure(cell, pids);
   }
   const few = await autocannon({
     url: `${ours}/reservations`,
@@ -158,9 +200,14 @@ try {
       reservePerSAt64: perS('reserve 64'),
       reservePerSAt1000: perS('reserve 1000'),
       reserveP99MsAt64: p99('reserve 64'),
-      reserveP99MsAt1000: p99('reserve 1000'),
-      bareP99MsAt1000: p99('bare reserve 1000'),
+      reserveP99MsAt1000: p99('reserve 1000 paced'),
+      bareP99MsAt1000: p99('bare reserve 1000 paced'),
+      pacedPerS: perS('reserve 1000 paced'),
+      saturatedP99MsAt1000: p99('reserve 1000'),
+      bareSaturatedP99MsAt1000: p99('bare reserve 1000'),
+      leastMsAt1000Saturated: 1_000_000 / perS('reserve 1000'),
       availabilityPerS: perS('availability 64'),
+      bareAvailabilityPerS: perS('bare availability 64'),
     },
   });
 } finally {

@@ -39,9 +39,9 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.scope === undefined) throw new TypeError(`${String(method)} ${url} says no scope`);
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const reason = fromBrowser(options.host, request.headers);
-    if (reason !== undefined) throw new StockmeshError('HTTP_REQUEST_INVALID', { reason });
+    done(reason === undefined ? undefined : new StockmeshError('HTTP_REQUEST_INVALID', { reason }));
   });
   checkCallers(app, options.authenticate);
 

@@ -15,12 +15,18 @@ export function callerOf(request: FastifyRequest): Caller {
 
 /** Holds every request against the scope of its route before its body is read: a stranger's bytes are not parsed. */
 export function checkCallers(app: FastifyInstance, authenticate: Authenticate): void {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { scope } = request.routeOptions.config;
     // Without a scope there is no route: the answer is 404, and a stranger learns nothing from it.
-    if (request.is404 || scope === undefined || scope === 'open') return;
-    const caller = authenticate(request);
-    if (!isAllowed(caller, scope)) throw new StockmeshError('HTTP_FORBIDDEN', { scope });
+    if (request.is404 || scope === undefined || scope === 'open') return done();
+    let caller: Caller;
+    try {
+      caller = authenticate(request);
+    } catch (error) {
+      return done(error as Error);
+    }
+    if (!isAllowed(caller, scope)) return done(new StockmeshError('HTTP_FORBIDDEN', { scope }));
     callers.set(request, caller);
+    done();
   });
 }

@@ -1,17 +1,18 @@
 import type { Route } from '../api/route.ts';
 import { type PrivateRoutes, scoped } from '../private-route.ts';
-import { openApiDocument } from './document.ts';
+import { type OpenApiDocument, openApiDocument } from './document.ts';
 import { openApiPage } from './page.ts';
 
-/** `GET /openapi.json` and `GET /docs`: the same document for programs and for people. Both are made once. */
+/** `GET /openapi.json` and `GET /docs`: the same document for programs and for people. Both are made when they are first asked for. */
 export function openApiRoutes(routes: readonly Route[], version: string): PrivateRoutes {
   return (app) => {
-    const document = openApiDocument(routes, version);
-    const json = JSON.stringify(document);
-    const page = openApiPage(document);
+    let document: OpenApiDocument | undefined;
+    let json: string | undefined;
+    let page: string | undefined;
+    const made = (): OpenApiDocument => (document ??= openApiDocument(routes, version));
     app.get('/openapi.json', scoped('open'), async (_request, reply) => {
       reply.type('application/json; charset=utf-8');
-      return json;
+      return (json ??= JSON.stringify(made()));
     });
     app.get('/docs', scoped('open'), async (_request, reply) => {
       // Nothing on the page runs or loads.
@@ -20,7 +21,7 @@ export function openApiRoutes(routes: readonly Route[], version: string): Privat
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       );
       reply.type('text/html; charset=utf-8');
-      return page;
+      return (page ??= openApiPage(made()));
     });
   };
 }

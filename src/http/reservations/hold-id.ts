@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import type { Caller } from '../api/caller.ts';
 
 export type AskedStage = 'intent' | 'checkout' | 'cart';
@@ -18,7 +18,7 @@ export function makeHoldId(
 ): string {
   const rest =
     idempotencyKey === undefined
-      ? randomBytes(18).toString('base64url')
+      ? randomId()
       : hash('sha256', `${caller.keyId}\n${idempotencyKey}`, 'base64url').slice(0, 24);
   return `${caller.keyId}.${letters[stage]}${rest}`;
 }
@@ -27,6 +27,21 @@ export function makeHoldId(
 export function changedHoldId(holdId: string, idempotencyKey: string | undefined): string {
   const keyId = holdId.slice(0, Math.max(0, holdId.indexOf('.')));
   return makeHoldId({ keyId }, stageOf(holdId), idempotencyKey && `change\n${holdId}\n${idempotencyKey}`);
+}
+
+const idBytes = 18;
+const pool = Buffer.alloc(idBytes * 128);
+let used = pool.length;
+
+/** Drawn from the generator many at once: one at a time costs more than all else that makes an id. Each is used once. */
+function randomId(): string {
+  if (used >= pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const id = pool.toString('base64url', used, used + idBytes);
+  used += idBytes;
+  return id;
 }
 
 export function stageOf(holdId: string): AskedStage {
