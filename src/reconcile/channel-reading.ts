@@ -4,6 +4,7 @@ import type { Verdict } from '../domain/verdict.ts';
 import { formatPosition } from '../ledger/position.ts';
 import { isBarred } from '../mesh/foreign-stock.ts';
 import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
+import { ahead } from './ahead.ts';
 import type { ChannelFindings } from './channel-findings.ts';
 import type { OpenRun } from './channel-runs.ts';
 import type { DriftWatcher } from './drift-watcher.ts';
@@ -25,6 +26,12 @@ export interface ChannelReadingOptions {
 }
 
 const judgedAtOnce = 250;
+const maxUnjudgedMs = 1_000;
+
+interface KnownRow {
+  readonly found: PlatformListing;
+  readonly listing: MappedListing;
+}
 
 /** Their findings are over when the number agrees. */
 const aboutNumbers: ReadonlySet<Verdict> = new Set(['lost-publication', 'missed-order', 'edited-on-channel']);
@@ -46,13 +53,20 @@ export class ChannelReading {
     const { connector, map } = channel;
     const check = new BulkCheck();
     let unvalued: MappedListing[] = [];
+    const known: KnownRow[] = [];
+    let judgedAtMs = performance.now();
     let pageStartedMs = performance.now();
-    for await (const page of connector.readListings(null, signal)) {
+    for await (const page of ahead(connector.readListings(null, signal))) {
       run.tally.add({ requests: 1, readMs: performance.now() - pageStartedMs, unjudged: page.parked.length });
       const flaw = check.page(page.listings);
       if (flaw !== undefined) return flaw;
       if (!channel.publishing.isPublishing) return 'the channel is published by another daemon now';
-      unvalued.push(...(await this.#judgePage(run, page.listings)));
+      unvalued.push(...(await this.#sortPage(run, page.listings, known)));
+      // Small pages are judged together, while what the ledger says still belongs to their moment.
+      if (known.length >= judgedAtOnce || performance.now() - judgedAtMs > maxUnjudgedMs) {
+        await this.#judge(run, known.splice(0));
+        judgedAtMs = performance.now();
+      }
       const batchSize = connector.capabilities.readStockBatchSize;
       while (unvalued.length >= batchSize) {
         const reason = await this.readBatch(run, unvalued.slice(0, batchSize));
@@ -61,6 +75,7 @@ export class ChannelReading {
       }
       pageStartedMs = performance.now();
     }
+    await this.#judge(run, known);
     const flaw = check.end(map.size);
     if (flaw !== undefined) return flaw;
     // What a complete reading does not show is asked for by name: a listing that is gone says so itself.
@@ -121,11 +136,14 @@ export class ChannelReading {
     }
   }
 
-  /** Answers listings whose number the page did not have. */
-  async #judgePage(run: OpenRun, listings: readonly PlatformListing[]): Promise<readonly MappedListing[]> {
+  /** Those with a number go to `known`; answers listings whose number the page did not have. */
+  async #sortPage(
+    run: OpenRun,
+    listings: readonly PlatformListing[],
+    known: KnownRow[],
+  ): Promise<readonly MappedListing[]> {
     const { channel, findings } = this.#options;
     const unvalued: MappedListing[] = [];
-    const known: { readonly found: PlatformListing; readonly listing: MappedListing }[] = [];
     let isMapStale = false;
     for (const found of listings) {
       const listing = channel.map.listing(found.ref.key as ListingId);
@@ -144,6 +162,11 @@ export class ChannelReading {
       else known.push({ found, listing });
     }
     if (isMapStale) channel.rediscover();
+    return unvalued;
+  }
+
+  async #judge(run: OpenRun, known: readonly KnownRow[]): Promise<void> {
+    const { channel } = this.#options;
     for (let start = 0; start < known.length; start += judgedAtOnce) {
       const some = known.slice(start, start + judgedAtOnce);
       const views = await channel.publishing.views(some.map(({ listing }) => listing));
@@ -156,7 +179,6 @@ export class ChannelReading {
       });
       await this.#lookAt(run, rows, formatPosition(views.position));
     }
-    return unvalued;
   }
 
   /** First look at rows just read: what agrees is done with, the rest is watched. */

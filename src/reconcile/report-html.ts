@@ -51,6 +51,11 @@ function openOf(report: Report): readonly Finding[] {
 
 function headline(report: Report): Html {
   const open = openOf(report).length;
+  const parked = report.findings.filter(({ state }) => state === 'parked').length;
+  const decisions =
+    parked === 0
+      ? ''
+      : ` ${plural(parked, 'difference')} ${parked === 1 ? 'waits' : 'wait'} for your decision.`;
   const short = report.shortfalls.filter(({ stillOpenUnits }) => stillOpenUnits > 0).length;
   const unread = report.channels
     .filter(({ runs, aborted }) => runs === aborted)
@@ -58,12 +63,12 @@ function headline(report: Report): Html {
   if (short > 0)
     return html`<div class="verdict bad">
       ${plural(short, 'product')} ${short === 1 ? 'is' : 'are'} promised more often than there is stock. The
-      list of orders is below.
+      list of orders is below.${decisions}
     </div>`;
   if (open > 0)
     return html`<div class="verdict warn">
       ${plural(open, 'difference')} ${open === 1 ? 'is' : 'are'} not settled yet. What is known of
-      ${open === 1 ? 'it' : 'them'} is below.
+      ${open === 1 ? 'it' : 'them'} is below.${decisions}
     </div>`;
   if (unread.length > 0)
     return html`<div class="verdict warn">
@@ -179,10 +184,17 @@ function rank(finding: Finding): number {
   return finding.state === 'parked' ? 0 : finding.state === 'resolved' ? 2 : 1;
 }
 
+const stateTags: Readonly<Record<Finding['state'], string>> = {
+  open: 'open',
+  acted: 'being corrected',
+  parked: 'your decision',
+  frozen: 'frozen by you',
+  resolved: 'settled',
+};
+
 function findingRow(finding: Finding, clock: Clock): Html {
   const tone = finding.state === 'resolved' ? 'good' : finding.state === 'parked' ? 'bad' : 'warn';
-  const word =
-    finding.state === 'resolved' ? 'settled' : finding.state === 'parked' ? 'your decision' : finding.state;
+  const word = stateTags[finding.state];
   return html`<tr>
     <td>${clock.minute(finding.openedAtMs)}</td>
     <td>${finding.channel}</td>

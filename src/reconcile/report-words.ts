@@ -1,4 +1,4 @@
-import type { DriftCause, Verdict } from '../domain/verdict.ts';
+import type { DriftCause, OddOne, Verdict } from '../domain/verdict.ts';
 import type { Finding, FindingStep } from './finding.ts';
 import type { OversellCause } from './post-mortem.ts';
 
@@ -65,15 +65,31 @@ const stateSentences: Readonly<Record<Finding['state'], string>> = {
   resolved: 'Agrees again.',
 };
 
-/** "Shows 9, should show 7. Somebody changed the number on the channel. Waits for your decision." */
+const oddSentences: Readonly<Record<OddOne, string>> = {
+  channel: 'Our stock and the warehouse agree: only the channel differs.',
+  ledger: 'The channel and the warehouse agree: our own figure is the one that differs.',
+  warehouse: 'The channels agree with our stock: only the warehouse differs.',
+  unclear: '',
+};
+
+/** "Shows 9, should be 7. Somebody changed the number on the channel. Waits for your decision." */
 export function findingSentence(finding: Finding): string {
-  const { shown, expectedLowest, expectedHighest, target, cause, state, listingId } = finding;
+  const { cause, odd, verdict, state, rule } = finding;
+  // An order that was fetched explains it: who differed is said already.
+  const alone = verdict === 'missed-order' ? '' : oddSentences[odd];
+  const isHeld = state === 'open' && rule.includes('(held: ');
+  const end = isHeld
+    ? 'So many corrections at once are unusual: they wait for your confirmation.'
+    : stateSentences[state];
+  return [numbersOf(finding), causeSentences[cause], alone, end].filter((part) => part !== '').join(' ');
+}
+
+function numbersOf(finding: Finding): string {
+  const { shown, units, verdict, expectedLowest, expectedHighest, target, listingId } = finding;
+  if (shown === null) return verdict === 'inactive' ? 'Not found on the channel.' : '';
+  if (verdict === 'missed-order') return `Showed ${shown} where we knew of ${shown - units}.`;
   const says = listingId === '' ? 'Counts' : 'Shows';
-  const should = target ?? expectedHighest;
-  const range =
-    target === null && expectedLowest !== expectedHighest
-      ? `${expectedLowest} to ${expectedHighest}`
-      : `${should}`;
-  const numbers = shown === null ? 'Not found on the channel.' : `${says} ${shown}, should be ${range}.`;
-  return `${numbers} ${causeSentences[cause]} ${stateSentences[state]}`;
+  const isRange = target === null && expectedLowest !== expectedHighest;
+  const should = isRange ? `${expectedLowest} to ${expectedHighest}` : `${target ?? expectedHighest}`;
+  return `${says} ${shown}, should be ${should}.`;
 }

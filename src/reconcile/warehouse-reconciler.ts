@@ -10,6 +10,7 @@ import type { Ledger } from '../ledger/contract.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
 import type { CountIntake } from '../mesh/count-intake.ts';
 import { type OwnedCount, type OwnedLocation, ownCounts } from '../mesh/count-rows.ts';
+import { ahead } from './ahead.ts';
 import { type Finding, subjectOf, withStep } from './finding.ts';
 import type { FindingStore } from './finding-store.ts';
 import type { ChannelReconcileSettings } from './reconciled-channel.ts';
@@ -169,10 +170,14 @@ export class WarehouseReconciler implements CountWitness {
     if (connector.pollCounts === undefined) return 'the warehouse has no counts to read';
     const suspects: Suspect[] = [];
     let rows = 0;
-    for await (const page of connector.pollCounts(null, this.#closing.signal)) {
+    const found = await this.#options.findings.listOpen(Number.POSITIVE_INFINITY, {
+      channel: this.#options.warehouse.id,
+    });
+    const open = new Set(found.map((finding) => subjectOf(finding)));
+    for await (const page of ahead(connector.pollCounts(null, this.#closing.signal))) {
       if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
       rows += page.counts.length;
-      const flaw = await this.#lookAt(tally, page, skus, suspects);
+      const flaw = await this.#lookAt(tally, page, skus, suspects, open);
       if (flaw !== undefined) return flaw;
     }
     if (rows === 0) return 'the reading was empty';
@@ -186,6 +191,7 @@ export class WarehouseReconciler implements CountWitness {
     page: CountPage,
     skus: ReadonlySet<string>,
     suspects: Suspect[],
+    open: ReadonlySet<string>,
   ): Promise<string | undefined> {
     const counts = this.#own(page);
     if (typeof counts === 'string') return counts;
@@ -195,7 +201,8 @@ export class WarehouseReconciler implements CountWitness {
       const difference = differenceOf(count.onHand, expected, false);
       if (holds(difference, 0)) {
         tally.count('agrees');
-        await this.#agrees(tally, count);
+        // Only those that have a finding: a healthy row costs no call of its own.
+        if (open.has(this.#subjectOf(count))) await this.#agrees(tally, count);
         continue;
       }
       tally.count('count-differs');
@@ -348,14 +355,8 @@ export class WarehouseReconciler implements CountWitness {
   }
 
   async #agrees(tally: RunTally, count: OwnedCount): Promise<void> {
-    const { warehouse, findings, ledger, onFinding } = this.#options;
-    const subject = {
-      channel: warehouse.id,
-      listingId: '',
-      sku: count.sku,
-      location: count.location,
-    } as const;
-    const open = await findings.openOf(subjectOf(subject));
+    const { findings, ledger, onFinding } = this.#options;
+    const open = await findings.openOf(this.#subjectOf(count));
     if (open === undefined) return;
     const resolved = withStep(
       { ...open, state: 'resolved' },
@@ -372,6 +373,10 @@ export class WarehouseReconciler implements CountWitness {
     await findings.save(resolved);
     onFinding?.(resolved);
     tally.add({ resolved: 1 });
+  }
+
+  #subjectOf({ sku, location }: OwnedCount): string {
+    return subjectOf({ channel: this.#options.warehouse.id, listingId: '', sku, location });
   }
 
   async #position(): Promise<string> {
