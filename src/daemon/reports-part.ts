@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import type { ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import type { Config } from '../config/configuration.ts';
@@ -8,6 +7,7 @@ import { formatPosition } from '../ledger/position.ts';
 import type { Mailer } from '../mesh/alerts/mail-sender.ts';
 import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
+import { anyKey, webhookHeaders } from '../mesh/standard-webhooks.ts';
 import type { SyncJournal } from '../mesh/sync-journal.ts';
 import { scheduleZoned } from '../mesh/zoned-cron.ts';
 import { findingsCsv, shortfallsCsv } from '../reconcile/report-csv.ts';
@@ -127,10 +127,8 @@ async function send({ config, mailer, log }: ReportsPartOptions, report: Report)
     timestamp: new Date(report.madeAtMs).toISOString(),
     data: report,
   });
-  const timestamp = String(Math.floor(Date.now() / 1_000));
-  const secret = webhook.signingSecret?.reveal();
-  const key = secret?.startsWith('whsec_') === true ? Buffer.from(secret.slice(6), 'base64') : secret;
-  const signed = `${report.id}.${timestamp}.${body}`;
+  const { signingSecret } = webhook;
+  const signing = signingSecret === undefined ? [] : [anyKey(signingSecret)];
   await fetch(webhook.url.reveal(), {
     method: 'POST',
     body,
@@ -138,11 +136,7 @@ async function send({ config, mailer, log }: ReportsPartOptions, report: Report)
     signal: AbortSignal.timeout(webhookTimeoutMs),
     headers: {
       'content-type': 'application/json',
-      'webhook-id': report.id,
-      'webhook-timestamp': timestamp,
-      ...(key === undefined
-        ? {}
-        : { 'webhook-signature': `v1,${createHmac('sha256', key).update(signed).digest('base64')}` }),
+      ...webhookHeaders({ id: report.id, body }, signing, Date.now()),
     },
   })
     .then((response) => {

@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto';
 import type { AlertSeverity } from '../../domain/alert-rule.ts';
 import type { Secret } from '../../domain/secret.ts';
+import { anyKey, webhookHeaders } from '../standard-webhooks.ts';
 import { type AlertNotice, headline, type NoticeSender } from './alert.ts';
 
 export interface WebhookSenderOptions {
@@ -16,8 +16,8 @@ export interface WebhookSenderOptions {
 }
 
 /**
- * Notices as HTTP posts. Signed by the rules of Standard Webhooks 1.0.0 (webhook-id, webhook-timestamp,
- * webhook-signature over `id.timestamp.body`); the id is the same for every try, so that a receiver can tell repeats.
+ * Notices as HTTP posts, signed by the rules of Standard Webhooks; the id is the same for every try, so that a receiver can
+ * tell repeats.
  */
 export class WebhookSender implements NoticeSender {
   readonly #options: WebhookSenderOptions;
@@ -52,15 +52,14 @@ export class WebhookSender implements NoticeSender {
     if (!response.ok) throw new Error(`the receiver answers ${response.status}`);
   }
 
-  #signature(notice: AlertNotice, body: string): Record<string, string> {
+  #signature(notice: AlertNotice, body: string): Readonly<Record<string, string>> {
     const id = `${notice.id}/${notice.openedAtMs}/${notice.number}`.replaceAll(/[^\x21-\x7e]/g, '_');
-    const timestamp = String(Math.floor(Date.now() / 1_000));
-    const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp };
-    const secret = this.#options.signingSecret?.reveal();
-    if (secret === undefined) return headers;
-    const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret);
-    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
-    return { ...headers, 'webhook-signature': `v1,${signature}` };
+    const { signingSecret } = this.#options;
+    return webhookHeaders(
+      { id, body },
+      signingSecret === undefined ? [] : [anyKey(signingSecret)],
+      Date.now(),
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { create, isAxiosError } from 'axios';
 import type { BookedNotice } from '../../ledger/notice-commands.ts';
 import type { Endpoint } from './endpoint.ts';
-import { signedHeaders } from './signature.ts';
+import { standardKey, webhookHeaders } from '../standard-webhooks.ts';
 
 export type SendResult =
   | { readonly kind: 'delivered' }
@@ -48,7 +48,7 @@ export function createNoticeSender(endpoint: Endpoint, timeoutMs: number, versio
           headers: {
             'content-type': 'application/json',
             'user-agent': `stockmesh/${version}`,
-            ...signedHeaders(notice, endpoint.secrets, nowMs),
+            ...webhookHeaders(notice, endpoint.secrets.map(standardKey), nowMs),
           },
           data: notice.body,
           // axios's own time-out does not cover a connection that is never accepted.
