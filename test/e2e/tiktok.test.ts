@@ -30,6 +30,7 @@ async function open(
   stock: Readonly<Record<string, number>>,
   settings: Partial<ShopSettings> = {},
   skusPerProduct = 100,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<Both> {
   shopify = await startShopifySandbox();
   tiktok = await startTiktokSandbox();
@@ -44,6 +45,7 @@ async function open(
   for (const [name, text] of Object.entries(secrets))
     await writeFile(join(daemon.dir, name), text, { mode: 0o600 });
   await daemon.changeConfig((config) => {
+    Object.assign(config, more);
     (config['channels'] as unknown[]).push({
       id: 'tiktok',
       platform: 'tiktok',
@@ -158,3 +160,35 @@ test('many SKUs of several products, sold on both sides at once, end in the same
   expect(tiktok.violations()).toEqual([]);
   expect(await daemon.findings()).toEqual([]);
 });
+
+test('a bundle shows what its components make on both platforms, and its orders there move them', async () => {
+  const both = await open({ A: 10, B: 9, KIT: 1 }, {}, 100, {
+    catalogue: { bundles: { KIT: { A: 1, B: 2 } } },
+  });
+  const { a, t } = both;
+  // The ledger has no level of a bundle.
+  const kits = (units: number): Promise<void> =>
+    daemon.until(
+      async () => a.available('KIT') === units && t.available('KIT') === units,
+      `${units} bundles on both`,
+    );
+  await kits(4);
+  expect([await daemon.available('A'), await daemon.available('B')]).toEqual([10, 9]);
+  expect(a.placeOrder({ lines: [{ sku: 'KIT', quantity: 1 }] }).kind).not.toBe('refused');
+  await agree(both, 'A', 9);
+  await agree(both, 'B', 7);
+  await kits(3);
+  const bought = buy(t, 'KIT', 2);
+  await agree(both, 'A', 7);
+  await agree(both, 'B', 3);
+  await kits(1);
+  // A component sold by itself leaves less than a bundle needs.
+  buy(t, 'B', 2);
+  await agree(both, 'B', 1);
+  await kits(0);
+  t.orders.cancel(bought);
+  await agree(both, 'B', 5);
+  await agree(both, 'A', 9);
+  await kits(2);
+  expect(await daemon.findings()).toEqual([]);
+}, 180_000);
