@@ -74,6 +74,8 @@ export class WarehouseReconciler implements CountWitness {
   /** Items whose id is not their SKU, as far as they were read here. */
   readonly #items = new Map<Sku, string>();
   #hasRead = false;
+  /** Items whose counts are to be applied once the run has judged all of them: applying one reads the others too. */
+  readonly #toApply: string[] = [];
   /** Findings of the present run about which the channels were asked. */
   #asked = 0;
   #askedAtMs: number[] = [];
@@ -182,7 +184,11 @@ export class WarehouseReconciler implements CountWitness {
     }
     if (rows === 0) return 'the reading was empty';
     this.#asked = 0;
-    await this.#confirm(tally, suspects);
+    try {
+      await this.#confirm(tally, suspects);
+    } finally {
+      this.#applyCounts();
+    }
     return undefined;
   }
 
@@ -251,6 +257,14 @@ export class WarehouseReconciler implements CountWitness {
     }
   }
 
+  #applyCounts(): void {
+    const { intake } = this.#options.warehouse;
+    const items = this.#toApply.splice(0);
+    if (items.length === 0) return;
+    intake.doorbell(items);
+    intake.pollNow();
+  }
+
   #own(page: CountPage): readonly OwnedCount[] | string {
     if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
     const { warehouse } = this.#options;
@@ -288,7 +302,7 @@ export class WarehouseReconciler implements CountWitness {
 
   async #found(tally: RunTally, { count, watch, expected }: Suspect): Promise<void> {
     const { warehouse, findings, ledger, metrics, log, onFinding } = this.#options;
-    const { id, settings, intake } = warehouse;
+    const { id, settings } = warehouse;
     const units = leastOf(watch.difference);
     const atMs = ledger.nowMs();
     const position = await this.#position();
@@ -340,10 +354,7 @@ export class WarehouseReconciler implements CountWitness {
       metrics.actions.inc({ channel: id, action: wanted });
       tally.add({ actions: 1 });
       // Its own counts change the figure, by the intake's rules and nobody else's.
-      if (wanted === 'adopt') {
-        intake.doorbell([count.itemId]);
-        intake.pollNow();
-      }
+      if (wanted === 'adopt') this.#toApply.push(count.itemId);
     }
     await findings.save(finding);
     onFinding?.(finding);
