@@ -11,8 +11,12 @@ import {
   refused,
   released,
 } from '../../src/http/reservations/answers.ts';
+import { localOperator } from '../../src/http/api/caller.ts';
+import { makeHoldId } from '../../src/http/reservations/hold-id.ts';
+import { once } from '../../src/http/reservations/idempotent.ts';
+import { IdempotencyCommands } from '../../src/ledger/idempotency-commands.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
-import { receive, sku, storedLevel } from '../support/stock.ts';
+import { location, receive, sku, storedLevel } from '../support/stock.ts';
 import { type Answer, ReservationRig } from './support/reservation-rig.ts';
 
 failOnLeakedConnections();
@@ -540,3 +544,48 @@ test.each([`/inventory/v1/reservations/${'x'.repeat(5_000)}`, '/inventory/v1/res
     expect(answer.headers.get('content-type')).toContain('application/problem+json');
   },
 );
+
+describe('an attempt whose daemon died', () => {
+  test('is refused while it may be under way, then taken over: the hold it made is the answer, and no second one is made', async () => {
+    const crashing = await ReservationRig.start({ parts: rig.parts, inFlightMs: 1_500 });
+    try {
+      await stocked('S', 5);
+      const body = { sku: 'S', quantity: 2 };
+      const headers = { 'idempotency-key': 'K-crash' };
+      // What the first attempt had done when its daemon died: begun, and held, with the answer never kept.
+      const store = new IdempotencyCommands(rig.parts.caller, { inFlightMs: 1_500, keepMs: 60_000 });
+      const never = new Promise<never>(() => undefined);
+      let holdId = '';
+      void once(store, localOperator, 'K-crash', ['reserve', body], async () => {
+        holdId = makeHoldId(localOperator, 'checkout', 'K-crash');
+        await rig.ledger.reserve({
+          holdId,
+          lines: [{ sku: sku('S'), units: 2, locations: [location('main')] }],
+          ttlMs: 30_000,
+          actor: 'local',
+        });
+        return never;
+      });
+      await expect.poll(() => reserved('S'), { timeout: 20_000 }).toBe(2);
+      const early = await crashing.reserve(body, headers);
+      expect([early.status, early.body['code'], early.headers.get('retry-after')]).toEqual([
+        409,
+        'IDEMPOTENCY_IN_FLIGHT',
+        '1',
+      ]);
+      await expect
+        .poll(async () => (await crashing.reserve(body, headers)).status, { timeout: 20_000 })
+        .toBe(201);
+      const again = await crashing.reserve(body, headers);
+      expect([again.status, again.body['hold_id'], again.headers.get('idempotent-replayed')]).toEqual([
+        201,
+        holdId,
+        'true',
+      ]);
+      expect(await reserved('S')).toBe(2);
+      expect((await crashing.reserve({ ...body, quantity: 1 }, headers)).status).toBe(422);
+    } finally {
+      await crashing.close();
+    }
+  });
+});
