@@ -5,7 +5,8 @@ import { US } from './keys.ts';
 import { checkText, checkWhole, invalid } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 
-const maxCursorBytes = 4_096;
+/** What does not fit is refused: whoever keeps lists in a cursor cuts them to this. */
+export const maxCursorBytes = 32_768;
 const maxParked = 100_000;
 const maxParkedBytes = 65_536;
 const maxPage = 1_000;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type BlastLimits, type BlastRow, blastOf, judgeBlast, noBlast } from '../domain/blast-radius.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
+import { maxCursorBytes } from '../ledger/mesh-state.ts';
 import type { Cause } from './pending-lanes.ts';
 
 export interface GuardedRow extends BlastRow {
@@ -42,7 +43,7 @@ export interface BlastGuardOptions {
 const stored = z.object({
   confirmedSeq: z.number(),
   tripped: z.object({ reason: z.string(), sinceMs: z.number() }).optional(),
-  /** Listing -> when it passed, from, to. Beyond `maxKept` only sums are kept: looked at twice then counts twice. */
+  /** Listing -> when it passed, from, to. Beyond what there is room for only sums are kept: looked at twice then counts twice. */
   spent: z.record(z.string(), z.tuple([z.number(), z.number(), z.number()])).default({}),
   spentBefore: z.object({ atMs: z.number(), zeroed: z.number(), movedUnits: z.number() }).optional(),
   /** Listing -> SKU, from, to. */
@@ -59,7 +60,7 @@ interface Spent {
 }
 
 const maxShown = 1_000;
-/** Listings whose part in a run is kept over restarts. */
+/** Listings whose part in a run is kept over restarts, where their ids leave room for so many. */
 const maxKept = 5_000;
 
 /**
@@ -274,17 +275,25 @@ export class BlastGuard {
     if (!this.#isChanged) return;
     this.#isChanged = false;
     try {
-      await this.#options.mesh.moveCursor(this.#cursor, JSON.stringify(this.#kept()), 'opaque');
+      await this.#options.mesh.moveCursor(this.#cursor, this.#keptText(), 'opaque');
     } catch (error) {
       this.#isChanged = true;
       throw error;
     }
   }
 
-  #kept(): Known {
+  /** As many listings as there is room for: ids and SKUs may be long, and what is too long could not be kept at all. */
+  #keptText(): string {
+    for (let most = maxKept; ; most = Math.floor(most / 2)) {
+      const text = JSON.stringify(this.#kept(most));
+      if (most === 0 || Buffer.byteLength(text) <= maxCursorBytes) return text;
+    }
+  }
+
+  #kept(most: number): Known {
     const sinceMs = Date.now() - this.#options.limits.windowMs;
     const spent = [...this.#spent].filter(([, { atMs }]) => atMs > sinceMs);
-    const older = spent.slice(0, Math.max(0, spent.length - maxKept));
+    const older = spent.slice(0, Math.max(0, spent.length - most));
     const before = this.#spentBefore;
     const isOver = before === undefined || before.atMs <= sinceMs;
     const atMs = older.at(-1)?.[1].atMs ?? before?.atMs ?? 0;
@@ -306,10 +315,10 @@ export class BlastGuard {
             },
           }),
       held: Object.fromEntries(
-        held.slice(0, maxKept).map(({ listingId, sku, from, to }) => [listingId, [sku, from, to]]),
+        held.slice(0, most).map(({ listingId, sku, from, to }) => [listingId, [sku, from, to]]),
       ),
-      isHeldCut: this.#isHeldCut || held.length > maxKept,
-      confirmed: [...this.#confirmed].slice(0, maxKept),
+      isHeldCut: this.#isHeldCut || held.length > most,
+      confirmed: [...this.#confirmed].slice(0, most),
     };
   }
 

@@ -107,6 +107,31 @@ describe('on a channel', () => {
     expect(shownZero(mesh)).toBeLessThanOrEqual(4);
   });
 
+  test('more than can be kept over a restart keeps no sale from going out, before it and after it', async () => {
+    const many = Array.from({ length: 300 }, (_, index) => `${'long'.repeat(25)}-${index}`);
+    const mesh = await PublishingRig.start({
+      channels: ['shop-a', 'shop-b'],
+      stock: Object.fromEntries(many.map((sku) => [sku, 10])),
+      guard: { ...limits, maxMovedUnits: 600 },
+    });
+    rig = mesh;
+    await mesh.basesSettled();
+    await mesh.agrees();
+    // Changes that are no sales: these pass, and are remembered by listing.
+    await Promise.all(many.map((sku) => mesh.move(sku, -1)));
+    await mesh.agrees();
+    mesh.kill();
+    await mesh.startAnother();
+    await Promise.all(many.map((sku) => mesh.sell(sku, 2, 'shop-b')));
+    await mesh.agrees();
+    // Now they are too many, and held.
+    await Promise.all(many.map((sku) => mesh.move(sku, -3)));
+    const { publishing } = mesh.channel('shop-a');
+    await eventually(() => expect(publishing.guardView()?.reason).not.toBeNull());
+    await mesh.sell(many[0]!, 1, 'shop-b');
+    await eventually(() => expect(mesh.shows(many[0]!)).toBe(3));
+  }, 60_000);
+
   test('sales that sell out everything at once are not held', async () => {
     const mesh = await PublishingRig.start({ channels: ['shop-a', 'shop-b'], stock, guard: limits });
     rig = mesh;
