@@ -26,7 +26,7 @@ const realFinds = 1;
 const otherSkus = 1 + realLosses + realFinds + faultSkus.length;
 const loadSkus = Array.from({ length: 30 - ((otherSkus + 9) % 10) }, (_, n) => `LOAD-${n}`);
 /** One of each kind of repair: for a test. */
-const few = new Set(['LOST-WEBHOOK', 'HAND-EDIT', 'TIKTOK-EDIT']);
+const few = new Set(['LOST-WEBHOOK', 'MISSED-CANCEL', 'HAND-EDIT', 'TIKTOK-EDIT']);
 const saleEveryMs = 120;
 
 const reconcile = {

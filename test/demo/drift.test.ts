@@ -13,9 +13,9 @@ test('faults planted while buyers buy are found, judged and put right, and nothi
   expect(code, out).toBe(0);
   const last = JSON.parse(out.trim().split('\n').at(-1) ?? '') as { drift: Record<string, unknown> };
   expect(last.drift).toMatchObject({
-    planted: 4,
-    judgedRight: 4,
-    repaired: 4,
+    planted: 5,
+    judgedRight: 5,
+    repaired: 5,
     falseFindings: 0,
     violations: 0,
   });
