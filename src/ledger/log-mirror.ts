@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Movement } from '../domain/movement.ts';
 import type { RawEntry } from './archive.ts';
 import type { Position } from './contract.ts';
@@ -19,6 +20,8 @@ export interface MirrorLimits {
 
 const defaultLimits: MirrorLimits = { segmentBytes: 8 * 2 ** 20, maxSegments: 64, maxQueued: 20_000 };
 const catchUpPage = 1_000;
+/** Between two syncs while entries keep coming: what the mirror may lack after a crash, beside what was being synced. */
+const syncGapMs = 20;
 /** A new daemon on an old ledger copies its end, not its history: that is what the archive is for. */
 const maxCatchUp = 100_000;
 
@@ -163,7 +166,9 @@ export class LogMirror implements LogConsumer {
   async #write(): Promise<void> {
     // A turn of the loop lets a burst of batches share one fsync.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    for (let isFirst = true; this.#queue.length > 0; isFirst = false) {
+      // Under load its syncs would follow one another, and Redis's own (appendfsync always) wait behind each of them.
+      if (!isFirst) await delay(syncGapMs);
       const entries = this.#queue;
       this.#queue = [];
       try {
