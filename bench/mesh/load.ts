@@ -19,7 +19,7 @@ export interface LoadResult {
 export class Shelves {
   clock: ShelfClock;
   /** Writes that changed nothing. */
-  needlessWrites = 0;
+  unchangingWrites = 0;
   writes = 0;
   lastWriteMs = 0;
   readonly sold = new Map<string, number>();
@@ -32,7 +32,7 @@ export class Shelves {
       channel.onWrite((sku, change) => {
         this.writes++;
         this.lastWriteMs = performance.now();
-        if (change === 0) this.needlessWrites++;
+        if (change === 0) this.unchangingWrites++;
         this.clock.written(channel.id, sku, change, this.lastWriteMs);
       });
   }

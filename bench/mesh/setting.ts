@@ -16,6 +16,8 @@ export interface Setting {
   readonly publicUrl: string;
   /** Seconds of processor time of the contender's own process so far. */
   readonly cpuS: () => number;
+  /** What the contender itself counts as needless; undefined: it keeps no count. */
+  readonly needlessWrites: () => Promise<number | undefined>;
   stop(): Promise<void>;
 }
 
@@ -25,6 +27,12 @@ function cpuOf(pid: number | undefined): number {
   if (pid === undefined) return 0;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / ticksPerS;
+}
+
+async function needlessIn(metricsUrl: string): Promise<number> {
+  const text = await (await fetch(metricsUrl, { signal: AbortSignal.timeout(10_000) })).text();
+  const counts = text.matchAll(/^stockmesh_publish_needless_total\{[^}]*\} (\d+)/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** Fresh emulators with this stock, and one contender that serves them. */
@@ -71,6 +79,7 @@ export async function openSetting(
     return {
       ...common,
       cpuS: () => cpuOf(daemon.pid),
+      needlessWrites: () => needlessIn(`${workspace.privateUrl}/metrics`),
       async stop() {
         await daemon.stop();
         await platforms.stop();
@@ -95,6 +104,7 @@ export async function openSetting(
   return {
     ...common,
     cpuS: () => cpuOf(child.pid),
+    needlessWrites: () => Promise.resolve(undefined),
     async stop() {
       const ended = once(child, 'exit');
       child.kill('SIGTERM');

@@ -60,11 +60,9 @@ export function headerOf(
   name: string,
   maxLength = 512,
 ): string | undefined {
-  for (const [key, value] of Object.entries(headers)) {
-    if (key.toLowerCase() !== name) continue;
-    const single = typeof value === 'string' ? value : value?.length === 1 ? value[0] : undefined;
-    if (single === undefined || single.length === 0 || single.length > maxLength) return undefined;
-    return single;
-  }
-  return undefined;
+  // Node's own headers are in lower case already; those of a queue's message are as they were written.
+  const value = headers[name] ?? Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
+  const single = typeof value === 'string' ? value : value?.length === 1 ? value[0] : undefined;
+  if (single === undefined || single.length === 0 || single.length > maxLength) return undefined;
+  return single;
 }

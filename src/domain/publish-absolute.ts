@@ -30,7 +30,7 @@ export function decideAbsolute(
   const readAgain: PublishDecision = { kind: 'read-first', notBeforeMs: nextReadMs(state, times) };
   if (wanted < shown) {
     if (wanted === 0 || isFresh(state, times, nowMs)) return { kind: 'lower', from: shown, to: wanted };
-    return { kind: 'read-first', notBeforeMs: 0 };
+    return { kind: 'read-first', notBeforeMs: 0, isLowering: true };
   }
   if (state.suspect || state.residue !== undefined) return readAgain;
   if (wanted === shown) return { kind: 'none' };

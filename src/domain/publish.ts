@@ -8,7 +8,8 @@ export type PublishDecision =
   | { readonly kind: 'lower'; readonly from: number; readonly to: number }
   /** `from` is what we believe, never what was just read. */
   | { readonly kind: 'raise'; readonly from: number; readonly to: number }
-  | { readonly kind: 'read-first'; readonly notBeforeMs: number }
+  /** `isLowering`: the number is too high until the read has come. */
+  | { readonly kind: 'read-first'; readonly notBeforeMs: number; readonly isLowering?: true }
   | { readonly kind: 'wait'; readonly reason: WaitReason; readonly untilMs?: number | undefined }
   /**
    * Verdict: somebody changed the number on the channel. `from` is what it shows; if policy says repair, only a

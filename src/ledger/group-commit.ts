@@ -5,6 +5,8 @@ export interface GroupCommitLimits {
   /** Calls on their way at a time; more than one keeps the server busy while replies are read. */
   readonly maxInFlight: number;
   readonly maxWaiting: number;
+  /** The first call waits for the end of the event-loop turn too: for callers that come in groups. */
+  readonly gathers?: boolean;
 }
 
 interface Waiting<Request, Answer> {
@@ -19,7 +21,7 @@ interface Waiting<Request, Answer> {
  *
  *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns--> sending (all that waits)
  *
- * One caller at a time pays nothing. After a batch of several the next one leaves at the end of the event-loop turn, so
+ * One caller at a time pays nothing (unless it gathers: one turn of the loop). After a batch of several the next one leaves at the end of the event-loop turn, so
  * that the callers just answered can join it instead of waiting a whole round behind a batch of one.
  */
 export class GroupCommit<Request, Answer> {
@@ -51,7 +53,10 @@ export class GroupCommit<Request, Answer> {
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ request, weight: this.#weigh(request), resolve, reject });
-      if (this.#inFlight === 0 && !this.#isScheduled) this.#sendBatch();
+      if (this.#isScheduled) return;
+      if (this.#limits.gathers === true) {
+        if (this.#inFlight < this.#limits.maxInFlight) this.#schedule();
+      } else if (this.#inFlight === 0) this.#sendBatch();
     });
   }
 
@@ -89,7 +94,10 @@ export class GroupCommit<Request, Answer> {
 
   #afterBatch(size: number): void {
     if (size === 1 && this.#waiting.length === 0) return;
-    if (this.#isScheduled) return;
+    if (!this.#isScheduled) this.#schedule();
+  }
+
+  #schedule(): void {
     this.#isScheduled = true;
     setImmediate(() => this.#sendWaiting());
   }

@@ -1,50 +1,34 @@
 import type { ChannelId, ListingId, LocationId, Sku } from '../domain/ids.ts';
-import type { OpenWrite } from '../domain/listing.ts';
 import type { Level } from '../domain/movement.ts';
-import { maxUnits } from '../domain/quantity.ts';
 import type {
   ClaimResult,
   LeaseResult,
-  ListingChange,
   ListingsView,
   ListingView,
   Position,
   PublisherLedger,
-  Settlement,
   SettleResult,
   WriteRecord,
 } from './contract.ts';
-import { packListingState, packOpenWrite, readListingState } from './listing-record.ts';
+import { readListingState } from './listing-record.ts';
 import { formatPosition } from './position.ts';
 import { checkText, checkWhole, invalid } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
+import { WriteCommands } from './write-commands.ts';
 
 const maxMarks = 1_000;
 const maxPending = 100_000;
 const maxRowsPerRead = 250;
-const maxRowsPerClaim = 1_000;
-const maxChanges = 1_000;
 const stateFields = 13;
-
-/** The lease under which `claimWrite` and `settle` of a channel are fenced. */
-export function publisherLease(channel: ChannelId): string {
-  return `publish:${channel}`;
-}
-
-/** How an open write of each kind of request counts in the belief (domain/belief.ts). */
-const openWriteKinds = {
-  lower: 'delta',
-  raise: 'delta',
-  repair: 'compare-and-set',
-  put: 'absolute',
-} as const satisfies Record<WriteRecord['kind'], OpenWrite['kind']>;
 
 /** What a publisher stores and reads: lease, marks, listing states, write records. */
 export class PublisherCommands implements PublisherLedger {
   readonly #caller: ScriptCaller;
+  readonly #writes: WriteCommands;
 
   constructor(caller: ScriptCaller) {
     this.#caller = caller;
+    this.#writes = new WriteCommands(caller);
   }
 
   async takeLease(name: string, holder: string, ttlMs: number): Promise<LeaseResult> {
@@ -113,36 +97,8 @@ export class PublisherCommands implements PublisherLedger {
     return { position: position ?? { epoch: 0, seq: 0 }, rows: views };
   }
 
-  async claimWrite(
-    channel: ChannelId,
-    token: number,
-    record: WriteRecord,
-    versions: readonly { listingId: ListingId; version: number }[],
-  ): Promise<ClaimResult> {
-    if (record.rows.length === 0 || record.rows.length > maxRowsPerClaim) {
-      throw invalid(`a write record has 1 to ${maxRowsPerClaim} rows`);
-    }
-    const expected = new Map(versions.map(({ listingId, version }) => [listingId, version]));
-    if (new Set(record.rows.map(({ listingId }) => listingId)).size !== record.rows.length) {
-      throw invalid('a write record names a listing twice');
-    }
-    const args: (string | number)[] = [
-      checkText('channel', channel),
-      publisherLease(channel),
-      token,
-      checkText('write id', record.writeId),
-      JSON.stringify(record),
-    ];
-    for (const row of record.rows) {
-      const version = expected.get(row.listingId);
-      if (version === undefined) throw invalid(`no version for listing ${row.listingId}`);
-      args.push(checkText('listing id', row.listingId), version, packOpenWrite(openWriteOf(record, row)));
-    }
-    const reply = await this.#caller.call('claim-write', args);
-    if (reply.outcome === 'conflict') {
-      return { kind: 'conflict', listings: reply.fields.map((id) => String(id) as ListingId) };
-    }
-    return { kind: reply.outcome as 'claimed' | 'lease-lost' };
+  claimWrite(...claim: Parameters<PublisherLedger['claimWrite']>): Promise<ClaimResult> {
+    return this.#writes.claimWrite(...claim);
   }
 
   async openWrites(channel: ChannelId): Promise<readonly WriteRecord[]> {
@@ -152,64 +108,9 @@ export class PublisherCommands implements PublisherLedger {
       .toSorted((a, b) => a.sentAtMs - b.sentAtMs);
   }
 
-  async settle(channel: ChannelId, token: number, settlement: Settlement): Promise<SettleResult> {
-    if (settlement.changes.length > maxChanges) {
-      throw invalid(`a settlement has at most ${maxChanges} changes`);
-    }
-    const reply = await this.#caller.call('settle-write', [
-      JSON.stringify({
-        channel: checkText('channel', channel),
-        lease: publisherLease(channel),
-        token,
-        actor: `publish:${channel}`,
-        id: settlement.settlementId,
-        close: settlement.closeWrites,
-        keep: (settlement.keepWrites ?? []).map((record) => [record.writeId, JSON.stringify(record)]),
-        changes: settlement.changes.map(packChange),
-      }),
-    ]);
-    switch (reply.outcome) {
-      case 'conflict':
-        return { kind: 'conflict', listings: reply.fields.map((id) => String(id) as ListingId) };
-      case 'suspected':
-        return { kind: 'suspected' };
-      default:
-        return { kind: 'settled', seq: Number(reply.fields[0]) };
-    }
+  settle(...settlement: Parameters<PublisherLedger['settle']>): Promise<SettleResult> {
+    return this.#writes.settle(...settlement);
   }
-}
-
-function openWriteOf(record: WriteRecord, row: WriteRecord['rows'][number]): OpenWrite {
-  return {
-    writeId: record.writeId,
-    kind: openWriteKinds[record.kind],
-    from: row.from,
-    to: row.to,
-    takenAt: row.takenAt,
-    sentAtMs: record.sentAtMs,
-    outcome: 'sent',
-    token: record.token,
-  };
-}
-
-function packChange(change: ListingChange): readonly unknown[] {
-  const { provision } = change;
-  return [
-    checkText('listing id', change.listingId),
-    change.expectedVersion,
-    change.expectedTaken ?? '',
-    packListingState(change.next),
-    provision === undefined
-      ? 0
-      : [
-          checkWhole('units', provision.units, -maxUnits, maxUnits),
-          checkText('sku', provision.sku),
-          checkText('location', provision.location),
-          checkText('cause', provision.cause),
-        ],
-    change.settledSeq ?? '',
-    change.markPending === true ? 1 : 0,
-  ];
 }
 
 function readView(

@@ -22,6 +22,8 @@ const rowsPerGap = 250;
 export interface BaseBuilderSettings extends ReadQueueSettings {
   /** Least time between two full read requests: the channel's read budget. The platform's own limit is the limiter's matter. */
   readonly readGapMs: number;
+  /** The same while a lowering waits for a read: the platform's own limit is the bound then. */
+  readonly awaitedReadGapMs: number;
   /** A doorbell is answered this long after its first ring: our own writes and sales ring it too. */
   readonly doorbellDelayMs: number;
   /** Rest between two pages of the sweep at the beginning of a term. */
@@ -30,6 +32,7 @@ export interface BaseBuilderSettings extends ReadQueueSettings {
 
 export const defaultBaseBuilderSettings: BaseBuilderSettings = {
   readGapMs: 200,
+  awaitedReadGapMs: 10,
   doorbellDelayMs: 2_000,
   readAgainMs: 50,
   maxReadAgainMs: 10_000,
@@ -102,8 +105,8 @@ export class BaseBuilder {
     return this.#reads.size + this.#pulls.size;
   }
 
-  needsRead(listingId: ListingId, notBeforeMs: number): void {
-    this.#reads.askSpaced(listingId, notBeforeMs);
+  needsRead(listingId: ListingId, notBeforeMs: number, isAwaited = false): void {
+    this.#reads.askSpaced(listingId, notBeforeMs, isAwaited);
     this.#alarm.ring();
   }
 
@@ -126,8 +129,7 @@ export class BaseBuilder {
       this.#alarm.ring();
     });
     let failures = 0;
-    const { channel, connector, ledger, listings, ports, log } = this.#options;
-    const gapShare = Math.min(1, connector.capabilities.readStockBatchSize / rowsPerGap);
+    const { channel, ledger, listings, ports, log } = this.#options;
     const { sweepGapMs } = this.#settings;
     const sweeping = sweepUnsettled({ channel, ledger, listings, ports, log, gapMs: sweepGapMs }, term.ended);
     try {
@@ -136,7 +138,7 @@ export class BaseBuilder {
           for (const walk of this.#walks.splice(0)) await this.#pulled(term, walk);
           const readAny = await this.#readDue(term);
           failures = 0;
-          if (readAny) await this.#rest(this.#settings.readGapMs * gapShare, term);
+          if (readAny) await this.#rest(() => this.#gapMs(), term);
           else await this.#alarm.sleep(this.#reads.nextInMs(1_000));
         } catch (error) {
           failures++;
@@ -145,7 +147,7 @@ export class BaseBuilder {
             { channel: this.#options.channel, err: error, waitMs },
             'reading stock failed',
           );
-          await this.#rest(waitMs, term);
+          await this.#rest(() => waitMs, term);
         }
       }
     } finally {
@@ -156,6 +158,12 @@ export class BaseBuilder {
       this.#reads.clear();
       this.#pulls.clear();
     }
+  }
+
+  #gapMs(): number {
+    const { awaitedReadGapMs, readGapMs } = this.#settings;
+    const gapShare = Math.min(1, this.#options.connector.capabilities.readStockBatchSize / rowsPerGap);
+    return this.#reads.isAwaited ? Math.min(awaitedReadGapMs, readGapMs * gapShare) : readGapMs * gapShare;
   }
 
   async #readDue(term: LeaseTerm): Promise<boolean> {
@@ -362,11 +370,13 @@ export class BaseBuilder {
     return new Map(rows.map((row) => [row.listingId, row]));
   }
 
-  /** Not cut short by new wishes: it is the budget. */
-  async #rest(ms: number, term: LeaseTerm): Promise<void> {
-    const untilMs = performance.now() + ms;
-    while (!term.ended.aborted && performance.now() < untilMs && this.#walks.length === 0) {
-      await this.#alarm.sleep(untilMs - performance.now());
+  /** Not cut short by new wishes, unless they change how long it is: it is the budget. */
+  async #rest(forMs: () => number, term: LeaseTerm): Promise<void> {
+    const startMs = performance.now();
+    while (!term.ended.aborted && this.#walks.length === 0) {
+      const leftMs = startMs + forMs() - performance.now();
+      if (leftMs <= 0) return;
+      await this.#alarm.sleep(leftMs);
     }
   }
 }

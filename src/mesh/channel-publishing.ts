@@ -4,7 +4,7 @@ import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
 import { type Staleness, fresh } from '../domain/staleness.ts';
 import type { ListingsView, ListingView } from '../ledger/contract.ts';
-import { publisherLease } from '../ledger/publisher-commands.ts';
+import { publisherLease } from '../ledger/write-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
 import type { ChannelPublishingOptions } from './channel-publishing-options.ts';
@@ -392,7 +392,7 @@ export class ChannelPublishing {
   #ports(builder: BaseBuilder): PublisherPorts {
     const { catalogue, onEdited, log, settings, hasFigure } = this.#options;
     return {
-      needsRead: (listingId, notBeforeMs) => builder.needsRead(listingId, notBeforeMs),
+      needsRead: (listingId, notBeforeMs, isAwaited) => builder.needsRead(listingId, notBeforeMs, isAwaited),
       needsPull: (listingId, afterMs) => builder.needsPull(listingId, afterMs),
       siblingsOf: (listing) => siblingsOf(this.#options.map, listing),
       levelsBeside: ({ sku }) => skusBeside(catalogue, sku),

@@ -5,7 +5,7 @@ import { StockmeshError } from '../domain/errors.ts';
 import type { LocationId, Sku } from '../domain/ids.ts';
 import type { Movement } from '../domain/movement.ts';
 import type { Ledger, MeshState, PublisherLedger } from '../ledger/contract.ts';
-import { publisherLease } from '../ledger/publisher-commands.ts';
+import { publisherLease } from '../ledger/write-commands.ts';
 import { Breaker, type BreakerSettings, type BreakerState, defaultBreakerSettings } from './breaker.ts';
 import { ChannelLease, type LeaseTerm } from './channel-lease.ts';
 import type { ChannelSettings } from './channel.ts';

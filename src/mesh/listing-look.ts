@@ -81,7 +81,7 @@ export class ListingLook {
       case 'none':
         return { kind: 'unneeded' };
       case 'read-first':
-        ports.needsRead(listingId, decision.notBeforeMs);
+        ports.needsRead(listingId, decision.notBeforeMs, decision.isLowering);
         return { kind: 'put-off', forMs: maxPutOffMs };
       case 'wait': {
         const awaitedMs = rules.pullAwaitedMs(state);

@@ -81,16 +81,27 @@ export class PublishQueue {
 
   /**
    * The most urgent listings that are not occupied, each with its siblings: what one of them ought to show depends on
-   * what the others show, so they are decided from one view. All of them are occupied for `occupyMs`.
+   * what the others show, so they are decided from one view. All of them are occupied for `occupyMs`. Listings of further
+   * request groups than there are requests left are not even looked at: they could only be put back.
    */
   take(
     limit: number,
     occupyMs: number,
     siblingsOf: (listingId: ListingId) => readonly ListingId[],
+    groups?: { readonly max: number; readonly of: (listingId: ListingId) => string },
   ): readonly PendingListing[] {
     const nowMs = performance.now();
     const isOccupied = (listingId: ListingId): boolean => nowMs < (this.#occupied.get(listingId) ?? 0);
-    const urgent = this.#lanes.take(limit, isOccupied);
+    const taken = new Set<string>();
+    const isElsewhere = (listingId: ListingId): boolean => {
+      if (groups === undefined) return false;
+      const group = groups.of(listingId);
+      if (taken.has(group)) return false;
+      if (taken.size >= groups.max) return true;
+      taken.add(group);
+      return false;
+    };
+    const urgent = this.#lanes.take(limit, (listingId) => isOccupied(listingId) || isElsewhere(listingId));
     const all = new Map(urgent.map((one) => [one.listingId, one]));
     for (const one of urgent) {
       for (const listingId of siblingsOf(one.listingId)) {

@@ -12,6 +12,10 @@ import type { MappedListing } from './sku-map.ts';
 
 export interface PublisherSettings {
   readonly requestsInFlight: number;
+  /** Where a request carries one listing or few, so many of them, as long as the platform answers quickly. */
+  readonly maxSmallRequestsInFlight: number;
+  readonly quickAnswerMs: number;
+  readonly slowAnswerMs: number;
   readonly listingsPerLook: number;
   readonly pendingInMemory: number;
   /** A lowering that has no answer for this long no longer keeps the next lowering of its listings waiting. */
@@ -28,6 +32,9 @@ export interface PublisherSettings {
 
 export const defaultPublisherSettings: PublisherSettings = {
   requestsInFlight: 4,
+  maxSmallRequestsInFlight: 32,
+  quickAnswerMs: 250,
+  slowAnswerMs: 1_000,
   listingsPerLook: 1_000,
   pendingInMemory: 50_000,
   overtakeMs: 1_000,
@@ -41,8 +48,8 @@ export const defaultPublisherSettings: PublisherSettings = {
 
 /** What the publisher needs from its neighbours. None of them waits or throws; `ready` is called afterwards. */
 export interface PublisherPorts {
-  /** The listing must be read, not before that moment (ledger clock). */
-  needsRead(listingId: ListingId, notBeforeMs: number): void;
+  /** The listing must be read, not before that moment (ledger clock). `isAwaited`: it shows too much until then. */
+  needsRead(listingId: ListingId, notBeforeMs: number, isAwaited?: boolean): void;
   /** Orders must be pulled by a walk that begins after that moment (ledger clock). */
   needsPull(listingId: ListingId, afterMs: number): void;
   /** All listings of the channel that stand for the same stock of ours, in the merchant's order, this one included. */

@@ -14,6 +14,7 @@ import {
   defaultPublisherSettings,
 } from './publisher-options.ts';
 import { RepeatQueue } from './repeat-queue.ts';
+import { RequestWidth } from './request-width.ts';
 import type { Sent } from './request-sender.ts';
 import { RowOutcomes } from './row-outcomes.ts';
 import { Setbacks } from './setbacks.ts';
@@ -21,6 +22,8 @@ import type { MappedListing } from './sku-map.ts';
 import { type WritePlan, isRaising, writeBatches } from './write-batches.ts';
 
 const guardedLookMs = 5_000;
+/** A request of so few rows gains little from waiting for more of them. */
+const smallBatchRows = 16;
 
 interface Unneeded {
   readonly pending: PendingListing;
@@ -51,6 +54,7 @@ export class Publisher {
   readonly #look: ListingLook;
   readonly #setbacks = new Setbacks();
   readonly #outcomes: RowOutcomes;
+  readonly #width: RequestWidth;
   readonly #alarm = new Alarm();
   readonly #tasks = new Set<Promise<void>>();
   #requestsInFlight = 0;
@@ -68,6 +72,15 @@ export class Publisher {
     this.#repeats = new RepeatQueue(repeatMs, maxRepeatMs);
     this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs, assumedLagMs });
     this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks);
+    const { requestsInFlight, maxSmallRequestsInFlight, quickAnswerMs, slowAnswerMs } = this.#settings;
+    const { connector } = options;
+    const isSmall = 'batchGroup' in connector || connector.capabilities.lowerBatchSize <= smallBatchRows;
+    this.#width = new RequestWidth({
+      min: requestsInFlight,
+      max: isSmall ? Math.max(requestsInFlight, maxSmallRequestsInFlight) : requestsInFlight,
+      quickMs: quickAnswerMs,
+      slowMs: slowAnswerMs,
+    });
   }
 
   get backlog(): number {
@@ -164,7 +177,7 @@ export class Publisher {
   }
 
   #mayRequest(nowMs: number): boolean {
-    const isFree = this.#requestsInFlight < this.#settings.requestsInFlight;
+    const isFree = this.#requestsInFlight < this.#width.slots;
     return isFree && nowMs >= this.#pausedUntilMs && this.#options.mayPublish();
   }
 
@@ -174,10 +187,11 @@ export class Publisher {
     const nowMs = performance.now();
     this.#queue.recallDue(nowMs);
     metrics.backlog.set({ channel }, this.#queue.size);
-    if (!this.#mayRequest(nowMs)) return false;
-    const slots = this.#settings.requestsInFlight - this.#requestsInFlight;
+    if (!this.#mayRequest(nowMs) || !this.#width.hasRoom(this.#requestsInFlight)) return false;
+    const slots = this.#width.slots - this.#requestsInFlight;
     const limit = Math.min(this.#settings.listingsPerLook, slots * connector.capabilities.lowerBatchSize);
-    const taken = this.#queue.take(limit, this.#settings.overtakeMs, (id) => this.#siblingsOf(id));
+    const groups = { max: slots, of: (id: ListingId) => this.#requestGroup(id) };
+    const taken = this.#queue.take(limit, this.#settings.overtakeMs, (id) => this.#siblingsOf(id), groups);
     if (taken.length === 0) return false;
     try {
       const views = await this.#look.read(taken);
@@ -203,6 +217,11 @@ export class Publisher {
       throw error;
     }
     return true;
+  }
+
+  #requestGroup(listingId: ListingId): string {
+    const ref = this.#options.listing(listingId)?.ref;
+    return (ref === undefined ? undefined : this.#options.connector.batchGroup?.(ref)) ?? '';
   }
 
   #siblingsOf(listingId: ListingId): readonly ListingId[] {
@@ -242,10 +261,7 @@ export class Publisher {
       planned,
       connector.capabilities,
       (id) => this.#setbacks.batchLimit(id),
-      (id) => {
-        const ref = this.#options.listing(id)?.ref;
-        return (ref === undefined ? undefined : connector.batchGroup?.(ref)) ?? '';
-      },
+      (id) => this.#requestGroup(id),
     );
     for (const batch of batches.slice(0, slots)) this.#request(() => this.#send(term, batch));
     for (const { pending } of batches.slice(slots).flat()) this.#queue.release(pending);
@@ -253,8 +269,10 @@ export class Publisher {
 
   #request(send: () => Promise<void>): void {
     this.#requestsInFlight++;
+    const startedMs = performance.now();
     this.#track(
       send().finally(() => {
+        this.#width.answered(performance.now() - startedMs, this.#requestsInFlight);
         this.#requestsInFlight--;
         this.#alarm.ring();
       }),
@@ -293,7 +311,7 @@ export class Publisher {
         token: term.token,
         nowMs: sentAtMs,
       },
-      new Map(rows.map(({ listingId, view }) => [listingId, view.state.version])),
+      new Map(rows.map(({ listingId, view }) => [listingId, view])),
     );
     if (sent.kind !== 'conflict') {
       this.#ended(sent, rows, sentAtMs);
@@ -426,7 +444,7 @@ export class Publisher {
   /** Rings cut it short: an offer, the end of a request. */
   #sleepMs(): number {
     const nowMs = performance.now();
-    const canTake = this.#requestsInFlight < this.#settings.requestsInFlight;
+    const canTake = this.#width.hasRoom(this.#requestsInFlight);
     const dueMs = Math.min(this.#queue.nextMs(nowMs, canTake), this.#repeats.nextMs(nowMs), nowMs + 1_000);
     const isPaused = this.#pausedUntilMs > nowMs;
     return Math.max(1, (isPaused ? this.#pausedUntilMs : dueMs) - nowMs);

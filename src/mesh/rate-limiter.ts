@@ -9,6 +9,18 @@ export interface LimitScripts {
   call(command: string, args: readonly (string | number)[]): Promise<ScriptReply>;
 }
 
+interface Wish {
+  readonly cost: number;
+  readonly maxWaitMs: number;
+  readonly budget: PublishedBudget | undefined;
+}
+
+interface Gathered {
+  cost: number;
+  maxWaitMs: number;
+  readonly waitMs: Promise<number>;
+}
+
 /** What an answer said is told to Redis at most this often per operation, unless the platform refused. */
 const learnEveryMs = 100;
 const aloneEveryMs = 1_000;
@@ -23,6 +35,7 @@ export class SharedRateLimiter implements RateLimiter {
   readonly #onFailure: (error: unknown) => void;
   readonly #untold = new Map<string, LearnedBudget>();
   readonly #tookAloneAt = new Map<string, number>();
+  readonly #gathering = new Map<string, Gathered>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
   constructor(scripts: LimitScripts, channel: ChannelId, onFailure: (error: unknown) => void) {
@@ -45,18 +58,47 @@ export class SharedRateLimiter implements RateLimiter {
     },
   ): Promise<void> {
     signal.throwIfAborted();
+    const waitMs = await this.#take(operation, { cost, maxWaitMs, budget });
+    if (waitMs > maxWaitMs)
+      throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });
+    if (waitMs > 0) await delay(waitMs, undefined, { signal });
+  }
+
+  /** Requests of one turn of the event loop share a call, as long as half a bucket holds them. */
+  #take(operation: string, wish: Wish): Promise<number> {
+    const most = wish.budget === undefined ? 1 : Math.max(1, Math.floor(wish.budget.capacity / 2));
+    const open = this.#gathering.get(operation);
+    if (open !== undefined && open.cost + wish.cost <= most) {
+      open.cost += wish.cost;
+      open.maxWaitMs = Math.max(open.maxWaitMs, wish.maxWaitMs);
+      return open.waitMs;
+    }
+    const gathered: Gathered = {
+      cost: wish.cost,
+      maxWaitMs: wish.maxWaitMs,
+      waitMs: Promise.resolve().then(() => {
+        if (this.#gathering.get(operation) === gathered) this.#gathering.delete(operation);
+        return this.#takeNow(operation, gathered.cost, gathered.maxWaitMs, wish.budget);
+      }),
+    };
+    this.#gathering.set(operation, gathered);
+    return gathered.waitMs;
+  }
+
+  /** How long the request has to wait; more than asked for: it was refused, and nothing was taken. */
+  async #takeNow(
+    operation: string,
+    cost: number,
+    maxWaitMs: number,
+    budget: PublishedBudget | undefined,
+  ): Promise<number> {
     const published = budget === undefined ? [] : [budget.capacity, budget.refillPerS];
     const args = ['take', this.#channel, operation, cost, maxWaitMs, ...published];
     const reply = await this.#scripts.call('rate-limit', args).catch((error: unknown) => {
       this.#takeAlone(operation, error);
       return undefined;
     });
-    if (reply === undefined) return;
-    const waitMs = Number(reply.fields[0]);
-    if (reply.outcome === 'refused') {
-      throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });
-    }
-    if (waitMs > 0) await delay(waitMs, undefined, { signal });
+    return reply === undefined ? 0 : Number(reply.fields[0]);
   }
 
   /**

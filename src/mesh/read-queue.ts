@@ -14,7 +14,16 @@ export interface DueRead {
   readonly listingId: ListingId;
   /** Reads of it in a row that told nothing. */
   readonly times: number;
+  readonly isAwaited: boolean;
 }
+
+interface Waiting {
+  readonly dueAtMs: number;
+  readonly times: number;
+}
+
+/** Of each request this much is kept for reads that nobody waits for: they end what is open, which else only grows. */
+const shareOfOthers = 0.25;
 
 /**
  * Listings that are to be read, each with its earliest moment (ledger clock). A listing that sells all the time may leave
@@ -23,7 +32,8 @@ export interface DueRead {
 export class ReadQueue {
   readonly #settings: ReadQueueSettings;
   readonly #nowMs: () => number;
-  readonly #waiting = new Map<ListingId, { readonly dueAtMs: number; readonly times: number }>();
+  readonly #waiting = new Map<ListingId, Waiting>();
+  readonly #awaited = new Set<ListingId>();
   readonly #recent = new Map<ListingId, { readonly atMs: number; readonly times: number }>();
 
   constructor(settings: ReadQueueSettings, nowMs: () => number) {
@@ -35,40 +45,57 @@ export class ReadQueue {
     return this.#waiting.size;
   }
 
-  clear(): void {
-    this.#waiting.clear();
+  /** A read is due, or soon, that a lowering waits for. */
+  get isAwaited(): boolean {
+    return this.#awaited.size > 0;
   }
 
-  ask(listingId: ListingId, dueAtMs: number, times = 0): void {
+  clear(): void {
+    this.#waiting.clear();
+    this.#awaited.clear();
+  }
+
+  ask(listingId: ListingId, dueAtMs: number, times = 0, isAwaited = false): void {
     const known = this.#waiting.get(listingId);
-    if (known !== undefined && known.dueAtMs <= dueAtMs) return;
     if (known === undefined && this.#waiting.size >= this.#settings.maxWaiting) return;
+    if (isAwaited) this.#awaited.add(listingId);
+    if (known !== undefined && known.dueAtMs <= dueAtMs) return;
     this.#waiting.set(listingId, { dueAtMs, times });
   }
 
   /** As `ask`, but not sooner after its last read than reads of it are spaced. */
-  askSpaced(listingId: ListingId, notBeforeMs: number): void {
+  askSpaced(listingId: ListingId, notBeforeMs: number, isAwaited = false): void {
     const read = this.#recent.get(listingId);
     const { maxSpacingMs } = this.#settings;
     const spacedMs = read === undefined ? 0 : read.atMs + Math.min(this.#backOffMs(read.times), maxSpacingMs);
-    this.ask(listingId, Math.max(notBeforeMs, spacedMs));
+    this.ask(listingId, Math.max(notBeforeMs, spacedMs), 0, isAwaited);
   }
 
-  again({ listingId, times }: DueRead, leastMs = 0): void {
+  again({ listingId, times, isAwaited }: DueRead, leastMs = 0): void {
     const waitMs = Math.max(leastMs, jittered(this.#backOffMs(times)));
-    this.ask(listingId, this.#nowMs() + waitMs, times + 1);
+    this.ask(listingId, this.#nowMs() + waitMs, times + 1, isAwaited);
   }
 
   takeDue(limit: number): readonly DueRead[] {
-    const nowMs = this.#nowMs();
     const due: DueRead[] = [];
-    for (const [listingId, { dueAtMs, times }] of this.#waiting) {
-      if (due.length >= limit) break;
-      if (dueAtMs > nowMs) continue;
-      this.#waiting.delete(listingId);
-      due.push({ listingId, times });
-    }
+    const othersShare = this.#awaited.size === 0 ? limit : Math.floor(limit * shareOfOthers);
+    this.#take(due, this.#awaited, limit - othersShare);
+    this.#take(due, this.#waiting.keys(), limit);
+    this.#take(due, this.#awaited, limit);
     return due;
+  }
+
+  #take(due: DueRead[], from: Iterable<ListingId>, limit: number): void {
+    const nowMs = this.#nowMs();
+    for (const listingId of from) {
+      if (due.length >= limit) return;
+      const waiting = this.#waiting.get(listingId);
+      if (waiting === undefined) this.#awaited.delete(listingId);
+      if (waiting === undefined || waiting.dueAtMs > nowMs) continue;
+      const isAwaited = this.#awaited.delete(listingId);
+      this.#waiting.delete(listingId);
+      due.push({ listingId, times: waiting.times, isAwaited });
+    }
   }
 
   noteRead(listingId: ListingId): void {
@@ -89,9 +116,11 @@ export class ReadQueue {
   nextInMs(atMostMs: number): number {
     let dueAtMs = Number.POSITIVE_INFINITY;
     let looked = 0;
-    for (const read of this.#waiting.values()) {
-      dueAtMs = Math.min(dueAtMs, read.dueAtMs);
-      if (++looked >= 1_000) break;
+    for (const ids of [this.#awaited, this.#waiting.keys()]) {
+      for (const listingId of ids) {
+        dueAtMs = Math.min(dueAtMs, this.#waiting.get(listingId)?.dueAtMs ?? dueAtMs);
+        if (++looked >= 1_000) break;
+      }
     }
     return Math.min(atMostMs, Math.max(1, dueAtMs - this.#nowMs()));
   }

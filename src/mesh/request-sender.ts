@@ -1,3 +1,4 @@
+// Long on purpose: one request, from its record to its settlement, is one state machine.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
@@ -11,6 +12,7 @@ import type {
   Settlement,
   WriteRecord,
 } from '../ledger/contract.ts';
+import { openWriteOf } from '../ledger/write-commands.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
 import type { Breaker } from './breaker.ts';
 import type { LeaseTerm } from './channel-lease.ts';
@@ -76,11 +78,11 @@ export class RequestSender {
     return this.#underWay.has(writeId);
   }
 
-  /** `versions` are those the rows were computed from: a listing that changed since is refused, never overwritten. */
+  /** `views` are those the rows were computed from: a listing that changed since is refused, never overwritten. */
   async submit(
     term: LeaseTerm,
     request: NewRequest,
-    versions: ReadonlyMap<ListingId, number>,
+    views: ReadonlyMap<ListingId, ListingView>,
   ): Promise<Sent> {
     const { channel, ledger, breaker } = this.#options;
     if (!this.#maySend(term)) return { kind: 'not-now', retryInMs: 50 };
@@ -91,7 +93,7 @@ export class RequestSender {
     try {
       const expected = record.rows.map(({ listingId }) => ({
         listingId,
-        version: versions.get(listingId) ?? 0,
+        version: views.get(listingId)?.state.version ?? 0,
       }));
       const claim = await ledger.claimWrite(channel, term.token, record, expected);
       if (claim.kind === 'conflict') return claim;
@@ -101,7 +103,7 @@ export class RequestSender {
       const result = this.#maySend(term)
         ? await this.#write(batch, admission.done)
         : { ...allRows(batch, { kind: 'not-applied' as const }), throttledForMs: 50 };
-      return await this.#conclude(term, record, result);
+      return await this.#conclude(term, record, result, claimedViews(record, views));
     } finally {
       this.#underWay.delete(record.writeId);
       admission.done('ok');
@@ -175,7 +177,12 @@ export class RequestSender {
     }
   }
 
-  async #conclude(term: LeaseTerm, record: WriteRecord, result: WriteResult): Promise<Sent> {
+  async #conclude(
+    term: LeaseTerm,
+    record: WriteRecord,
+    result: WriteResult,
+    claimed?: readonly ListingView[],
+  ): Promise<Sent> {
     const isThrottled = result.throttledForMs !== undefined;
     const outcomes = new Map(
       record.rows.map(({ listingId }, index): [ListingId, RowOutcome] => [
@@ -185,7 +192,7 @@ export class RequestSender {
           : (result.rows[index] ?? { kind: 'unknown', reason: 'no answer' }),
       ]),
     );
-    const settled = await this.#settle(term, record, outcomes);
+    const settled = await this.#settle(term, record, outcomes, claimed);
     if (settled === 'suspected') return { kind: 'term-over' };
     if (isThrottled) return { kind: 'throttled', retryInMs: result.throttledForMs ?? 0 };
     if (settled.isOpen) return { kind: 'open', record, rows: settled.rows };
@@ -201,15 +208,19 @@ export class RequestSender {
     return settled === 'suspected' ? { kind: 'term-over' } : { kind: 'settled', rows: settled.rows };
   }
 
-  /** Computed from what the listings are now, under their versions; read and computed again while they move. */
+  /**
+   * Computed from what the listings are now, under their versions; read and computed again while they move. Most have not
+   * moved since they were claimed: that is tried first, without a read.
+   */
   async #settle(
     term: LeaseTerm,
     record: WriteRecord,
     outcomes: ReadonlyMap<ListingId, RowOutcome>,
+    claimed?: readonly ListingView[],
   ): Promise<{ isOpen: boolean; rows: readonly SettledOutcome[] } | 'suspected'> {
     const { channel, ledger } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const { rows: views } = await this.#read(record);
+    for (let attempt = claimed === undefined ? 1 : 0; ; attempt++) {
+      const views = attempt === 0 && claimed !== undefined ? claimed : (await this.#read(record)).rows;
       const { settlement, rows, isOpen } = this.#settlementOf(record, outcomes, views);
       const result = await ledger.settle(channel, term.token, settlement);
       if (result.kind === 'settled') {
@@ -220,7 +231,7 @@ export class RequestSender {
       if (attempt >= settleTries) {
         throw new Error(`write ${record.writeId} could not be settled: its listings keep changing`);
       }
-      await delay(attempt * 2);
+      if (attempt > 0) await delay(attempt * 2);
     }
   }
 
@@ -268,6 +279,22 @@ export class RequestSender {
     }));
     return ledger.readListings(channel, rows);
   }
+}
+
+/** The listings as the claim left them, if nothing else has happened to them since. */
+function claimedViews(
+  record: WriteRecord,
+  views: ReadonlyMap<ListingId, ListingView>,
+): readonly ListingView[] | undefined {
+  const claimed: ListingView[] = [];
+  for (const row of record.rows) {
+    const view = views.get(row.listingId);
+    if (view === undefined) return undefined;
+    const { state } = view;
+    const openWrites = [...state.openWrites, openWriteOf(record, row)];
+    claimed.push({ ...view, state: { ...state, openWrites, version: state.version + 1 } });
+  }
+  return claimed;
 }
 
 /** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */

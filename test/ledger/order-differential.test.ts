@@ -6,7 +6,7 @@ import { type ListingState, untouchedListing } from '../../src/domain/listing.ts
 import { type AppliedLine, mergeLine, nothingApplied } from '../../src/domain/merge.ts';
 import { counterNames, type LineCounters } from '../../src/domain/order.ts';
 import { US } from '../../src/ledger/keys.ts';
-import { publisherLease } from '../../src/ledger/publisher-commands.ts';
+import { publisherLease } from '../../src/ledger/write-commands.ts';
 import {
   back,
   line,

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ListingId, Sku } from '../../src/domain/ids.ts';
 import { type ListingState, maxOpenWrites, untouchedListing } from '../../src/domain/listing.ts';
 import type { ListingChange, ListingView, WriteRecord } from '../../src/ledger/contract.ts';
-import { publisherLease } from '../../src/ledger/publisher-commands.ts';
+import { publisherLease } from '../../src/ledger/write-commands.ts';
 import {
   back,
   levelOf,
@@ -400,6 +400,77 @@ describe('a settlement', () => {
     await expect(settle(Array.from({ length: 1_001 }, () => one))).rejects.toMatchObject({
       code: 'LEDGER_REQUEST_INVALID',
     });
+  });
+});
+
+describe('claims and settlements of one turn', () => {
+  const claims = (ids: readonly ListingId[], versions: readonly number[]) =>
+    ids.map((id, n) =>
+      bench.publisher.claimWrite(shop, token, record(`write-${n}`, [row(id)]), [
+        { listingId: id, version: versions[n] ?? 0 },
+      ]),
+    );
+
+  test('share a script call', async () => {
+    const ids = ['a', 'b', 'c', 'd'].map((name) => listing(name));
+    await bench.publisher.readListings(shop, [{ listingId: x, sku }]);
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await bench.redis.info('commandstats'))?.[1]);
+    const before = await calls();
+    expect(await Promise.all(claims(ids, []))).toEqual(ids.map(() => ({ kind: 'claimed' })));
+    expect((await calls()) - before).toBe(1);
+    const changes = await Promise.all(ids.map((id) => change({}, id)));
+    const read = await calls();
+    const settled = await Promise.all(
+      changes.map((one, n) =>
+        bench.publisher.settle(shop, token, { changes: [one], closeWrites: [`write-${n}`] }),
+      ),
+    );
+    expect(settled.map(({ kind }) => kind)).toEqual(ids.map(() => 'settled'));
+    expect((await calls()) - read).toBe(1);
+    expect(await bench.publisher.openWrites(shop)).toEqual([]);
+  });
+
+  test('stand or fall each by itself', async () => {
+    const ids = [x, listing('moved'), y];
+    expect(await Promise.all(claims(ids, [0, 7, 0]))).toEqual([
+      { kind: 'claimed' },
+      { kind: 'conflict', listings: ['moved'] },
+      { kind: 'claimed' },
+    ]);
+    expect((await bench.publisher.openWrites(shop)).map(({ writeId }) => writeId).toSorted()).toEqual([
+      'write-0',
+      'write-2',
+    ]);
+    const [first, second] = await Promise.all([change({}, x), change({ expectedVersion: 99 }, y)]);
+    const settled = await Promise.all([
+      bench.publisher.settle(shop, token, { changes: [first], closeWrites: ['write-0'] }),
+      bench.publisher.settle(shop, token, { changes: [second], closeWrites: ['write-2'] }),
+    ]);
+    expect(settled).toMatchObject([{ kind: 'settled' }, { kind: 'conflict', listings: ['y'] }]);
+    expect((await bench.publisher.openWrites(shop)).map(({ writeId }) => writeId)).toEqual(['write-2']);
+  });
+
+  test('for the same listing never both hold: the second was computed before the first', async () => {
+    expect(await Promise.all(claims([x, x], [0, 0]))).toEqual([
+      { kind: 'claimed' },
+      { kind: 'conflict', listings: ['x'] },
+    ]);
+    const one = await change();
+    const results = await Promise.all([
+      settle([{ ...one, next: { ...one.next, suspect: true } }]),
+      settle([{ ...one, next: { ...one.next, base } }]),
+    ]);
+    expect(results.map(({ kind }) => kind).toSorted()).toEqual(['conflict', 'settled']);
+  });
+
+  test('under an ended lease store nothing', async () => {
+    await bench.publisher.giveUpLease(publisherLease(shop), token);
+    expect(await Promise.all(claims([x, y], [0, 0]))).toEqual([
+      { kind: 'lease-lost' },
+      { kind: 'lease-lost' },
+    ]);
+    expect(await bench.publisher.openWrites(shop)).toEqual([]);
   });
 });
 

@@ -128,3 +128,18 @@ test('what the platform said stands before what it publishes', async () => {
   const given = { ...options(100), budget: { capacity: 1_000, refillPerS: 1_000 } };
   await expect(one.acquire('read', 5, given)).rejects.toMatchObject({ code: 'CONNECTOR_LIMIT_WAIT' });
 });
+
+test('requests of one moment share a call, and never more of them than half a bucket', async () => {
+  const one = limiter();
+  const budget = { capacity: 8, refillPerS: 4 };
+  await parts.caller.open();
+  const calls = async (): Promise<number> =>
+    Number(/cmdstat_evalsha:calls=(\d+)/.exec(await parts.redis.info('commandstats'))?.[1] ?? 0);
+  const before = await calls();
+  await Promise.all(Array.from({ length: 8 }, () => one.acquire('read', 1, { ...options(10_000), budget })));
+  expect((await calls()) - before).toBe(2);
+  // All eight are taken: the ninth would have to wait for its token.
+  await expect(one.acquire('read', 1, { ...options(1), budget })).rejects.toMatchObject({
+    code: 'CONNECTOR_LIMIT_WAIT',
+  });
+});

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
--- claim-write: records a platform request before it is sent and points its listings to it.
+-- claim-write: records platform requests before they are sent and points their listings to them.
 -- KEYS[1] ledger hash
--- ARGV[1] highest sequence seen  ARGV[2] channel  ARGV[3] lease name  ARGV[4] lease token  ARGV[5] write id
--- ARGV[6] record, JSON  ARGV[7..] for each row: listing id, expected version, packed open write
--- Returns {'claimed', seq, ms}  {'conflict', seq, ms, listing id, ...}  {'lease-lost', seq, ms}
--- Invariant: all rows or none; no request is recorded under a lease that has ended or under a listing state that moved;
--- a listing points to at most 16 open writes.
+-- ARGV[1] highest sequence seen  ARGV[2] channel  ARGV[3] lease name  ARGV[4] lease token
+-- ARGV[5..] for each request: write id, record (JSON), number of rows, for each row: listing id, expected version, packed
+-- open write
+-- Returns {'claimed', seq, ms, for each request: '' or the listings that moved, joined by RS}  {'lease-lost', seq, ms}
+-- Invariant: all rows of a request or none, each request by itself; no request is recorded under a lease that has ended or
+-- under a listing state that moved; a listing points to at most 16 open writes.
 --- @include "include/prelude.lua"
 local MAX_OPEN_WRITES = 16
 
@@ -18,34 +19,60 @@ local function holdsLease()
   return token == ARGV[4] and tonumber(ends) > nowMs
 end
 
-return ledgerCall(function()
-  local records = P .. 'writes:' .. ARGV[2]
-  -- The id is a fresh UUID: finding it means that an earlier try of this very call was carried out.
-  if redis.call('HEXISTS', records, ARGV[5]) == 1 then
-    return reply('claimed')
+-- Listings that a request of this very call has changed: what Redis says of them is older than the plan.
+local claimed = {}
+
+-- The next version and open writes of a listing; nothing when it moved.
+local function claimRow(key, id, expected, packed)
+  local state = redis.call('HMGET', key, 'ver', 'w')
+  local open = state[2] or ''
+  local _, others = string.gsub(open, RS, RS)
+  local isFull = open ~= '' and others + 1 >= MAX_OPEN_WRITES
+  if claimed[id] or isFull or toNumber(state[1]) ~= tonumber(expected) then
+    return nil
   end
-  if not holdsLease() then
-    return reply('lease-lost')
-  end
-  local conflicts = {}
-  for i = 7, #ARGV, 3 do
+  return { key = key, id = id, isNew = not state[1], ver = toNumber(state[1]) + 1, open = open == '' and packed or open .. RS .. packed }
+end
+
+local function claim(records, first, rowCount)
+  local rows, conflicts = {}, {}
+  for i = first, first + 3 * (rowCount - 1), 3 do
     local key = P .. 'listing:' .. ARGV[2] .. ':' .. ARGV[i]
-    local state = redis.call('HMGET', key, 'ver', 'w')
-    local open = state[2] or ''
-    local _, others = string.gsub(open, RS, RS)
-    if toNumber(state[1]) ~= tonumber(ARGV[i + 1]) or (open ~= '' and others + 1 >= MAX_OPEN_WRITES) then
+    local row = claimRow(key, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+    rows[#rows + 1] = row
+    if not row then
       conflicts[#conflicts + 1] = ARGV[i]
-    else
-      open = open == '' and ARGV[i + 2] or open .. RS .. ARGV[i + 2]
-      write('HSET', key, 'w', open, 'ver', num(toNumber(state[1]) + 1))
-      if not state[1] then
-        write('SADD', P .. 'listings:' .. ARGV[2], ARGV[i])
-      end
     end
   end
   if #conflicts > 0 then
-    return refuse('conflict', unpack(conflicts))
+    return table.concat(conflicts, RS)
   end
-  write('HSET', records, ARGV[5], ARGV[6])
-  return reply('claimed')
+  for _, row in ipairs(rows) do
+    claimed[row.id] = true
+    write('HSET', row.key, 'w', row.open, 'ver', num(row.ver))
+    if row.isNew then
+      write('SADD', P .. 'listings:' .. ARGV[2], row.id)
+    end
+  end
+  write('HSET', records, ARGV[first - 3], ARGV[first - 2])
+  return ''
+end
+
+return ledgerCall(function()
+  local records, results = P .. 'writes:' .. ARGV[2], {}
+  local mayClaim = holdsLease()
+  local i = 5
+  while i <= #ARGV do
+    local rowCount = tonumber(ARGV[i + 2])
+    -- The id is a fresh UUID: finding it means that an earlier try of this very call was carried out.
+    if redis.call('HEXISTS', records, ARGV[i]) == 1 then
+      results[#results + 1] = ''
+    elseif not mayClaim then
+      return refuse('lease-lost')
+    else
+      results[#results + 1] = claim(records, i + 3, rowCount)
+    end
+    i = i + 3 + 3 * rowCount
+  end
+  return reply('claimed', unpack(results))
 end)

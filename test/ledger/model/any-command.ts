@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import type { LocationId, Sku } from '../../../src/domain/ids.ts';
 import type { LineCounters } from '../../../src/domain/order.ts';
-import { publisherLease } from '../../../src/ledger/publisher-commands.ts';
+import { publisherLease } from '../../../src/ledger/write-commands.ts';
 import {
   back,
   count,

@@ -3,7 +3,8 @@ import type { ChannelId, ListingId, LocationId, Sku } from '../../../src/domain/
 import type { ListingState } from '../../../src/domain/listing.ts';
 import { CountCommands } from '../../../src/ledger/count-commands.ts';
 import { RedisMeshState } from '../../../src/ledger/mesh-state.ts';
-import { PublisherCommands, publisherLease } from '../../../src/ledger/publisher-commands.ts';
+import { PublisherCommands } from '../../../src/ledger/publisher-commands.ts';
+import { publisherLease } from '../../../src/ledger/write-commands.ts';
 import type { LedgerParts } from '../../support/ledger-parts.ts';
 import type { PlainLedger } from './plain-ledger.ts';
 import type { Random } from './random.ts';

@@ -13,7 +13,8 @@ import { availableOf } from '../../../src/domain/movement.ts';
 import { LogHistory } from '../../../src/ledger/log-history.ts';
 import { type LogConsumer, LogReader } from '../../../src/ledger/log-reader.ts';
 import { RedisMeshState } from '../../../src/ledger/mesh-state.ts';
-import { PublisherCommands, publisherLease } from '../../../src/ledger/publisher-commands.ts';
+import { PublisherCommands } from '../../../src/ledger/publisher-commands.ts';
+import { publisherLease } from '../../../src/ledger/write-commands.ts';
 import { RedisLedger } from '../../../src/ledger/redis-ledger.ts';
 import type { ChannelMode, ChannelSettings } from '../../../src/mesh/channel.ts';
 import type {

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { RequestWidth } from '../../src/mesh/request-width.ts';
+
+const settings = { min: 4, max: 16, quickMs: 250, slowMs: 1_000 };
+
+test('stays narrow while answers are slow, as behind a limit of five a second', () => {
+  const width = new RequestWidth(settings);
+  for (let i = 0; i < 100; i++) width.answered(800, width.slots);
+  expect(width.slots).toBe(4);
+});
+
+test('does not grow by quick answers while slots are free: there is nothing to send', () => {
+  const width = new RequestWidth(settings);
+  for (let i = 0; i < 100; i++) width.answered(10, 1);
+  expect(width.slots).toBe(4);
+});
+
+test('grows to its bound by quick answers with all slots taken, and no further', () => {
+  const width = new RequestWidth(settings);
+  for (let i = 0; i < 100; i++) width.answered(10, width.slots);
+  expect(width.slots).toBe(16);
+});
+
+test('a slow answer halves it once, however many of the same crowd are slow', () => {
+  const width = new RequestWidth(settings);
+  for (let i = 0; i < 100; i++) width.answered(10, width.slots);
+  for (let i = 0; i < 16; i++) width.answered(3_000, 16);
+  expect(width.slots).toBe(8);
+  for (let i = 0; i < 100; i++) width.answered(3_000, width.slots);
+  expect(width.slots).toBe(4);
+});
+
+test('wide, it waits for a quarter of its slots; narrow or idle, for one', () => {
+  const width = new RequestWidth(settings);
+  expect(width.hasRoom(4)).toBe(false);
+  expect(width.hasRoom(3)).toBe(true);
+  for (let i = 0; i < 100; i++) width.answered(10, width.slots);
+  expect(width.hasRoom(13)).toBe(false);
+  expect(width.hasRoom(12)).toBe(true);
+  expect(width.hasRoom(0)).toBe(true);
+});
