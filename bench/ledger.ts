@@ -1,11 +1,11 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { startPrivateRedis } from '../test/support/redis.ts';
 import type { Contender } from './ledger/contender.ts';
-import { writeHistory } from './ledger/history.ts';
-import { measureMemory, type MemoryFigures } from './ledger/memory.ts';
+import type { HistoryFigures } from './ledger/history-process.ts';
 import { conditionalUpdate, forUpdate } from './ledger/postgres-contenders.ts';
 import { bareLimit, redlockContender, setnxContender } from './ledger/redis-contenders.ts';
-import { measureReplay, type ReplayFigures } from './ledger/replay.ts';
-import { openBenchLedger, stockmeshContender } from './ledger/stockmesh-contender.ts';
+import { stockmeshContender } from './ledger/stockmesh-contender.ts';
 import { closedLoop, type LoopResult, median } from './support/closed-loop.ts';
 import { startPostgres } from './support/postgres-process.ts';
 import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
@@ -79,17 +79,10 @@ async function sellOut(contender: Contender): Promise<number> {
 
 const ours = 'stockmesh reserve';
 
-async function measureHistory(): Promise<{ readonly replay: ReplayFigures; readonly memory: MemoryFigures }> {
-  const server = await startPrivateRedis({ appendonly: false });
-  const ledger = openBenchLedger(server.path, 'bench-history');
-  try {
-    await ledger.caller.open();
-    await writeHistory(ledger);
-    return { replay: await measureReplay(ledger, server.path), memory: await measureMemory(ledger) };
-  } finally {
-    await ledger.close();
-    await server.stop();
-  }
+async function measureHistory(): Promise<HistoryFigures> {
+  const script = new URL('./ledger/history-process.ts', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 300_000 });
+  return JSON.parse(stdout) as HistoryFigures;
 }
 
 function perS(name: string, durability: string, load: Load): number {

@@ -10,11 +10,11 @@ export interface ReplayFigures {
   readonly entriesPerS: number;
 }
 
-/** The daemon's own reader and projection from an empty memory to the end of the log, three times. */
+/** The daemon's own reader and projection from an empty memory to the end of the log, a few times. */
 export async function measureReplay(ledger: BenchLedger, path: string): Promise<ReplayFigures> {
   const { seq, epoch } = await endOf(ledger);
   const perS: number[] = [];
-  for (let run = 0; run < 3; run += 1) {
+  for (let run = 0; run < 5; run += 1) {
     const redis = new Redis({ path });
     await once(redis, 'ready');
     const reader = new LogReader({ redis, keys: ledger.keys });

@@ -29,6 +29,9 @@ export class LedgerProjection implements LogConsumer {
   #taken = new Map<string, { taken: number; readonly seq: number }>();
   #position: Position = { epoch: 0, seq: 0 };
   #reader: LogReader | undefined;
+  #lastLocation = '' as LocationId;
+  /** With the separator behind it. */
+  #lastPlace: string = US;
 
   constructor(source: ProjectionSource) {
     this.#source = source;
@@ -131,7 +134,7 @@ export class LedgerProjection implements LogConsumer {
       row.loadedVersion = 0;
     }
     row.seq = entry.seq;
-    const location = packed.slice(2, packed.indexOf(US, 2)) as LocationId;
+    const location = this.#locationIn(packed);
     row.levels.set(location, entry);
     if (holdCodes.has(code)) {
       const settlesOn = settlesOnIn(packed);
@@ -140,6 +143,15 @@ export class LedgerProjection implements LogConsumer {
       }
     }
     return true;
+  }
+
+  /** Most entries are at the place of the one before: its text is known already, and so is its hash. */
+  #locationIn(packed: string): LocationId {
+    if (!packed.startsWith(this.#lastPlace, 2)) {
+      this.#lastLocation = packed.slice(2, packed.indexOf(US, 2)) as LocationId;
+      this.#lastPlace = `${this.#lastLocation}${US}`;
+    }
+    return this.#lastLocation;
   }
 
   #addTaken(entry: LogEntry): void {
