@@ -146,10 +146,10 @@ export class CheckoutDesk {
           ? await this.#reserve(caller, form, lines, idempotencyKey)
           : await this.#change(caller, form, loaded, loaded.hold, lines, idempotencyKey);
       if (outcome.kind === 'moved-on') continue;
-      if (outcome.kind === 'held' && loaded.hold === undefined) await this.#keepOne(caller, id);
+      const over = outcome.kind === 'held' ? await this.#keepOne(caller, id, holdId) : new Set([holdId]);
       await this.#write(caller, form, id, ({ record }) => ({
         ...record,
-        holds: outcome.kind === 'held' ? record.holds : record.holds.filter((of) => of.holdId !== holdId),
+        holds: record.holds.filter((of) => !over.has(of.holdId)),
         asked: outcome.kind === 'denied' ? lines : record.asked,
         unmet: outcome.kind === 'denied' ? [...outcome.remarks] : [],
       }));
@@ -220,29 +220,40 @@ export class CheckoutDesk {
     return this.show(caller, form, id);
   }
 
-  /** False: somebody else was at the session meanwhile. What came before the hold of now is left out. */
+  /**
+   * False: somebody else was at the session meanwhile. What came before the hold of now stays noted: it may be held too, by
+   * another request that has not looked yet.
+   */
   async #note(
-    { id, kept, record, hold }: Loaded,
+    { id, kept, record }: Loaded,
     next: { readonly holdId: string; readonly lines: SessionLine[] },
   ): Promise<boolean> {
-    const at = record.holds.findIndex(({ holdId }) => holdId === hold?.hold_id);
-    const holds = record.holds.slice(Math.max(0, at)).filter(({ holdId }) => holdId !== next.holdId);
+    const holds = record.holds.filter(({ holdId }) => holdId !== next.holdId);
     if (holds.length >= maxNoted) return false;
     const noted: SessionRecord = { ...record, holds: [...holds, next] };
     return (await this.#parts.store.put(id, kept.version, JSON.stringify(noted))) === 'kept';
   }
 
-  /** Two first holds of one session, made at once: the newest stays. */
-  async #keepOne(caller: Caller, id: string): Promise<void> {
+  /**
+   * Two first holds of one session, made at once, or one of them and a change of the other: the newest stays. Each looks
+   * after its own was made, so the last one sees them all. Answers those that are given back, which need no note any more.
+   */
+  async #keepOne(caller: Caller, id: string, own: string): Promise<ReadonlySet<string>> {
+    const over = new Set<string>();
     const kept = await this.#parts.store.one(id);
-    if (kept === undefined) return;
+    if (kept === undefined) return over;
+    const { holds } = sessionRecord.parse(JSON.parse(kept.content));
+    // The session was completed meanwhile, by another of its holds.
+    if (!holds.some(({ holdId }) => holdId === own)) await this.#parts.service.release(caller, own);
     let isFound = false;
-    for (const { holdId } of sessionRecord.parse(JSON.parse(kept.content)).holds.toReversed()) {
+    for (const { holdId } of holds.toReversed()) {
       const { body } = await this.#parts.service.get(caller, holdId);
+      if ('lines' in body && body.state === 'released') over.add(holdId);
       if (!('lines' in body) || body.state !== 'held') continue;
       if (isFound) await this.#parts.service.release(caller, holdId);
       isFound = true;
     }
+    return over;
   }
 
   async #reserve(
