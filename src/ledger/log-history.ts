@@ -3,11 +3,11 @@ import type { Movement } from '../domain/movement.ts';
 import type { Position } from './contract.ts';
 import type { LedgerKeys } from './keys.ts';
 import { gapBetween, readStreamEntry, type StreamEntry } from './log-entry.ts';
-import { formatPosition } from './position.ts';
+import { comparePositions, formatPosition } from './position.ts';
 
 export type HistorySlice =
   | { readonly kind: 'entries'; readonly entries: readonly Movement[] }
-  /** The log no longer holds, or never held in this life, what comes after the position asked about. */
+  /** The log no longer holds, or never held in this life, what comes after the position asked about; it goes on at `first`. */
   | { readonly kind: 'trimmed'; readonly first: Position };
 
 const maxEntries = 10_000;
@@ -24,9 +24,16 @@ export class LogHistory {
 
   async after(from: Position, count: number): Promise<HistorySlice> {
     const most = Math.min(count, maxEntries);
-    const reply = await this.#redis.xrange(this.#keys.log, `(${formatPosition(from)}`, '+', 'COUNT', most);
+    // The head first: an entry that is written in between is then among the entries. Asked for afterwards, it would make
+    // an empty answer look like a log that was trimmed to nothing.
+    const answered = this.head();
+    const asked = this.#redis.xrange(this.#keys.log, `(${formatPosition(from)}`, '+', 'COUNT', most);
+    const [head, reply] = await Promise.all([answered, asked]);
     const entries = (reply as StreamEntry[]).map(readStreamEntry);
     const first = entries[0];
+    if (first === undefined && comparePositions(head, from) > 0) {
+      return { kind: 'trimmed', first: { epoch: head.epoch, seq: head.seq + 1 } };
+    }
     if (first !== undefined && gapBetween(from, first) !== undefined) {
       return { kind: 'trimmed', first: { epoch: first.epoch, seq: first.seq } };
     }

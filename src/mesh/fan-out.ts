@@ -242,9 +242,6 @@ class Follower {
       const marks = new Map<ListingId, PendingListing>();
       for (const entry of slice.entries) this.#collect(entry, marks);
       const last = slice.entries.at(-1);
-      // A log that is trimmed to nothing has no entry that could show the gap.
-      if (last === undefined && comparePositions(await history.head(), this.#seen) > 0)
-        return this.#resync(due);
       if (last !== undefined) {
         this.#seen = { epoch: last.epoch, seq: last.seq };
         await this.#mark([...marks.values()], this.#seen);

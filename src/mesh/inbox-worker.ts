@@ -13,6 +13,7 @@ import {
   payloadHash,
 } from './inbox-job.ts';
 import type { SeenDeliveries } from './seen-deliveries.ts';
+import { stopWorker } from './stop-worker.ts';
 
 export interface InboxWorkerSettings {
   readonly concurrency: number;
@@ -65,18 +66,8 @@ export class InboxWorker {
     await old.close(true);
   }
 
-  async close(graceMs: number): Promise<void> {
-    // A close that waits cannot be turned into one that does not, so the waiting is done here: a job that was being fetched
-    // is in nobody's hand yet, and a close that waits for it would wait as long as it runs.
-    await this.#worker.pause(true);
-    const deadlineMs = performance.now() + graceMs;
-    // Answered after whatever the worker had asked for before.
-    const answer = this.#options.queue.getActiveCount().catch(() => 0);
-    await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, graceMs))]);
-    while (this.#inHand > 0 && performance.now() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    await this.#worker.close(true);
+  close(graceMs: number): Promise<void> {
+    return stopWorker(this.#worker, this.#options.queue, () => this.#inHand, graceMs);
   }
 
   #make(): Worker<InboxJobData> {

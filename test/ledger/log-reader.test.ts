@@ -242,6 +242,37 @@ describe('the history', () => {
     });
     expect(await history.after({ epoch: head.epoch - 1, seq: 9 }, 4)).toMatchObject({ kind: 'trimmed' });
   });
+
+  test('a log that was trimmed to nothing is told from one that has nothing new', async () => {
+    for (let i = 0; i < 3; i++) await receive(parts, 'a', 1);
+    const history = new LogHistory(parts.redis, parts.keys);
+    const head = await history.head();
+    await parts.redis.xtrim(parts.keys.log, 'MAXLEN', 0);
+    const after = { epoch: head.epoch, seq: head.seq + 1 };
+    expect(await history.after({ epoch: head.epoch, seq: 2 }, 4)).toEqual({ kind: 'trimmed', first: after });
+    expect(await history.after(head, 4)).toEqual({ kind: 'entries', entries: [] });
+  });
+
+  test('what is written while it looks is never taken for a gap', async () => {
+    await receive(parts, 'a', 1);
+    const { redis } = parts;
+    // The entry comes right behind the page that did not have it.
+    const slow = new Proxy(redis, {
+      get(target, name) {
+        const own: unknown = Reflect.get(target, name);
+        if (name !== 'xrange') return typeof own === 'function' ? own.bind(target) : own;
+        return async (...args: Parameters<typeof redis.xrange>) => {
+          const page = await redis.xrange(...args);
+          await receive(parts, 'a', 1);
+          return page;
+        };
+      },
+    });
+    const history = new LogHistory(slow, parts.keys);
+    const head = await history.head();
+    expect(await history.after(head, 4)).toEqual({ kind: 'entries', entries: [] });
+    expect(await history.after(head, 4)).toMatchObject({ kind: 'entries', entries: [{ seq: head.seq + 1 }] });
+  });
 });
 
 describe('the projection', () => {

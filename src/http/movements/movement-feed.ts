@@ -60,10 +60,9 @@ export class MovementFeed {
     const slice = await this.#history.after(from, count);
     if (slice.kind === 'trimmed') return { kind: 'gone', first: slice.first };
     if (slice.entries.length > 0) return slice;
-    // An empty answer is the end of the log only for a position that is in it: the log may be trimmed to nothing, and
-    // an id may come from another life of the data, or from nowhere.
+    // An id may come from another life of the data, or from nowhere; the head only grows.
     const head = await this.#history.head();
-    return comparePositions(head, from) === 0 ? slice : { kind: 'gone', first: head };
+    return comparePositions(head, from) >= 0 ? slice : { kind: 'gone', first: head };
   }
 
   /** Resolves at the next entry, after `ms`, or when the signal ends; `since` is the newest the follower has. */

@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { BookedNotice } from '../../ledger/notice-commands.ts';
 import { failpoint } from '../../telemetry/failpoint.ts';
 import type { DeliverySettings, Endpoint } from './endpoint.ts';
+import { stopWorker } from '../stop-worker.ts';
 import type { EndpointStates } from './endpoint-states.ts';
 import type { NoticeMetrics } from './notice-metrics.ts';
 import { noticeTypeOf } from './notice.ts';
@@ -152,10 +152,7 @@ export class EndpointQueue {
 
   /** Waits at most `graceMs` for what is being sent; the rest is sent again by whoever runs next, with the same id. */
   async close(graceMs: number): Promise<void> {
-    await this.#worker?.pause(true);
-    const untilMs = performance.now() + graceMs;
-    while (this.#inHand > 0 && performance.now() < untilMs) await delay(10);
-    await this.#worker?.close(this.#inHand > 0);
+    if (this.#worker !== undefined) await stopWorker(this.#worker, this.#queue, () => this.#inHand, graceMs);
     await this.#queue.close();
     this.#sender.close();
   }

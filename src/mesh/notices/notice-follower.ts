@@ -87,11 +87,7 @@ export class NoticeFollower {
     const slice = await history.after(place, this.#pageEntries);
     if (slice.kind === 'trimmed')
       return this.#skip(place, { ...slice.first, seq: slice.first.seq - 1 }, told);
-    if (slice.entries.length === 0) {
-      const head = await history.head();
-      // A log that is trimmed to nothing has no entry that could show the gap.
-      return comparePositions(head, place) === 0 ? 'level' : this.#skip(place, head, told);
-    }
+    if (slice.entries.length === 0) return 'level';
     // What the projection has not seen yet would be judged by older levels, and never again.
     const known = slice.entries.filter((entry) => comparePositions(entry, view.position) <= 0);
     const isPageFull = slice.entries.length >= this.#pageEntries;
