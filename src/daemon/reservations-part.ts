@@ -12,6 +12,7 @@ import { AuditLog } from '../http/audit/audit-log.ts';
 import type { AuditHead } from '../http/audit/audit-verify.ts';
 import { CheckoutDesk } from '../http/checkout/checkout-desk.ts';
 import { LedgerReservations } from '../http/reservations/ledger-reservations.ts';
+import { PacedReservations } from '../http/reservations/paced-reservations.ts';
 import { Receipts } from '../http/reservations/receipts.ts';
 import { ReservationMetrics } from '../http/reservations/reservation-metrics.ts';
 import { ReservationWatch } from '../http/reservations/reservation-watch.ts';
@@ -90,7 +91,7 @@ export async function openReservations(options: ReservationsPartOptions): Promis
     inFlightMs,
     keepMs: reservations.idempotencyKeepMs,
   });
-  const service = new LedgerReservations({
+  const ledgerService = new LedgerReservations({
     ledger: ledger.ledger,
     epoch: () => ledger.scripts.epoch ?? ledger.projection.position.epoch,
     copy: ledger.projection,
@@ -119,8 +120,10 @@ export async function openReservations(options: ReservationsPartOptions): Promis
       ledger.mesh.park(entry).catch((error: unknown) => log.error({ err: error, entry }, 'not parked'));
     },
   });
+  const service = new PacedReservations(ledgerService, settings);
   const desk = new CheckoutDesk({
-    service,
+    service: ledgerService,
+    keepPace: (caller) => service.keepPace(caller),
     store: new CheckoutCommands(ledger.scripts, keepCheckoutsMs),
     stages: settings.stages,
     nowMs,

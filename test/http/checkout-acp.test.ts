@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
 import { receive, storedLevel } from '../support/stock.ts';
 import { acpSchemas } from './support/commerce-schemas.ts';
-import { type Answer, ReservationRig } from './support/reservation-rig.ts';
+import { type Answer, ReservationRig, rigSettings } from './support/reservation-rig.ts';
 
 failOnLeakedConnections();
 
@@ -374,6 +374,34 @@ test.each([
   const [line] = last.body['line_items'] as unknown as readonly { readonly quantity: number }[];
   expect(last.body['status']).toBe('ready_for_payment');
   expect(await reserved(sku)).toBe(line?.quantity);
+});
+
+test('a request counts once for the pace of its key, whatever it takes inside', async () => {
+  const slow = await ReservationRig.start({
+    parts: rig.parts,
+    settings: { checkouts: { ...rigSettings.checkouts, pace: { perSecond: 0.001, burst: 4 } } },
+  });
+  try {
+    const sku = await stocked(5);
+    const key = await slow.key({ class: 'checkout' });
+    const ask = (path: string, body: unknown = {}): Promise<Answer> =>
+      slow.call('POST', `/acp/checkout_sessions${path}`, body, {
+        ...version,
+        'idempotency-key': randomUUID(),
+        ...key,
+      });
+    const made = await ask('', lines([sku, 1]));
+    const id = String(made.body['id']);
+    const updated = await ask(`/${id}`, lines([sku, 3]));
+    const again = await ask(`/${id}`, lines([sku, 2]));
+    const canceled = await ask(`/${id}/cancel`);
+    expect([made, updated, again, canceled].map(({ status }) => status)).toEqual([201, 200, 200, 200]);
+    const fifth = await ask('', lines([sku, 1]));
+    expect([fifth.status, fifth.body['code']]).toEqual([429, 'rate_limited']);
+    expect(await reserved(sku)).toBe(0);
+  } finally {
+    await slow.close();
+  }
 });
 
 test('the words of the feed', async () => {

@@ -19,7 +19,10 @@ import {
 import type { ToldStatus } from './words.ts';
 
 export interface DeskParts {
+  /** Without a pace of its own: what a platform asks once takes several calls of it. */
   readonly service: ReservationService;
+  /** Counts a request of the caller, before anything is done for it. May throw. */
+  readonly keepPace: (caller: Caller) => void;
   readonly store: Pick<CheckoutCommands, 'one' | 'put'>;
   readonly stages: ReservationSettings['stages'];
   readonly nowMs: () => number;
@@ -91,6 +94,7 @@ export class CheckoutDesk {
     key: string | undefined,
     refusesEmpty: boolean,
   ): Promise<DeskAnswer> {
+    this.#parts.keepPace(caller);
     const id = makeSessionId(caller, form, key);
     const made = await this.#load(caller, form, id);
     if (made !== undefined) return { kind: 'shown', view: await this.#view(caller, made) };
@@ -109,10 +113,15 @@ export class CheckoutDesk {
       changedMs: nowMs,
     };
     await this.#parts.store.put(id, 0, JSON.stringify(record));
-    return this.show(caller, form, id);
+    return this.#shown(caller, form, id);
   }
 
   async show(caller: Caller, form: SessionForm, id: string): Promise<DeskAnswer> {
+    this.#parts.keepPace(caller);
+    return this.#shown(caller, form, id);
+  }
+
+  async #shown(caller: Caller, form: SessionForm, id: string): Promise<DeskAnswer> {
     const loaded = await this.#load(caller, form, id);
     return loaded === undefined
       ? { kind: 'unknown' }
@@ -127,7 +136,9 @@ export class CheckoutDesk {
     asked: readonly AskedLine[] | undefined,
     key: string | undefined,
   ): Promise<DeskAnswer> {
+    this.#parts.keepPace(caller);
     const operation = key ?? randomUUID();
+    const givenUp: string[] = [];
     for (let attempt = 1; attempt <= maxTries; attempt++) {
       const loaded = await this.#load(caller, form, id);
       if (loaded === undefined) return { kind: 'unknown' };
@@ -140,12 +151,15 @@ export class CheckoutDesk {
           ? makeHoldId(caller, form.kind, idempotencyKey)
           : changedHoldId(loaded.hold.hold_id, idempotencyKey);
       // Noted first: whoever reads the session after a crash finds the hold that took the place of the old one.
-      if (!(await this.#note(loaded, { holdId, lines }))) continue;
+      if (!(await this.#note(loaded, { holdId, lines }, givenUp))) continue;
       const outcome =
         loaded.hold === undefined
           ? await this.#reserve(caller, form, lines, idempotencyKey)
           : await this.#change(caller, form, loaded, loaded.hold, lines, idempotencyKey);
-      if (outcome.kind === 'moved-on') continue;
+      if (outcome.kind === 'moved-on') {
+        givenUp.push(holdId);
+        continue;
+      }
       const over = outcome.kind === 'held' ? await this.#keepOne(caller, id, holdId) : new Set([holdId]);
       await this.#write(caller, form, id, ({ record }) => ({
         ...record,
@@ -153,10 +167,10 @@ export class CheckoutDesk {
         asked: outcome.kind === 'denied' ? lines : record.asked,
         unmet: outcome.kind === 'denied' ? [...outcome.remarks] : [],
       }));
-      return outcome.kind === 'unknown-item' ? outcome : this.show(caller, form, id);
+      return outcome.kind === 'unknown-item' ? outcome : this.#shown(caller, form, id);
     }
     // Others were first each time: theirs is the state now.
-    return this.show(caller, form, id);
+    return this.#shown(caller, form, id);
   }
 
   /** A hold that ran out is taken once more if its units are still there: the buyer has paid. */
@@ -167,6 +181,7 @@ export class CheckoutDesk {
     order: { readonly channel: string; readonly id: string; readonly permalinkUrl: string | undefined },
     key: string | undefined,
   ): Promise<DeskAnswer> {
+    this.#parts.keepPace(caller);
     const loaded = await this.#load(caller, form, id);
     if (loaded === undefined) return { kind: 'unknown' };
     const { hold, phase } = loaded;
@@ -194,7 +209,7 @@ export class CheckoutDesk {
         unmet: [],
         ...(order.permalinkUrl === undefined ? {} : { permalinkUrl: order.permalinkUrl }),
       }));
-      return this.show(caller, form, id);
+      return this.#shown(caller, form, id);
     }
     const again = await this.#load(caller, form, id);
     if (again === undefined) return { kind: 'unknown' };
@@ -202,6 +217,7 @@ export class CheckoutDesk {
   }
 
   async cancel(caller: Caller, form: SessionForm, id: string, key: string | undefined): Promise<DeskAnswer> {
+    this.#parts.keepPace(caller);
     const loaded = await this.#load(caller, form, id);
     if (loaded === undefined) return { kind: 'unknown' };
     if (loaded.phase === 'completed' || loaded.phase === 'canceled')
@@ -217,7 +233,7 @@ export class CheckoutDesk {
       }
     }
     await this.#write(caller, form, id, ({ record }) => ({ ...record, isCanceled: true }));
-    return this.show(caller, form, id);
+    return this.#shown(caller, form, id);
   }
 
   /**
@@ -227,8 +243,10 @@ export class CheckoutDesk {
   async #note(
     { id, kept, record }: Loaded,
     next: { readonly holdId: string; readonly lines: SessionLine[] },
+    /** Noted before by the same request, and never made. */
+    givenUp: readonly string[],
   ): Promise<boolean> {
-    const holds = record.holds.filter(({ holdId }) => holdId !== next.holdId);
+    const holds = record.holds.filter(({ holdId }) => holdId !== next.holdId && !givenUp.includes(holdId));
     if (holds.length >= maxNoted) return false;
     const noted: SessionRecord = { ...record, holds: [...holds, next] };
     return (await this.#parts.store.put(id, kept.version, JSON.stringify(noted))) === 'kept';

@@ -59,8 +59,8 @@ const remark = z.object({
 export type Remark = z.output<typeof remark>;
 
 /**
- * What is kept of a cart or a checkout. Units are the ledger's: of `holds` at most one is live, and that one says what is
- * held. The newest may never have been made (its attempt was denied, or cut off).
+ * What is kept of a cart or a checkout. Units are the ledger's: of `holds` one is live, the newest while requests cross, and
+ * that one says what is held. The newest may never have been made (its attempt was denied, or cut off).
  *
  *   open --create or update--> open (held)   open --update denied--> open (unmet, the hold before lives on)
  *   open --complete--> completed             open --cancel--> canceled       held --deadline--> expired

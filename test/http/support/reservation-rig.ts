@@ -18,6 +18,7 @@ import { mcpRoutes } from '../../../src/http/mcp/mcp-routes.ts';
 import { openApiRoutes } from '../../../src/http/openapi/openapi-routes.ts';
 import { createPrivateServer } from '../../../src/http/private-server.ts';
 import { LedgerReservations } from '../../../src/http/reservations/ledger-reservations.ts';
+import { PacedReservations } from '../../../src/http/reservations/paced-reservations.ts';
 import { Receipts } from '../../../src/http/reservations/receipts.ts';
 import { ReservationMetrics } from '../../../src/http/reservations/reservation-metrics.ts';
 import { reservationRoutes } from '../../../src/http/reservations/routes.ts';
@@ -155,7 +156,7 @@ export class ReservationRig {
       inFlightMs: options.inFlightMs ?? 30_000,
       keepMs: 60_000,
     });
-    const service = new LedgerReservations({
+    const ledgerService = new LedgerReservations({
       ledger,
       epoch: () => parts.caller.epoch ?? 0,
       copy: projection,
@@ -175,8 +176,10 @@ export class ReservationRig {
       reviewOversold: (_holdId, sku, units) => reviewed.push(`${units} ${sku}`),
     });
     reader.start(projection.position);
+    const service = new PacedReservations(ledgerService, settings);
     const desk = new CheckoutDesk({
-      service,
+      service: ledgerService,
+      keepPace: (caller) => service.keepPace(caller),
       store: new CheckoutCommands(parts.caller, 60_000),
       stages: settings.stages,
       nowMs: () => ledger.nowMs(),
