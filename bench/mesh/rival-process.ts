@@ -11,8 +11,8 @@ import type {
   PlatformOrder,
   WriteRow,
 } from '../../src/connectors/connector.ts';
-import type { RateLimiter, StoredToken, TokenStore } from '../../src/connectors/ports.ts';
 import { createConnector } from '../../src/daemon/connectors.ts';
+import { barePorts } from '../support/bare-ports.ts';
 
 /**
  * What stockmesh is measured against, as a process of its own like the daemon: the same connectors over the same wire, no
@@ -27,19 +27,6 @@ const [kind = 'relay', configPath = '', redisPath = ''] = process.argv.slice(2);
 const workersPerChannel = 8;
 const config = loadConfig(configPath);
 const log = pino({ level: 'silent' });
-const unlimited: RateLimiter = { acquire: () => Promise.resolve(), learn: () => undefined };
-
-function memoryTokens(): TokenStore {
-  const tokens = new Map<string, Promise<StoredToken>>();
-  return {
-    load: async (name) => tokens.get(name),
-    async renew(name, renewal) {
-      const next = renewal(await tokens.get(name));
-      tokens.set(name, next);
-      return next;
-    },
-  };
-}
 
 interface Rival {
   readonly id: string;
@@ -56,8 +43,7 @@ const rivals: Rival[] = [];
 
 for (const channel of config.channels) {
   if (channel.platform === 'wms') continue;
-  const ports = { limiter: unlimited, tokens: memoryTokens(), clock: { nowMs: () => Date.now() }, log };
-  const connector = createConnector(channel, ports);
+  const connector = createConnector(channel, barePorts());
   const rival: Rival = { id: channel.id, connector, refs: new Map(), skus: new Map() };
   for await (const page of connector.readListings(null, AbortSignal.timeout(60_000))) {
     for (const { sku, ref, itemAliases, value, problems } of page.listings) {

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load-config.ts';
-import type { RateLimiter, StoredToken, TokenStore } from '../../src/connectors/ports.ts';
 import { createConnector } from '../../src/daemon/connectors.ts';
+import { barePorts } from '../support/bare-ports.ts';
 
 /**
  * What a reconciliation is measured against, as a process of its own like the daemon: the same connectors read the same
@@ -11,32 +10,10 @@ import { createConnector } from '../../src/daemon/connectors.ts';
  * Argument: configuration file. One line of JSON per channel named on stdin: {channel, ms, cpuMs, rows, pages, peakRssMb}.
  */
 const config = loadConfig(process.argv[2] ?? '');
-const log = pino({ level: 'silent' });
-const unlimited: RateLimiter = { acquire: () => Promise.resolve(), learn: () => undefined };
 const readMaxMs = 1_800_000;
 
-function memoryTokens(): TokenStore {
-  const tokens = new Map<string, Promise<StoredToken>>();
-  return {
-    load: async (name) => tokens.get(name),
-    async renew(name, renewal) {
-      const next = renewal(await tokens.get(name));
-      tokens.set(name, next);
-      return next;
-    },
-  };
-}
-
 const connectors = new Map(
-  config.channels.map((channel) => [
-    channel.id as string,
-    createConnector(channel, {
-      limiter: unlimited,
-      tokens: memoryTokens(),
-      clock: { nowMs: () => Date.now() },
-      log,
-    }),
-  ]),
+  config.channels.map((channel) => [channel.id as string, createConnector(channel, barePorts())]),
 );
 
 async function read(channel: string): Promise<object> {

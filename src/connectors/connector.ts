@@ -195,16 +195,18 @@ export interface OrderFetch {
   readonly parked: readonly ParkedRow[];
 }
 
-export type ListingProblem =
-  | 'duplicate-sku'
-  | 'missing-sku'
-  | 'untracked'
-  | 'inactive'
-  | 'bundle-parent'
-  | 'foreign-stock'
+export const listingProblems = [
+  'duplicate-sku',
+  'missing-sku',
+  'untracked',
+  'inactive',
+  'bundle-parent',
+  'foreign-stock',
   /** Ours, but no write could leave the stock of somebody else beside it alone. */
-  | 'beside-foreign-stock'
-  | 'oversells-by-policy';
+  'beside-foreign-stock',
+  'oversells-by-policy',
+] as const;
+export type ListingProblem = (typeof listingProblems)[number];
 
 export interface PlatformListing {
   readonly ref: ListingRef;

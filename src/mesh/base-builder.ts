@@ -256,7 +256,7 @@ export class BaseBuilder {
     const reading = rules.read(state, { value: row.value, startedAtMs: row.readAtMs }, nowMs());
     if (reading.kind === 'discarded') {
       if (reading.readAgainMs === undefined) this.#reads.again(asking);
-      else this.#reads.ask(listingId, reading.readAgainMs, asking.times + 1);
+      else this.#reads.ask(listingId, reading.readAgainMs, asking.times + 1, asking.isAwaited);
       return undefined;
     }
     ports.shown?.(mapped, row.value);

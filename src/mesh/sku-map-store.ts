@@ -1,20 +1,10 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { listingProblems } from '../connectors/connector.ts';
 import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import { type MappedListing, mappedBy } from './sku-map.ts';
 
-const problems = z.array(
-  z.enum([
-    'duplicate-sku',
-    'missing-sku',
-    'untracked',
-    'inactive',
-    'bundle-parent',
-    'foreign-stock',
-    'beside-foreign-stock',
-    'oversells-by-policy',
-  ]),
-);
+const problems = z.array(z.enum(listingProblems));
 
 /**
  * `a` aliases, `i` item, `p` place, `s` sku, `l` our locations, `x` problems, `b` baseline, `y` what it was mapped by;
