@@ -70,13 +70,15 @@ export class PendingLanes {
     lane.set(merged.listingId, merged);
   }
 
-  /** The oldest of the most urgent lanes, without those that `skip` says cannot go now. */
-  take(limit: number, skip: (listingId: ListingId) => boolean): readonly PendingListing[] {
+  /** The oldest of the most urgent lanes, without those that cannot go now. */
+  take(limit: number, place: (listingId: ListingId) => 'take' | 'skip' | 'stop'): readonly PendingListing[] {
     const taken: PendingListing[] = [];
-    for (const lane of lanes) {
+    looking: for (const lane of lanes) {
       for (const listing of this.#lane(lane).values()) {
-        if (taken.length >= limit) break;
-        if (!skip(listing.listingId)) taken.push(listing);
+        if (taken.length >= limit) break looking;
+        const placed = place(listing.listingId);
+        if (placed === 'stop') break looking;
+        if (placed === 'take') taken.push(listing);
       }
     }
     for (const listing of taken) this.#remove(listing);

@@ -1,6 +1,9 @@
 import type { ListingId } from '../domain/ids.ts';
 import { PendingLanes, type PendingListing } from './pending-lanes.ts';
 
+/** Listings of other request groups that one look passes over. */
+const maxElsewhere = 250;
+
 /**
  * Where a listing of the channel stands, in memory.
  *
@@ -93,15 +96,18 @@ export class PublishQueue {
     const nowMs = performance.now();
     const isOccupied = (listingId: ListingId): boolean => nowMs < (this.#occupied.get(listingId) ?? 0);
     const taken = new Set<string>();
-    const isElsewhere = (listingId: ListingId): boolean => {
-      if (groups === undefined) return false;
+    let elsewhere = 0;
+    const place = (listingId: ListingId): 'take' | 'skip' | 'stop' => {
+      if (isOccupied(listingId)) return 'skip';
+      if (groups === undefined) return 'take';
       const group = groups.of(listingId);
-      if (taken.has(group)) return false;
-      if (taken.size >= groups.max) return true;
+      if (taken.has(group)) return 'take';
+      // Every group has one listing by now: more of them are worth a look, not one at a whole backlog for each request.
+      if (taken.size >= groups.max) return ++elsewhere >= maxElsewhere ? 'stop' : 'skip';
       taken.add(group);
-      return false;
+      return 'take';
     };
-    const urgent = this.#lanes.take(limit, (listingId) => isOccupied(listingId) || isElsewhere(listingId));
+    const urgent = this.#lanes.take(limit, place);
     const all = new Map(urgent.map((one) => [one.listingId, one]));
     for (const one of urgent) {
       for (const listingId of siblingsOf(one.listingId)) {
