@@ -10,6 +10,7 @@ import type {
   SettleResult,
   WriteRecord,
 } from './contract.ts';
+import { GS } from './keys.ts';
 import { readListingState } from './listing-record.ts';
 import { formatPosition } from './position.ts';
 import { checkText, checkWhole, invalid } from './request-checks.ts';
@@ -91,7 +92,7 @@ export class PublisherCommands implements PublisherLedger {
       const reply = await this.#caller.call('read-listings', args);
       position ??= { epoch: this.#caller.epoch ?? 0, seq: reply.seq };
       for (const [index, row] of some.entries()) {
-        views.push(readView(row, reply.fields[index] as readonly unknown[]));
+        views.push(readView(row, String(reply.fields[index])));
       }
     }
     return { position: position ?? { epoch: 0, seq: 0 }, rows: views };
@@ -115,26 +116,26 @@ export class PublisherCommands implements PublisherLedger {
 
 function readView(
   row: { listingId: ListingId; sku: Sku; components?: readonly Sku[] },
-  answer: readonly unknown[],
+  answer: string,
 ): ListingView {
+  const fields = answer.split(GS);
   const skus = [row.sku, ...(row.components ?? [])];
   const levels = new Map<Sku, ReadonlyMap<LocationId, Level>>();
   const settlesHere = new Map<LocationId, number>();
+  let at = stateFields;
   for (const [index, sku] of skus.entries()) {
-    const flat = (answer[stateFields + index] ?? []) as readonly string[];
     const places = new Map<LocationId, Level>();
-    for (let i = 0; i < flat.length; i += 5) {
-      const location = flat[i] as LocationId;
+    for (let left = Number(fields[at++] ?? 0); left > 0; left--, at += 5) {
+      const location = fields[at] as LocationId;
       places.set(location, {
-        onHand: Number(flat[i + 1]),
-        committed: Number(flat[i + 2]),
-        reserved: Number(flat[i + 3]),
+        onHand: Number(fields[at + 1]),
+        committed: Number(fields[at + 2]),
+        reserved: Number(fields[at + 3]),
       });
-      const settling = Number(flat[i + 4]);
+      const settling = Number(fields[at + 4]);
       if (index === 0 && settling !== 0) settlesHere.set(location, settling);
     }
     levels.set(sku, places);
   }
-  const fields = answer.slice(0, stateFields).map(String);
   return { listingId: row.listingId, sku: row.sku, state: readListingState(fields), levels, settlesHere };
 }

@@ -13,7 +13,9 @@ const figures: ReadonlySet<Movement['kind']> = new Set(['received', 'counted', '
 export class OpenedLevels {
   readonly #redis: Redis;
   readonly #key: string;
-  readonly #levels = new Set<string>();
+  /** By location: asked for every row of a reconciliation, so it makes no text of its own. */
+  readonly #levels = new Map<LocationId, Set<Sku>>();
+  #size = 0;
   /** Lost by a crash, they are found again: the opening is booked under an operation id of its own. */
   #unwritten: string[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -28,29 +30,36 @@ export class OpenedLevels {
     do {
       const [next, members] = await this.#redis.sscan(this.#key, cursor, 'COUNT', 1_000);
       cursor = next;
-      for (const level of members) this.#levels.add(level);
+      for (const level of members) this.#note(...parts(level));
     } while (cursor !== '0');
   }
 
   get size(): number {
-    return this.#levels.size;
+    return this.#size;
   }
 
   has(sku: Sku, location: LocationId): boolean {
-    return this.#levels.has(member(sku, location));
+    return this.#levels.get(location)?.has(sku) === true;
   }
 
   add(sku: Sku, location: LocationId): void {
-    const level = member(sku, location);
-    if (this.#levels.has(level)) return;
-    this.#levels.add(level);
-    this.#unwritten.push(level);
+    if (!this.#note(location, sku)) return;
+    this.#unwritten.push(member(sku, location));
     this.#timer ??= setTimeout(() => void this.flush(), 20);
   }
 
   /** Entries of the log, as the daemon's reader gets them. */
   follow(entries: readonly Movement[]): void {
     for (const { kind, sku, location } of entries) if (figures.has(kind)) this.add(sku, location);
+  }
+
+  #note(location: LocationId, sku: Sku): boolean {
+    let skus = this.#levels.get(location);
+    if (skus === undefined) this.#levels.set(location, (skus = new Set()));
+    if (skus.has(sku)) return false;
+    skus.add(sku);
+    this.#size++;
+    return true;
   }
 
   async flush(): Promise<void> {
@@ -65,6 +74,11 @@ export class OpenedLevels {
       this.#timer ??= setTimeout(() => void this.flush(), 1_000);
     }
   }
+}
+
+function parts(level: string): [LocationId, Sku] {
+  const end = level.indexOf(US);
+  return [level.slice(0, end) as LocationId, level.slice(end + 1) as Sku];
 }
 
 function member(sku: Sku, location: LocationId): string {

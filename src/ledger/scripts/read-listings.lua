@@ -3,21 +3,25 @@
 -- KEYS[1] ledger hash
 -- ARGV[1] highest sequence seen  ARGV[2] channel
 -- ARGV[3..] for each row (at most 250): listing id, number of SKUs, the SKUs (its own first, then a bundle's components)
--- Returns {'listings', seq, ms, row, ...}; row: {state fields in the order of STATE, {location, onHand, committed,
---   reserved, reserved that settles on this channel, location, ...} per SKU}
+-- Returns {'listings', seq, ms, row, ...}; row: one text, fields separated by GS: the state in the order of STATE, then per
+--   SKU the number of its locations and of each location its name, onHand, committed, reserved and what of it settles on
+--   this channel. One text instead of nested arrays costs the client a third.
 -- Invariant: changes nothing; every row is true for the sequence of the reply.
 --- @include "include/prelude.lua"
 local STATE = { 't', 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'pv', 'wa', 're', 'tr', 'w', 'ver' }
 local PLACES = { o = 2, c = 3, r = 4 }
 
-local function levelsOf(sku, settlesHere)
+-- Appends to `flat`.
+local function addLevels(flat, sku, settlesHere)
   local row = redis.call('HGETALL', P .. 'sku:' .. sku)
-  local flat, at = {}, {}
+  local at, countAt, count = {}, #flat + 1, 0
+  flat[countAt] = '0'
   local function rowOf(location)
     local start = at[location]
     if not start then
       start = #flat
       at[location] = start
+      count = count + 1
       flat[start + 1], flat[start + 2], flat[start + 3], flat[start + 4], flat[start + 5] = location, '0', '0', '0', '0'
     end
     return start
@@ -31,7 +35,7 @@ local function levelsOf(sku, settlesHere)
       flat[rowOf(string.sub(name, #settlesHere + 1)) + 5] = row[i + 1]
     end
   end
-  return flat
+  flat[countAt] = tostring(count)
 end
 
 return ledgerRead(function()
@@ -44,9 +48,9 @@ return ledgerRead(function()
     end
     local skuCount = tonumber(ARGV[i + 1])
     for j = 1, skuCount do
-      state[#STATE + j] = levelsOf(ARGV[i + 1 + j], settlesHere)
+      addLevels(state, ARGV[i + 1 + j], settlesHere)
     end
-    result[#result + 1] = state
+    result[#result + 1] = table.concat(state, GS)
     i = i + 2 + skuCount
   end
   return result
