@@ -159,6 +159,11 @@ export class SkuMap {
     return [...(this.#bySku.get(sku)?.values() ?? [])];
   }
 
+  /** How many listings of the channel are this SKU. */
+  countOf(sku: Sku): number {
+    return this.#bySku.get(sku)?.size ?? 0;
+  }
+
   ofItem(itemId: string): readonly MappedListing[] {
     return [...(this.#byItem.get(itemId)?.values() ?? [])];
   }

@@ -1,6 +1,7 @@
 import type { PlatformListing } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import type { ListingsView } from '../ledger/contract.ts';
 import { formatPosition } from '../ledger/position.ts';
 import { isBarred } from '../mesh/foreign-stock.ts';
 import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
@@ -51,29 +52,40 @@ export class ChannelReading {
   async readAll(run: OpenRun): Promise<string | undefined> {
     const { channel, signal } = this.#options;
     const { connector, map } = channel;
-    const check = new BulkCheck();
+    const check = new BulkCheck(map);
     let unvalued: MappedListing[] = [];
     const known: KnownRow[] = [];
     let judgedAtMs = performance.now();
     let pageStartedMs = performance.now();
-    for await (const page of ahead(connector.readListings(null, signal))) {
-      run.tally.add({ requests: 1, readMs: performance.now() - pageStartedMs, unjudged: page.parked.length });
-      const flaw = check.page(page.listings);
-      if (flaw !== undefined) return flaw;
-      if (!channel.publishing.isPublishing) return 'the channel is published by another daemon now';
-      unvalued.push(...(await this.#sortPage(run, page.listings, known)));
-      // Small pages are judged together, while what the ledger says still belongs to their moment.
-      if (known.length >= judgedAtOnce || performance.now() - judgedAtMs > maxUnjudgedMs) {
-        await this.#judge(run, known.splice(0));
-        judgedAtMs = performance.now();
+    // One batch at a time, beside the reading of the next pages.
+    let judging = Promise.resolve();
+    try {
+      for await (const page of ahead(connector.readListings(null, signal))) {
+        const readMs = performance.now() - pageStartedMs;
+        run.tally.add({ requests: 1, readMs, unjudged: page.parked.length });
+        const flaw = check.page(page.listings);
+        if (flaw !== undefined) return flaw;
+        if (!channel.publishing.isPublishing) return 'the channel is published by another daemon now';
+        unvalued.push(...(await this.#sortPage(run, page.listings, known)));
+        // Small pages are judged together, while what the ledger says still belongs to their moment.
+        if (known.length >= judgedAtOnce || performance.now() - judgedAtMs > maxUnjudgedMs) {
+          await judging;
+          judging = this.#judge(run, known.splice(0));
+          // It is awaited before the next batch, or at the end.
+          judging.catch(() => undefined);
+          judgedAtMs = performance.now();
+        }
+        const batchSize = connector.capabilities.readStockBatchSize;
+        while (unvalued.length >= batchSize) {
+          const reason = await this.readBatch(run, unvalued.slice(0, batchSize));
+          if (reason !== undefined) return reason;
+          unvalued = unvalued.slice(batchSize);
+        }
+        pageStartedMs = performance.now();
       }
-      const batchSize = connector.capabilities.readStockBatchSize;
-      while (unvalued.length >= batchSize) {
-        const reason = await this.readBatch(run, unvalued.slice(0, batchSize));
-        if (reason !== undefined) return reason;
-        unvalued = unvalued.slice(batchSize);
-      }
-      pageStartedMs = performance.now();
+    } finally {
+      // Whoever aborts the run finds nothing of it under way.
+      await judging;
     }
     await this.#judge(run, known);
     const flaw = check.end(map.size);
@@ -81,7 +93,7 @@ export class ChannelReading {
     // What a complete reading does not show is asked for by name: a listing that is gone says so itself.
     const gone: MappedListing[] = [];
     for (const listing of map.listings()) {
-      if (check.has(listing.ref.key) || listing.locations.length === 0) continue;
+      if (check.has(listing.listingId) || listing.locations.length === 0) continue;
       if (isWritable(listing)) unvalued.push(listing);
       else if (listing.problems.includes('inactive')) gone.push(listing);
     }
@@ -166,26 +178,35 @@ export class ChannelReading {
   }
 
   async #judge(run: OpenRun, known: readonly KnownRow[]): Promise<void> {
-    const { channel } = this.#options;
+    for await (const { some, views } of ahead(this.#looksAt(known))) {
+      const rows: ObservedRow[] = [];
+      for (const [index, { found, listing }] of some.entries()) {
+        const view = views.rows[index];
+        const { value: shown, readAtMs } = found;
+        if (view === undefined || shown === null) continue;
+        rows.push({ listing, before: view, after: view, shown, isActive: true, readAtMs });
+      }
+      await this.#lookAt(run, rows, formatPosition(views.position));
+    }
+  }
+
+  async *#looksAt(
+    known: readonly KnownRow[],
+  ): AsyncGenerator<{ some: readonly KnownRow[]; views: ListingsView }> {
+    const { publishing } = this.#options.channel;
     for (let start = 0; start < known.length; start += judgedAtOnce) {
       const some = known.slice(start, start + judgedAtOnce);
-      const views = await channel.publishing.views(some.map(({ listing }) => listing));
-      const byId = new Map(views.rows.map((row) => [row.listingId, row]));
-      const rows = some.flatMap(({ found, listing }): ObservedRow[] => {
-        const view = byId.get(listing.listingId);
-        const { value: shown, readAtMs } = found;
-        if (view === undefined || shown === null) return [];
-        return [{ listing, before: view, after: view, shown, isActive: true, readAtMs }];
-      });
-      await this.#lookAt(run, rows, formatPosition(views.position));
+      yield { some, views: await publishing.views(some.map(({ listing }) => listing)) };
     }
   }
 
   /** First look at rows just read: what agrees is done with, the rest is watched. */
   async #lookAt(run: OpenRun, rows: readonly ObservedRow[], position: string): Promise<void> {
-    const { channel, desk, looks, watcher, metrics } = this.#options;
+    const { desk, looks, watcher } = this.#options;
     let pending: ReadonlySet<ListingId> | undefined;
-    run.tally.add({ rows: rows.length });
+    let unjudged = 0;
+    /** What nobody changes any more: rows under watch are counted before they are watched. */
+    const quiet = { agrees: 0, 'echo-pending': 0 };
     for (const row of rows) {
       const { listingId } = row.listing;
       let look = looks.judge(row, row.after, false);
@@ -194,11 +215,9 @@ export class ChannelReading {
         look = looks.judge(row, row.after, pending.has(listingId));
       }
       const verdict = verdictOf(look);
-      if (verdict === undefined) run.tally.add({ unjudged: 1 });
-      else {
-        run.tally.count(verdict);
-        metrics.rows.inc({ channel: channel.id, verdict });
-      }
+      if (verdict === undefined) unjudged++;
+      else if (verdict === 'agrees' || verdict === 'echo-pending') quiet[verdict]++;
+      else this.#count(run, verdict, 1);
       if (look.kind === 'agrees') {
         const open = desk.openOf(listingId);
         // A number is no sign of life of a listing that the platform no longer lists, or does not count.
@@ -207,6 +226,15 @@ export class ChannelReading {
       } else if (look.kind === 'differs' || look.kind === 'unpublished' || look.kind === 'absent')
         watcher.watch(run, row, look);
     }
+    run.tally.add({ rows: rows.length, unjudged });
+    if (quiet.agrees > 0) this.#count(run, 'agrees', quiet.agrees);
+    if (quiet['echo-pending'] > 0) this.#count(run, 'echo-pending', quiet['echo-pending']);
+  }
+
+  #count(run: OpenRun, verdict: Verdict, rows: number): void {
+    const { channel, metrics } = this.#options;
+    run.tally.count(verdict, rows);
+    metrics.rows.inc({ channel: channel.id, verdict }, rows);
   }
 }
 

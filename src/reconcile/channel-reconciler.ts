@@ -209,7 +209,11 @@ export class ChannelReconciler {
     await this.#watcher.step(nowMs);
     await this.#endAsked();
     await this.#sweepOnce(nowMs);
-    const untilMs = Math.min(this.#watcher.nextDueMs, this.#sweepAtMs);
+    const { sweepShare } = channel.settings;
+    const untilMs = Math.min(
+      this.#watcher.nextDueMs,
+      sweepShare > 0 ? this.#sweepAtMs : Number.POSITIVE_INFINITY,
+    );
     return Math.max(10, untilMs - performance.now());
   }
 

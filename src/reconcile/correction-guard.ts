@@ -1,6 +1,13 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { type BlastLimits, type BlastRow, blastOf, judgeBlast } from '../domain/blast-radius.ts';
+import {
+  type Blast,
+  type BlastLimits,
+  type BlastRow,
+  blastOf,
+  judgeBlast,
+  noBlast,
+} from '../domain/blast-radius.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
 
@@ -48,8 +55,9 @@ const stored = z.object({ reason: z.string(), sinceMs: z.number() });
  */
 export class CorrectionGuard {
   readonly #options: CorrectionGuardOptions;
-  /** Corrections of the last hour, by listing: the same one twice is one. */
+  /** Corrections of the last hour, by listing (the same one twice is one), the oldest first; `#blast` is their sum. */
   readonly #passed = new Map<ListingId, { readonly atMs: number; readonly row: BlastRow }>();
+  #blast: Blast = noBlast;
   readonly #held = new Map<ListingId, HeldCorrection>();
   readonly #confirmed = new Set<ListingId>();
   #tripped: { readonly reason: string; readonly sinceMs: number } | undefined;
@@ -82,15 +90,18 @@ export class CorrectionGuard {
     const { listingId, from, to } = correction;
     if (this.#confirmed.delete(listingId)) return undefined;
     const nowMs = this.#options.nowMs();
-    for (const [id, { atMs }] of this.#passed) if (atMs < nowMs - windowMs) this.#passed.delete(id);
+    for (const [id, { atMs }] of this.#passed) {
+      if (atMs >= nowMs - windowMs) break;
+      this.#forget(id);
+    }
     if (this.#tripped === undefined) {
       const known = this.#passed.get(listingId)?.row;
       const row = { from: known?.from ?? from, to };
-      const reason = this.#excess(listingId, row);
-      if (reason === undefined) {
-        this.#passed.set(listingId, { atMs: nowMs, row });
-        return undefined;
-      }
+      this.#forget(listingId);
+      this.#passed.set(listingId, { atMs: nowMs, row });
+      this.#blast = blastOf([row], this.#blast);
+      const reason = this.#excess();
+      if (reason === undefined) return undefined;
       await this.#trip(reason, nowMs);
     }
     if (this.#held.size < maxHeld) this.#held.set(listingId, correction);
@@ -115,13 +126,20 @@ export class CorrectionGuard {
     return held;
   }
 
-  #excess(listingId: ListingId, row: BlastRow): string | undefined {
+  #forget(listingId: ListingId): void {
+    const passed = this.#passed.get(listingId);
+    if (passed === undefined) return;
+    this.#passed.delete(listingId);
+    const { zeroed, movedUnits } = blastOf([passed.row]);
+    this.#blast = { zeroed: this.#blast.zeroed - zeroed, movedUnits: this.#blast.movedUnits - movedUnits };
+  }
+
+  #excess(): string | undefined {
     const listings = this.#options.listings();
-    const rows = new Map([...this.#passed].map(([id, passed]) => [id, passed.row])).set(listingId, row);
+    const corrected = this.#passed.size;
     const most = Math.max(fewCorrections, Math.ceil(listings * correctedShare));
-    if (rows.size > most) return `it would correct ${rows.size} of ${listings} listings within an hour`;
-    const limits = { ...this.#options.limits, windowMs };
-    const verdict = judgeBlast(blastOf([...rows.values()]), listings, limits);
+    if (corrected > most) return `it would correct ${corrected} of ${listings} listings within an hour`;
+    const verdict = judgeBlast(this.#blast, listings, { ...this.#options.limits, windowMs });
     return verdict.kind === 'stopped' ? verdict.reason : undefined;
   }
 
@@ -135,6 +153,7 @@ export class CorrectionGuard {
   async #open(): Promise<void> {
     this.#held.clear();
     this.#passed.clear();
+    this.#blast = noBlast;
     this.#tripped = undefined;
     await this.#store('');
   }

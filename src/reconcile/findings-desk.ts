@@ -33,12 +33,20 @@ export interface FoundDrift {
   readonly position: string;
 }
 
+type Closed = Pick<Finding, 'corrections' | 'changedAtMs'>;
+
+/** Other daemons, and people through them, resolve findings as well. */
+const closedKnownMs = 10_000;
+
 /** Opens, updates and closes the findings of one channel, and knows which of its listings have one. */
 export class FindingsDesk {
   readonly #options: FindingsDeskOptions;
   /** Open findings by listing, as far as this daemon knows; refreshed from the store. */
   #open = new Map<ListingId, Finding>();
   #frozen: ReadonlySet<ListingId> = new Set();
+  /** The newest resolved finding of each listing, as of a moment ago. */
+  #closed = new Map<ListingId, Closed>();
+  #closedReadAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: FindingsDeskOptions) {
     this.#options = options;
@@ -146,8 +154,10 @@ export class FindingsDesk {
       return false;
     }
     if (finding.listingId !== '') {
-      if (finding.state === 'resolved') this.#open.delete(finding.listingId);
-      else this.#open.set(finding.listingId, finding);
+      if (finding.state === 'resolved') {
+        this.#open.delete(finding.listingId);
+        this.#closed.set(finding.listingId, brief(finding));
+      } else this.#open.set(finding.listingId, finding);
     }
     onChanged?.(finding);
     return true;
@@ -181,9 +191,21 @@ export class FindingsDesk {
   /** Corrections of the listing's findings that ended not long ago: two writers take turns. */
   async correctionsBefore(listingId: ListingId): Promise<number> {
     const { store, channel, nowMs } = this.#options;
+    // A mass of findings at once would read everything that was ever resolved for each of them.
+    if (nowMs() - this.#closedReadAtMs > closedKnownMs) {
+      const closed = new Map<ListingId, Closed>();
+      this.#closedReadAtMs = nowMs();
+      for (const finding of await store.listClosed(Number.POSITIVE_INFINITY, { channel: channel.id }))
+        if (finding.listingId !== '' && !closed.has(finding.listingId))
+          closed.set(finding.listingId, brief(finding));
+      this.#closed = closed;
+    }
+    const last = this.#closed.get(listingId);
     const sinceMs = nowMs() - channel.settings.correctionsKeptMs;
-    const closed = await store.listClosed(Number.POSITIVE_INFINITY, { channel: channel.id });
-    const last = closed.find((finding) => finding.listingId === listingId && finding.changedAtMs >= sinceMs);
-    return last?.corrections ?? 0;
+    return last !== undefined && last.changedAtMs >= sinceMs ? last.corrections : 0;
   }
+}
+
+function brief({ corrections, changedAtMs }: Finding): Closed {
+  return { corrections, changedAtMs };
 }

@@ -45,7 +45,7 @@ export class ListingLooks {
   target(listing: MappedListing, view: ListingView): number | undefined {
     const { channel } = this.#options;
     if (!isWritable(listing) || !channel.hasFigure(listing)) return undefined;
-    if (channel.map.ofSku(listing.sku).length > 1) return undefined;
+    if (channel.map.countOf(listing.sku) > 1) return undefined;
     return channel.publishing.targetOf(listing, view).units;
   }
 

@@ -1,7 +1,7 @@
 import type { ListingRef, PlatformListing, StockRead } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingView } from '../ledger/contract.ts';
-import type { MappedListing } from '../mesh/sku-map.ts';
+import type { MappedListing, SkuMap } from '../mesh/sku-map.ts';
 import type { ReconciledChannel } from './reconciled-channel.ts';
 
 /** One listing as the platform shows it, and as the ledger had it before and after. */
@@ -97,7 +97,13 @@ function flawOf(asked: readonly ListingRef[], read: StockRead, mayBeGone: boolea
 
 /** Checks a bulk reading page by page: pages that shift while they are read repeat a listing, or leave many out. */
 export class BulkCheck {
+  /** Of listings that the map knows, its own text: the page's would be a second copy of every key. */
   readonly #seen = new Set<string>();
+  readonly #map: Pick<SkuMap, 'listing'>;
+
+  constructor(map: Pick<SkuMap, 'listing'>) {
+    this.#map = map;
+  }
 
   get seen(): number {
     return this.#seen.size;
@@ -110,7 +116,7 @@ export class BulkCheck {
   page(listings: readonly PlatformListing[]): string | undefined {
     for (const { ref } of listings) {
       if (this.#seen.has(ref.key)) return `the listings changed while they were read: ${ref.key} came twice`;
-      this.#seen.add(ref.key);
+      this.#seen.add(this.#map.listing(ref.key as ListingId)?.listingId ?? ref.key);
     }
     return undefined;
   }

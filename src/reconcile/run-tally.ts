@@ -2,11 +2,14 @@ import type { ChannelId } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { Run, RunCause, RunKind } from './run.ts';
 
+type Counted = 'rows' | 'requests' | 'readMs' | 'unjudged' | 'opened' | 'resolved' | 'actions' | 'driftUnits';
+type Counting = Omit<Run, Counted> & Record<Counted, number>;
+
 /** A run while it counts. */
 export class RunTally {
   readonly #byVerdict = new Map<Verdict, number>();
   readonly #startedCpuMs = cpuMs();
-  #run: Run;
+  readonly #run: Counting;
 
   constructor(begun: {
     readonly id: string;
@@ -47,8 +50,8 @@ export class RunTally {
     return this.#run.isDryRun;
   }
 
-  count(verdict: Verdict): void {
-    this.#byVerdict.set(verdict, (this.#byVerdict.get(verdict) ?? 0) + 1);
+  count(verdict: Verdict, rows = 1): void {
+    this.#byVerdict.set(verdict, (this.#byVerdict.get(verdict) ?? 0) + rows);
   }
 
   /** A row that looked otherwise at first turned out to be this. */
@@ -60,20 +63,9 @@ export class RunTally {
     this.count(to);
   }
 
-  add(
-    figures: Partial<
-      Record<
-        'rows' | 'requests' | 'readMs' | 'unjudged' | 'opened' | 'resolved' | 'actions' | 'driftUnits',
-        number
-      >
-    >,
-  ): void {
-    const next = { ...this.#run };
-    for (const [name, more] of Object.entries(figures)) {
-      const key = name as keyof typeof figures;
-      next[key] += more ?? 0;
-    }
-    this.#run = next;
+  add(figures: Partial<Record<Counted, number>>): void {
+    for (const name of Object.keys(figures) as (keyof typeof figures)[])
+      this.#run[name] += figures[name] ?? 0;
   }
 
   snapshot(): Run {
