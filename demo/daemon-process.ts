@@ -39,6 +39,8 @@ export class DaemonProcess {
     const main = new URL('../src/main.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, [main, '--config', this.#configPath], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A demo or bench that crashes leaves no daemon behind.
+      env: { ...process.env, STOCKMESH_STOP_WITH_PARENT: '1' },
     });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });

@@ -11,6 +11,8 @@ export interface RateLimiter {
       readonly signal: AbortSignal;
       /** Published budget: describes a bucket that nobody has described yet, which then starts full. */
       readonly budget?: PublishedBudget | undefined;
+      /** A number that must leave the shelf: it goes before everything that still waits. Asked anew whenever somebody may go. */
+      readonly isUrgent?: (() => boolean) | undefined;
     },
   ): Promise<void>;
   /** What the platform's answer said about the budget. */

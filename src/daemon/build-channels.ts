@@ -1,11 +1,9 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
-import { policyLayers } from '../config/policy-layers.ts';
 import type { Connector } from '../connectors/connector.ts';
 import { discreet } from '../connectors/discreet-connector.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
-import { PolicyBook } from '../domain/policy-book.ts';
 import type { ChannelId, Sku } from '../domain/ids.ts';
 import { Secret } from '../domain/secret.ts';
 import { ChannelPublishing } from '../mesh/channel-publishing.ts';
@@ -39,6 +37,7 @@ import { createConnector } from './connectors.ts';
 import { createCounting } from './counting.ts';
 import type { DriftHooks } from './drift-hooks.ts';
 import type { LedgerPart } from './ledger-part.ts';
+import type { PolicyBooks } from './policy-books.ts';
 import type { RedisPart } from './redis-part.ts';
 
 export interface BuildChannelsOptions {
@@ -54,6 +53,7 @@ export interface BuildChannelsOptions {
   readonly holder: string;
   readonly vault: Vault;
   readonly catalogue: Catalogue;
+  readonly policies: PolicyBooks;
   readonly journal: SyncJournal;
   readonly foreign: ForeignStock;
   readonly drift: DriftHooks;
@@ -137,7 +137,7 @@ export async function buildChannels(options: BuildChannelsOptions): Promise<Buil
     const publishing: ChannelPublishing = new ChannelPublishing({
       settings: map.settings,
       guard: { limits: config.guard, soldLately: () => soldLately(ledger.history) },
-      policies: new PolicyBook(policyLayers(config, channel, index)),
+      policies: options.policies.of(channel.id),
       catalogue,
       connector,
       map,

@@ -40,6 +40,7 @@ import { createListeners, type ListenersOptions } from './listeners.ts';
 import { MappingPart } from './mapping-part.ts';
 import { openMovements } from './movements-part.ts';
 import { openNotices } from './notices-part.ts';
+import { PolicyBooks } from './policy-books.ts';
 import { privateRoutes } from './private-routes.ts';
 import { QueueWatchdog } from './queue-watchdog.ts';
 import { openReconcilePart } from './reconcile-part.ts';
@@ -205,8 +206,10 @@ export class Daemon {
     const staleness = watchStaleness({ config, settings, states, registry, log, parts });
     this.#willStop('watch for old data', async () => staleness.close());
     let mapping: MappingPart | undefined;
+    const policies = new PolicyBooks(config);
     built = await buildChannels({
       ...this.#options,
+      policies,
       settings,
       redis,
       ledger,
@@ -285,6 +288,7 @@ export class Daemon {
     this.#willStop('reservations', () => reservations.close());
     const reviews = openReviews({
       ...this.#options,
+      policies,
       ledger,
       redis,
       keys,

@@ -1,14 +1,12 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
-import { policyLayers } from '../config/policy-layers.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
-import type { ChannelId } from '../domain/ids.ts';
-import { PolicyBook } from '../domain/policy-book.ts';
 import type { AlertSink } from '../mesh/alerts/alert.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import { OversellReviews } from '../mesh/oversell-reviews.ts';
 import type { LedgerPart } from './ledger-part.ts';
+import type { PolicyBooks } from './policy-books.ts';
 import type { RedisPart } from './redis-part.ts';
 
 export interface ReviewsPartOptions {
@@ -17,6 +15,7 @@ export interface ReviewsPartOptions {
   readonly redis: RedisPart;
   readonly keys: MeshKeys;
   readonly catalogue: Catalogue;
+  readonly policies: PolicyBooks;
   readonly alerts: AlertSink;
   readonly registry: Registry;
   readonly log: Logger;
@@ -24,13 +23,7 @@ export interface ReviewsPartOptions {
 
 /** Follows the log for orders that an allowance of the configuration let sell what was not there. */
 export function openReviews(options: ReviewsPartOptions): OversellReviews {
-  const { config, ledger, redis, keys, catalogue, alerts, registry, log } = options;
-  const books = new Map<ChannelId, PolicyBook>(
-    config.channels.map((channel, index) => [
-      channel.id,
-      new PolicyBook(policyLayers(config, channel, index)),
-    ]),
-  );
+  const { config, ledger, redis, keys, catalogue, policies, alerts, registry, log } = options;
   const reviews = new OversellReviews({
     redis: redis.commands,
     key: keys.reviews,
@@ -39,7 +32,7 @@ export function openReviews(options: ReviewsPartOptions): OversellReviews {
     // A component may have gone with a bundle that may.
     isAllowed: (channel, sku) =>
       [sku, ...catalogue.bundlesWith(sku)].some(
-        (one) => (books.get(channel)?.of(one).policy.oversellUnits ?? 0) > 0,
+        (one) => (policies.get(channel)?.of(one).policy.oversellUnits ?? 0) > 0,
       ),
     withinMs: config.policies.reviewWithinMs,
     alerts,

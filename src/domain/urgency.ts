@@ -28,3 +28,8 @@ function rankOf({ target, belief }: Urgency): number {
 function riskOf({ target, unitsPerHour, lagMs }: Urgency): number {
   return (unitsPerHour * lagMs) / Math.max(1, target);
 }
+
+/** Something of a request is sold out and still on the shelf: it goes past requests that only wait for their turn. */
+export function zeroes(rows: readonly { readonly from: number; readonly to: number }[]): boolean {
+  return rows.some(({ from, to }) => to <= 0 && to < from);
+}

@@ -168,12 +168,20 @@ class Follower {
 
   #collect(entry: Movement, into: Map<ListingId, PendingListing>): void {
     if (entry.kind === 'epoch') return;
-    const lane = laneOf(entry);
+    const left = entry.onHand - entry.committed - entry.reserved;
+    const lane = laneOf(entry, left);
     for (const listingId of this.#channel.listingsOf(entry.sku)) {
       const known = into.get(listingId);
       const better = known !== undefined && laneRank[known.lane] < laneRank[lane] ? known.lane : lane;
       const cause = saleKinds.has(entry.kind) || known?.cause === 'sale' ? 'sale' : 'run';
-      into.set(listingId, { listingId, seq: entry.seq, causedAtMs: entry.atMs, lane: better, cause });
+      into.set(listingId, {
+        listingId,
+        seq: entry.seq,
+        causedAtMs: entry.atMs,
+        lane: better,
+        units: left,
+        cause,
+      });
     }
   }
 
@@ -282,8 +290,8 @@ class Follower {
 
 const laneRank: Readonly<Record<Lane, number>> = { 'sold-out': 0, lowered: 1, other: 2 };
 
-function laneOf(entry: Movement): Lane {
+function laneOf(entry: Movement, left: number): Lane {
   const change = entry.deltaOnHand - entry.deltaCommitted - entry.deltaReserved;
   if (change >= 0) return 'other';
-  return entry.onHand - entry.committed - entry.reserved <= 0 ? 'sold-out' : 'lowered';
+  return left <= 0 ? 'sold-out' : 'lowered';
 }

@@ -18,9 +18,14 @@ export interface PendingListing {
   /** Redis server's clock at the newest change; undefined where it is not known (after a restart). */
   readonly causedAtMs: number | undefined;
   readonly lane: Lane;
+  /** Units that were left where its newest change happened; absent: not known. */
+  readonly units?: number | undefined;
   /** A sale among them counts over everything else; absent: forgotten, or never known. */
   readonly cause?: Cause | undefined;
 }
+
+/** So many of a lane, the oldest, are compared by risk when not all of them can go. */
+const ranked = 256;
 
 export class PendingLanes {
   readonly #byLane: ReadonlyMap<Lane, Map<ListingId, PendingListing>> = new Map(
@@ -51,6 +56,10 @@ export class PendingLanes {
     return this.#find(listingId)?.lane;
   }
 
+  get hasSoldOut(): boolean {
+    return this.#lane('sold-out').size > 0;
+  }
+
   clear(): void {
     for (const lane of this.#byLane.values()) lane.clear();
     this.#size = 0;
@@ -70,11 +79,26 @@ export class PendingLanes {
     lane.set(merged.listingId, merged);
   }
 
-  /** The oldest of the most urgent lanes, without those that cannot go now. */
-  take(limit: number, place: (listingId: ListingId) => 'take' | 'skip' | 'stop'): readonly PendingListing[] {
+  /**
+   * The most urgent lanes first, without those that cannot go now: in a lane of more than may be taken, those of the
+   * greatest risk among the oldest, otherwise the oldest.
+   */
+  take(
+    limit: number,
+    place: (listingId: ListingId) => 'take' | 'skip' | 'stop',
+    {
+      riskOf,
+      isSoldOutOnly = false,
+    }: {
+      readonly riskOf?: ((listing: PendingListing) => number) | undefined;
+      readonly isSoldOutOnly?: boolean | undefined;
+    } = {},
+  ): readonly PendingListing[] {
     const taken: PendingListing[] = [];
-    looking: for (const lane of lanes) {
-      for (const listing of this.#lane(lane).values()) {
+    looking: for (const lane of isSoldOutOnly ? (['sold-out'] as const) : lanes) {
+      const all = this.#lane(lane);
+      const isCut = riskOf !== undefined && all.size > limit - taken.length;
+      for (const listing of isCut ? byRisk(all.values(), riskOf) : all.values()) {
         if (taken.length >= limit) break looking;
         const placed = place(listing.listingId);
         if (placed === 'stop') break looking;
@@ -111,6 +135,19 @@ export class PendingLanes {
   }
 }
 
+function* byRisk(
+  lane: Iterable<PendingListing>,
+  riskOf: (listing: PendingListing) => number,
+): Iterable<PendingListing> {
+  const left = lane[Symbol.iterator]();
+  const first: { readonly listing: PendingListing; readonly risk: number }[] = [];
+  let next = left.next();
+  for (; next.done !== true && first.length < ranked; next = left.next())
+    first.push({ listing: next.value, risk: riskOf(next.value) });
+  for (const { listing } of first.toSorted((a, b) => b.risk - a.risk)) yield listing;
+  for (; next.done !== true; next = left.next()) yield next.value;
+}
+
 function merge(known: PendingListing, added: PendingListing): PendingListing {
   const newer = added.seq >= known.seq ? added : known;
   const lane = lanes.indexOf(added.lane) < lanes.indexOf(known.lane) ? added.lane : known.lane;
@@ -119,6 +156,7 @@ function merge(known: PendingListing, added: PendingListing): PendingListing {
     seq: newer.seq,
     causedAtMs: newer.causedAtMs ?? known.causedAtMs ?? added.causedAtMs,
     lane,
+    units: newer.units ?? known.units ?? added.units,
     cause: [known.cause, added.cause].includes('sale') ? 'sale' : (known.cause ?? added.cause),
   };
 }

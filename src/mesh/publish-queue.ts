@@ -10,17 +10,21 @@ const maxElsewhere = 250;
  *   waiting (in its lane) --taken--> occupied --request ended, or nothing to do--> gone | waiting again
  *   waiting --looked at, must know more--> put off --due, or `ready`--> waiting
  *
- * Occupied is not for ever: from its time on a listing that waits again may be taken although its request has no answer.
+ * Occupied is not for ever: from its time on a listing that waits again may be taken although its request has no answer;
+ * much sooner when it has sold out meanwhile.
  */
 export class PublishQueue {
+  readonly #soldOutEarlierMs: number;
   readonly #lanes: PendingLanes;
   /** Monotonic time from which the listing may be taken again. */
   readonly #occupied = new Map<ListingId, number>();
   readonly #putOff = new Map<ListingId, { readonly pending: PendingListing; readonly dueAtMs: number }>();
   #nextDueMs = Number.POSITIVE_INFINITY;
 
-  constructor(limit: number) {
+  /** `soldOutEarlierMs`: so much sooner than others a sold-out listing is taken although it is occupied. */
+  constructor(limit: number, soldOutEarlierMs = 0) {
     this.#lanes = new PendingLanes(limit);
+    this.#soldOutEarlierMs = soldOutEarlierMs;
   }
 
   get size(): number {
@@ -30,6 +34,11 @@ export class PublishQueue {
   /** Marks did not fit, and what fitted is done: the durable marks have more. */
   get isDrainedOverflow(): boolean {
     return this.#lanes.hasOverflowed && this.#lanes.size === 0;
+  }
+
+  /** Something sold out waits, be it occupied. */
+  get hasSoldOut(): boolean {
+    return this.#lanes.hasSoldOut;
   }
 
   clear(): void {
@@ -92,9 +101,10 @@ export class PublishQueue {
     occupyMs: number,
     siblingsOf: (listingId: ListingId) => readonly ListingId[],
     groups?: { readonly max: number; readonly of: (listingId: ListingId) => string },
+    order?: Parameters<PendingLanes['take']>[2],
   ): readonly PendingListing[] {
     const nowMs = performance.now();
-    const isOccupied = (listingId: ListingId): boolean => nowMs < (this.#occupied.get(listingId) ?? 0);
+    const isOccupied = (listingId: ListingId): boolean => nowMs < this.#freeAtMs(listingId);
     const taken = new Set<string>();
     let elsewhere = 0;
     const place = (listingId: ListingId): 'take' | 'skip' | 'stop' => {
@@ -107,7 +117,7 @@ export class PublishQueue {
       taken.add(group);
       return 'take';
     };
-    const urgent = this.#lanes.take(limit, place);
+    const urgent = this.#lanes.take(limit, place, order);
     const all = new Map(urgent.map((one) => [one.listingId, one]));
     for (const one of urgent) {
       for (const listingId of siblingsOf(one.listingId)) {
@@ -139,10 +149,16 @@ export class PublishQueue {
   nextMs(nowMs: number, canTake: boolean): number {
     let untilMs = this.#nextDueMs;
     if (!canTake || this.#lanes.size === 0) return untilMs;
-    for (const freeAtMs of this.#occupied.values()) {
+    for (const listingId of this.#occupied.keys()) {
+      const freeAtMs = this.#freeAtMs(listingId);
       if (freeAtMs > nowMs) untilMs = Math.min(untilMs, freeAtMs);
     }
     return untilMs;
+  }
+
+  #freeAtMs(listingId: ListingId): number {
+    const untilMs = this.#occupied.get(listingId) ?? 0;
+    return this.#lanes.laneOf(listingId) === 'sold-out' ? untilMs - this.#soldOutEarlierMs : untilMs;
   }
 }
 

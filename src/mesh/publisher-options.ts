@@ -20,6 +20,10 @@ export interface PublisherSettings {
   readonly pendingInMemory: number;
   /** A lowering that has no answer for this long no longer keeps the next lowering of its listings waiting. */
   readonly overtakeMs: number;
+  /** The same for a listing that has sold out meanwhile. */
+  readonly soldOutOvertakeMs: number;
+  /** Requests that may be under way beyond the others, for what is sold out. */
+  readonly soldOutRequests: number;
   readonly repeatMs: number;
   readonly maxRepeatMs: number;
   readonly reloadEveryMs: number;
@@ -38,6 +42,8 @@ export const defaultPublisherSettings: PublisherSettings = {
   listingsPerLook: 1_000,
   pendingInMemory: 50_000,
   overtakeMs: 1_000,
+  soldOutOvertakeMs: 150,
+  soldOutRequests: 4,
   repeatMs: 200,
   maxRepeatMs: 30_000,
   reloadEveryMs: 5_000,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beliefOf } from '../domain/belief.ts';
 import type { ListingId } from '../domain/ids.ts';
+import { zeroes } from '../domain/urgency.ts';
 import type { ListingView, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { LeaseTerm } from './channel-lease.ts';
@@ -59,6 +60,8 @@ export class Publisher {
   readonly #tasks = new Set<Promise<void>>();
   #requestsInFlight = 0;
   #pausedUntilMs = 0;
+  /** Sold-out listings: only what refused one of them holds the others back. */
+  #soldOutPausedUntilMs = 0;
   #needsReload = false;
   #reloadedAtMs = Number.NEGATIVE_INFINITY;
   #isTermOver = true;
@@ -68,7 +71,8 @@ export class Publisher {
     this.#options = options;
     this.#settings = { ...defaultPublisherSettings, ...options.settings };
     const { pendingInMemory, repeatMs, maxRepeatMs, assumedLagMs } = this.#settings;
-    this.#queue = new PublishQueue(pendingInMemory);
+    const { overtakeMs, soldOutOvertakeMs } = this.#settings;
+    this.#queue = new PublishQueue(pendingInMemory, Math.max(0, overtakeMs - soldOutOvertakeMs));
     this.#repeats = new RepeatQueue(repeatMs, maxRepeatMs);
     this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs, assumedLagMs });
     this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks);
@@ -187,11 +191,17 @@ export class Publisher {
     const nowMs = performance.now();
     this.#queue.recallDue(nowMs);
     metrics.backlog.set({ channel }, this.#queue.size);
-    if (!this.#mayRequest(nowMs) || !this.#width.hasRoom(this.#requestsInFlight)) return false;
-    const slots = this.#width.slots - this.#requestsInFlight;
+    const isOpen = this.#mayRequest(nowMs) && this.#width.hasRoom(this.#requestsInFlight);
+    const slots = isOpen ? this.#width.slots - this.#requestsInFlight : this.#soldOutSlots(nowMs);
+    if (slots <= 0) return false;
     const limit = Math.min(this.#settings.listingsPerLook, slots * connector.capabilities.lowerBatchSize);
     const groups = { max: slots, of: (id: ListingId) => this.#requestGroup(id) };
-    const taken = this.#queue.take(limit, this.#settings.overtakeMs, (id) => this.#siblingsOf(id), groups);
+    const order = {
+      riskOf: (pending: PendingListing) => this.#riskOf(pending),
+      isSoldOutOnly: !isOpen,
+    };
+    const siblings = (id: ListingId): readonly ListingId[] => this.#siblingsOf(id);
+    const taken = this.#queue.take(limit, this.#settings.overtakeMs, siblings, groups, order);
     if (taken.length === 0) return false;
     try {
       const views = await this.#look.read(taken);
@@ -217,6 +227,20 @@ export class Publisher {
       throw error;
     }
     return true;
+  }
+
+  /** What is sold out goes past requests that wait for the platform's limit, and past a pause that it did not cause. */
+  #soldOutSlots(nowMs: number): number {
+    const isHeld =
+      !this.#queue.hasSoldOut || nowMs < this.#soldOutPausedUntilMs || !this.#options.mayPublish();
+    return isHeld ? 0 : this.#width.slots + this.#settings.soldOutRequests - this.#requestsInFlight;
+  }
+
+  /** As far as it can be told before its numbers are read: the lag is the same for all listings of a channel. */
+  #riskOf({ listingId, units }: PendingListing): number {
+    const { listing, ports, nowMs } = this.#options;
+    const sku = listing(listingId)?.sku;
+    return sku === undefined ? 0 : (ports.unitsPerHour?.(sku, nowMs()) ?? 0) / Math.max(1, units ?? 1);
   }
 
   #requestGroup(listingId: ListingId): string {
@@ -331,7 +355,7 @@ export class Publisher {
         return;
       case 'not-now':
       case 'throttled':
-        this.#pause(sent.retryInMs);
+        this.#pause(sent.retryInMs, sent.kind === 'not-now' || zeroes(rows));
         for (const { pending } of rows) this.#queue.release(pending);
         return;
       case 'open':
@@ -381,7 +405,7 @@ export class Publisher {
         const { kind, rows } = record;
         this.#outcomes.apply({ kind, rows, outcomes: sent.rows, pendings: new Map(), isOpen });
       } else {
-        if (sent.kind !== 'conflict') this.#pause(sent.retryInMs);
+        if (sent.kind !== 'conflict') this.#pause(sent.retryInMs, false);
         this.#repeats.addLater(record);
       }
     } catch (error) {
@@ -436,8 +460,10 @@ export class Publisher {
     return mapped.ref;
   }
 
-  #pause(ms: number): void {
+  #pause(ms: number, isForSoldOut: boolean): void {
     const pauseMs = Math.min(ms, this.#settings.maxPauseMs);
+    if (isForSoldOut)
+      this.#soldOutPausedUntilMs = Math.max(this.#soldOutPausedUntilMs, performance.now() + pauseMs);
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + pauseMs);
   }
 
@@ -446,8 +472,12 @@ export class Publisher {
     const nowMs = performance.now();
     const canTake = this.#width.hasRoom(this.#requestsInFlight);
     const dueMs = Math.min(this.#queue.nextMs(nowMs, canTake), this.#repeats.nextMs(nowMs), nowMs + 1_000);
-    const isPaused = this.#pausedUntilMs > nowMs;
-    return Math.max(1, (isPaused ? this.#pausedUntilMs : dueMs) - nowMs);
+    let untilMs = Math.max(dueMs, this.#pausedUntilMs);
+    if (this.#queue.hasSoldOut) {
+      const soldOutMs = Math.min(this.#queue.nextMs(nowMs, true), nowMs + 1_000);
+      untilMs = Math.min(untilMs, Math.max(soldOutMs, this.#soldOutPausedUntilMs));
+    }
+    return Math.max(1, untilMs - nowMs);
   }
 
   #track(task: Promise<void>): void {

@@ -1,24 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { LearnedBudget, PublishedBudget, RateLimiter } from '../connectors/ports.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId } from '../domain/ids.ts';
 import type { ScriptReply } from '../ledger/script-reply.ts';
+import { BudgetTurns, type Grant } from './budget-turns.ts';
 
 /** The ledger's script caller, as far as the limiter uses it. */
 export interface LimitScripts {
   call(command: string, args: readonly (string | number)[]): Promise<ScriptReply>;
-}
-
-interface Wish {
-  readonly cost: number;
-  readonly maxWaitMs: number;
-  readonly budget: PublishedBudget | undefined;
-}
-
-interface Gathered {
-  cost: number;
-  maxWaitMs: number;
-  readonly waitMs: Promise<number>;
 }
 
 /** What an answer said is told to Redis at most this often per operation, unless the platform refused. */
@@ -27,7 +15,8 @@ const aloneEveryMs = 1_000;
 
 /**
  * Budget of one channel's platform, shared by all daemons through one token bucket per operation. One call to Redis
- * grants and says how long to wait; the wait itself is spent here, so a queue of callers costs no polling.
+ * grants and says how long to wait; the wait itself is spent here, so a queue of callers costs no polling, and who of
+ * them goes when it is over is decided then.
  */
 export class SharedRateLimiter implements RateLimiter {
   readonly #scripts: LimitScripts;
@@ -35,7 +24,7 @@ export class SharedRateLimiter implements RateLimiter {
   readonly #onFailure: (error: unknown) => void;
   readonly #untold = new Map<string, LearnedBudget>();
   readonly #tookAloneAt = new Map<string, number>();
-  readonly #gathering = new Map<string, Gathered>();
+  readonly #turns = new Map<string, BudgetTurns>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
   constructor(scripts: LimitScripts, channel: ChannelId, onFailure: (error: unknown) => void) {
@@ -51,54 +40,39 @@ export class SharedRateLimiter implements RateLimiter {
       maxWaitMs,
       signal,
       budget,
+      isUrgent,
     }: {
       readonly maxWaitMs: number;
       readonly signal: AbortSignal;
       readonly budget?: PublishedBudget | undefined;
+      readonly isUrgent?: (() => boolean) | undefined;
     },
   ): Promise<void> {
     signal.throwIfAborted();
-    const waitMs = await this.#take(operation, { cost, maxWaitMs, budget });
-    if (waitMs > maxWaitMs)
-      throw new StockmeshError('CONNECTOR_LIMIT_WAIT', { operation, waitMs, maxWaitMs });
-    if (waitMs > 0) await delay(waitMs, undefined, { signal });
-  }
-
-  /** Requests of one turn of the event loop share a call, as long as half a bucket holds them. */
-  #take(operation: string, wish: Wish): Promise<number> {
-    const most = wish.budget === undefined ? 1 : Math.max(1, Math.floor(wish.budget.capacity / 2));
-    const open = this.#gathering.get(operation);
-    if (open !== undefined && open.cost + wish.cost <= most) {
-      open.cost += wish.cost;
-      open.maxWaitMs = Math.max(open.maxWaitMs, wish.maxWaitMs);
-      return open.waitMs;
+    let turns = this.#turns.get(operation);
+    if (turns === undefined) {
+      turns = new BudgetTurns(operation, (...wish) => this.#take(operation, ...wish));
+      this.#turns.set(operation, turns);
     }
-    const gathered: Gathered = {
-      cost: wish.cost,
-      maxWaitMs: wish.maxWaitMs,
-      waitMs: Promise.resolve().then(() => {
-        if (this.#gathering.get(operation) === gathered) this.#gathering.delete(operation);
-        return this.#takeNow(operation, gathered.cost, gathered.maxWaitMs, wish.budget);
-      }),
-    };
-    this.#gathering.set(operation, gathered);
-    return gathered.waitMs;
+    await turns.wait({ cost, maxWaitMs, signal, budget, isUrgent });
   }
 
-  /** How long the request has to wait; more than asked for: it was refused, and nothing was taken. */
-  async #takeNow(
+  async #take(
     operation: string,
     cost: number,
-    maxWaitMs: number,
+    longestMs: number,
     budget: PublishedBudget | undefined,
-  ): Promise<number> {
+  ): Promise<Grant> {
     const published = budget === undefined ? [] : [budget.capacity, budget.refillPerS];
-    const args = ['take', this.#channel, operation, cost, maxWaitMs, ...published];
+    const args = ['take', this.#channel, operation, cost, longestMs, ...published];
     const reply = await this.#scripts.call('rate-limit', args).catch((error: unknown) => {
       this.#takeAlone(operation, error);
       return undefined;
     });
-    return reply === undefined ? 0 : Number(reply.fields[0]);
+    if (reply === undefined) return { kind: 'granted', waitMs: 0, refillPerS: undefined };
+    const waitMs = Number(reply.fields[0]);
+    if (reply.outcome === 'refused') return { kind: 'refused', waitMs };
+    return { kind: 'granted', waitMs, refillPerS: Number(reply.fields[1]) || undefined };
   }
 
   /**

@@ -111,7 +111,7 @@ export class DaemonUnderTest {
   /** Starts the process; `ready` waits for it. */
   start(env: Readonly<Record<string, string>> = {}): void {
     const child = spawn(process.execPath, [main, '--config', this.configPath], {
-      env: { ...process.env, ...env },
+      env: { ...process.env, STOCKMESH_STOP_WITH_PARENT: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const keep = (chunk: Buffer): void => {

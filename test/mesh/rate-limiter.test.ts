@@ -143,3 +143,68 @@ test('requests of one moment share a call, and never more of them than half a bu
     code: 'CONNECTOR_LIMIT_WAIT',
   });
 });
+
+/** Notes the name of each request when its turn has come. */
+function queue(of: SharedRateLimiter, went: string[]): (name: string, isUrgent?: boolean) => Promise<void> {
+  return async (name, isUrgent = false) => {
+    await of.acquire('read', 5, { ...options(60_000), isUrgent: () => isUrgent });
+    went.push(name);
+  };
+}
+
+test('what waits for its budget gives way to what is urgent, also when the budget was taken for it', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 20 });
+  const went: string[] = [];
+  const enter = queue(one, went);
+  const others = ['a', 'b', 'c', 'd'].map((name) => enter(name));
+  // By now their budget is taken, and they wait for the moment it is there.
+  await eventually(async () =>
+    expect(Number(await parts.redis.hget(`${parts.keys.prefix}limit:shop-a:read`, 'tokens'))).toBeLessThan(
+      -4,
+    ),
+  );
+  const gone = [...went];
+  const urgent = [enter('sold out', true), enter('sold out too', true)];
+  await Promise.all([...others, ...urgent]);
+  const left = ['a', 'b', 'c', 'd'].slice(gone.length);
+  expect(went).toEqual([...gone, 'sold out', 'sold out too', ...left]);
+});
+
+test('an urgent request whose turn is nearer is not refused for those that wait longer', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 10 });
+  const enter = queue(one, []);
+  const others = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => enter(name));
+  await eventually(async () =>
+    expect(Number(await parts.redis.hget(`${parts.keys.prefix}limit:shop-a:read`, 'tokens'))).toBeLessThan(
+      -4,
+    ),
+  );
+  // Three seconds of others are waiting: who can wait for one is told so at once, unless it goes first.
+  await expect(one.acquire('read', 5, options(1_200))).rejects.toMatchObject({
+    code: 'CONNECTOR_LIMIT_WAIT',
+  });
+  await one.acquire('read', 5, { ...options(1_200), isUrgent: () => true });
+  await Promise.all(others);
+});
+
+test('what one caller takes along into its abort is there for the next', async () => {
+  const one = limiter();
+  await learned(one, { capacity: 10, available: 0, refillPerS: 20 });
+  const abort = new AbortController();
+  const leaving = one.acquire('read', 5, { maxWaitMs: 60_000, signal: abort.signal });
+  await eventually(async () =>
+    expect(Number(await parts.redis.hget(`${parts.keys.prefix}limit:shop-a:read`, 'tokens'))).toBeLessThan(
+      -4,
+    ),
+  );
+  const next = one.acquire('read', 5, options(60_000));
+  abort.abort();
+  await expect(leaving).rejects.toThrow();
+  await next;
+  // Taken once: two callers' worth would leave the bucket ten below what has flowed in since.
+  expect(Number(await parts.redis.hget(`${parts.keys.prefix}limit:shop-a:read`, 'tokens'))).toBeGreaterThan(
+    -6,
+  );
+});

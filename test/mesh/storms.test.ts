@@ -78,3 +78,34 @@ test('a channel that is down for thousands of changes drains by coalescing: memo
   expect(writes.length - skus.length).toBeLessThanOrEqual(5);
   expect(await mesh.available('S0')).toBe(80);
 }, 90_000);
+
+test('what is sold out goes past requests that hold every slot, its own earlier one included; nothing else does', async () => {
+  rig = await PublishingRig.start({
+    channels: ['shop-a'],
+    stock,
+    tuning: {
+      leaseTtlMs: 65_000,
+      publisher: { requestsInFlight: 2, maxSmallRequestsInFlight: 2, overtakeMs: 60_000 },
+    },
+    capabilities: { lowerBatchSize: 1, requestTimeoutMs: 30_000 },
+  });
+  const mesh = rig;
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { platform } = mesh.channel('shop-a');
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  platform.faults.push({ kind: 'held', release: released }, { kind: 'held', release: released });
+  await mesh.move('S0', -1);
+  await mesh.move('S1', -1);
+  await eventually(() => expect(platform.requests.length).toBe(2));
+  await mesh.move('S2', -1);
+  await mesh.move('S3', -100);
+  await mesh.move('S0', -99);
+  await eventually(() => expect(platform.stock.get(listingOf('S3'))).toBe(0));
+  await eventually(() => expect(platform.stock.get(listingOf('S0'))).toBe(1));
+  expect(platform.requests.flatMap(({ rows }) => rows.map(({ ref }) => ref.key))).toEqual(
+    ['S0', 'S1', 'S3', 'S0'].map(listingOf),
+  );
+  release();
+  await mesh.agrees();
+}, 30_000);

@@ -50,13 +50,19 @@ export class SpApi {
    * One request that changes something. Ends within the request time-out, waits included, so that nothing is sent after
    * the caller's lease has run out. Rejects only when nothing was sent.
    */
-  async mutate(operation: SpApiOperation, request: SpApiRequest, signal: AbortSignal): Promise<SpApiOutcome> {
+  async mutate(
+    operation: SpApiOperation,
+    request: SpApiRequest,
+    signal: AbortSignal,
+    isUrgent = false,
+  ): Promise<SpApiOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
     return await this.#attempt(operation, request, {
       callers: signal,
       signal: deadline,
       maxWaitMs: Math.min(maxWriteWaitMs, requestTimeoutMs),
+      isUrgent,
     });
   }
 
@@ -100,6 +106,7 @@ export class SpApi {
       maxWaitMs: limits.maxWaitMs,
       signal: limits.signal,
       budget: budgetOf(operation),
+      isUrgent: () => limits.isUrgent === true,
     });
     // A read's time starts when its turn has come; a mutation's ran from the call.
     const bounded =
@@ -192,6 +199,7 @@ interface Limits {
   readonly signal: AbortSignal;
   readonly maxWaitMs: number;
   readonly timeoutMs?: number | undefined;
+  readonly isUrgent?: boolean | undefined;
 }
 
 /** One less than Amazon's burst: its bucket and ours do not tick together. */

@@ -1,4 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
+import { zeroes } from '../../domain/urgency.ts';
 import type { RowOutcome, WriteBatch, WriteResult, WriteRow } from '../connector.ts';
 import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
 import { defaultChannelCode } from './fields.ts';
@@ -42,7 +43,7 @@ export class StockWriter {
     try {
       const foreign = await this.#foreignReason(sku, deadline);
       if (foreign !== undefined) return rejected(foreign, true);
-      return resultOf(await this.#patch(sku, row.to, deadline), sku);
+      return resultOf(await this.#patch(sku, row.to, zeroes(batch.rows), deadline), sku);
     } catch (error) {
       if (error instanceof StockmeshError) return throttledBy(error, this.#settings.maxWriteWaitMs);
       if (!deadline.aborted) throw error;
@@ -52,14 +53,14 @@ export class StockWriter {
     }
   }
 
-  #patch(sku: string, quantity: number, signal: AbortSignal): Promise<SpApiOutcome> {
+  #patch(sku: string, quantity: number, isUrgent: boolean, signal: AbortSignal): Promise<SpApiOutcome> {
     const { sellerId, marketplaceId } = this.#settings;
     const request = {
       path: { sellerId, sku },
       query: { marketplaceIds: [marketplaceId], includedData: ['issues'], issueLocale: 'en_US' },
       body: quantityPatch(this.#memory.productTypeOf(sku), quantity),
     };
-    return this.#api.mutate(operation, request, signal);
+    return this.#api.mutate(operation, request, signal, isUrgent);
   }
 
   /** A SKU that was never read by this process is read first: writing DEFAULT onto an FBA offer converts it. */

@@ -19,6 +19,15 @@ export interface GraphqlParts {
 export type Variables = Readonly<Record<string, unknown>>;
 export type GraphqlAnswer = Extract<GraphqlOutcome, { kind: 'answer' }>;
 
+interface AttemptLimits {
+  readonly signal: AbortSignal;
+  /** Longest wait for the budget. */
+  readonly maxWaitMs: number;
+  /** From the end of that wait; absent: `signal` bounds it all. */
+  readonly timeoutMs?: number;
+  readonly isUrgent?: () => boolean;
+}
+
 /** All operations of an app on a shop share one cost bucket. */
 export const bucketName = 'graphql';
 const maxThrottledReads = 6;
@@ -43,10 +52,16 @@ export class ShopifyGraphql {
     operation: GraphqlOperation,
     variables: Variables,
     signal: AbortSignal,
+    isUrgent = false,
   ): Promise<GraphqlOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
-    return await this.#attempt(operation, variables, deadline, Math.min(maxWriteWaitMs, requestTimeoutMs));
+    const maxWaitMs = Math.min(maxWriteWaitMs, requestTimeoutMs);
+    return await this.#attempt(operation, variables, {
+      signal: deadline,
+      maxWaitMs,
+      isUrgent: () => isUrgent,
+    });
   }
 
   /** Anything that may be repeated: throttling is waited out, every other failure is thrown. */
@@ -64,7 +79,11 @@ export class ShopifyGraphql {
   ): Promise<GraphqlOutcome> {
     const { requestTimeoutMs, maxReadWaitMs } = this.#parts.settings;
     for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt(operation, variables, signal, maxReadWaitMs, requestTimeoutMs);
+      const outcome = await this.#attempt(operation, variables, {
+        signal,
+        maxWaitMs: maxReadWaitMs,
+        timeoutMs: requestTimeoutMs,
+      });
       // The limiter has learnt the pause: the next attempt waits for it.
       if (outcome.kind === 'throttled' && attempt < maxThrottledReads) continue;
       if (outcome.kind === 'answer') refuseIgnoredFilters(operation.name, outcome.extensions);
@@ -75,12 +94,10 @@ export class ShopifyGraphql {
   async #attempt(
     operation: GraphqlOperation,
     variables: Variables,
-    signal: AbortSignal,
-    maxWaitMs: number,
-    timeoutMs?: number,
+    { signal, timeoutMs, ...wait }: AttemptLimits,
   ): Promise<GraphqlOutcome> {
     const { limiter, tokens } = this.#parts;
-    await limiter.acquire(bucketName, this.#cost(operation), { maxWaitMs, signal });
+    await limiter.acquire(bucketName, this.#cost(operation), { ...wait, signal });
     // A read's time starts when its turn has come; a mutation's ran from the call.
     const bounded =
       timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);

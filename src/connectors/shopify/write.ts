@@ -1,4 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
+import { zeroes } from '../../domain/urgency.ts';
 import type { RowOutcome, WriteBatch, WriteResult, WriteRow } from '../connector.ts';
 import { documents } from './documents.ts';
 import { type ShopifyGraphql, failureOf } from './graphql.ts';
@@ -47,7 +48,7 @@ export class StockWriter {
     const operation = isRepair ? documents.setAvailable : documents.adjustAvailable;
     const variables = { input: isRepair ? setInput(batch) : adjustInput(batch), idempotencyKey: batch.key };
     try {
-      const outcome = await this.#graphql.mutate(operation, variables, signal);
+      const outcome = await this.#graphql.mutate(operation, variables, signal, zeroes(batch.rows));
       if (outcome.kind === 'answer') return resultOfPayload(batch, outcome.data);
       if (outcome.kind === 'throttled')
         return { rows: allRows(batch, { kind: 'not-applied' }), throttledForMs: outcome.waitMs };

@@ -52,8 +52,8 @@ export class TiktokApi {
   /**
    * One request that changes something. `signal` bounds it all, waits included. Rejects only when nothing was sent.
    */
-  async write(request: ApiRequest, signal: AbortSignal): Promise<ApiOutcome> {
-    return await this.#attempt(request, signal, this.#parts.settings.maxWriteWaitMs);
+  async write(request: ApiRequest, signal: AbortSignal, isUrgent?: () => boolean): Promise<ApiOutcome> {
+    return await this.#attempt(request, signal, { maxWaitMs: this.#parts.settings.maxWriteWaitMs, isUrgent });
   }
 
   /** Anything that may be repeated: throttling is waited out, every other failure is thrown. */
@@ -64,8 +64,8 @@ export class TiktokApi {
   }
 
   /** A read in front of a write: one attempt, and no longer wait for the budget than the write itself would take. */
-  readNow(request: ApiRequest, signal: AbortSignal): Promise<ApiOutcome> {
-    return this.#attempt(request, signal, this.#parts.settings.maxWriteWaitMs);
+  readNow(request: ApiRequest, signal: AbortSignal, isUrgent?: () => boolean): Promise<ApiOutcome> {
+    return this.#attempt(request, signal, { maxWaitMs: this.#parts.settings.maxWriteWaitMs, isUrgent });
   }
 
   /** Like `read`, but the caller decides what an outcome other than throttling means. */
@@ -73,7 +73,7 @@ export class TiktokApi {
     const { requestTimeoutMs, maxReadWaitMs } = this.#parts.settings;
     let unknowns = 0;
     for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt(request, signal, maxReadWaitMs, requestTimeoutMs);
+      const outcome = await this.#attempt(request, signal, { maxWaitMs: maxReadWaitMs }, requestTimeoutMs);
       // The limiter has learnt the pause: the next attempt waits for it.
       if (outcome.kind === 'throttled' && attempt < maxThrottledReads) continue;
       if (outcome.kind === 'unknown' && ++unknowns < maxUnknownReads) {
@@ -87,12 +87,12 @@ export class TiktokApi {
   async #attempt(
     request: ApiRequest,
     signal: AbortSignal,
-    maxWaitMs: number,
+    wait: { readonly maxWaitMs: number; readonly isUrgent?: (() => boolean) | undefined },
     timeoutMs?: number,
   ): Promise<ApiOutcome> {
     const { pace, tokens } = this.#parts;
     const { name, isShopCall } = request.endpoint;
-    await pace.acquire(name, { maxWaitMs, signal });
+    await pace.acquire(name, { ...wait, signal });
     // A read's time starts when its turn has come; a write's ran from the call.
     const bounded =
       timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);

@@ -85,11 +85,15 @@ export class Inventory {
   }
 
   /** A SKU that TikTok will not tell about keeps no other from being written. */
-  async readNow(skuIds: readonly string[], signal: AbortSignal): Promise<InventoryNow> {
+  async readNow(
+    skuIds: readonly string[],
+    signal: AbortSignal,
+    isUrgent?: () => boolean,
+  ): Promise<InventoryNow> {
     const skus = new Map<string, SkuShelf>();
     const refused = new Map<string, Refusal>();
     const pages = this.#halves(skuIds.slice(0, maxSkusPerRead), { left: maxExtraReads }, (some) =>
-      this.#api.readNow(requestOf(some), signal),
+      this.#api.readNow(requestOf(some), signal, isUrgent),
     );
     for await (const page of pages) {
       for (const [skuId, shelf] of page.skus) skus.set(skuId, shelf);

@@ -37,7 +37,11 @@ export class Pace {
 
   async acquire(
     name: string,
-    options: { readonly maxWaitMs: number; readonly signal: AbortSignal },
+    options: {
+      readonly maxWaitMs: number;
+      readonly signal: AbortSignal;
+      readonly isUrgent?: (() => boolean) | undefined;
+    },
   ): Promise<void> {
     this.#operation(name);
     await this.#limiter.acquire(name, 1, options);

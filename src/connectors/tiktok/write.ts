@@ -1,4 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
+import { zeroes } from '../../domain/urgency.ts';
 import type { RowOutcome, WriteBatch, WriteResult, WriteRow } from '../connector.ts';
 import { isRecord, listOf } from '../raw-json.ts';
 import type { ApiRequest, TiktokApi } from './api.ts';
@@ -10,6 +11,8 @@ import { failureOf } from './outcome.ts';
 import { ProductTurns } from './product-turns.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
 import { type RefusalContext, type SentRow, outcomesOf, rejectionOf } from './write-outcome.ts';
+
+const forLater = new Set(['CONNECTOR_LIMIT_WAIT', 'CONNECTOR_THROTTLED']);
 
 /** What one request says of one SKU: every one of its warehouses. */
 interface SkuUpdate {
@@ -72,24 +75,18 @@ export class StockWriter {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
     const deadline = AbortSignal.timeout(Math.max(1, requestTimeoutMs - marginMs));
     const bounded = AbortSignal.any([signal, deadline]);
-    const release = await this.#turns.take(productId, bounded);
+    const release = await this.#turns.take(productId, bounded, zeroes(batch.rows));
     if (release === undefined) return { rows: outcomes, throttledForMs: 500 };
     try {
       return await this.#send(batch, productId, rows, outcomes, bounded);
     } catch (error) {
-      if (error instanceof StockmeshError && error.code === 'CONNECTOR_LIMIT_WAIT') {
-        const waitMs = Number(error.fields['waitMs']);
-        return {
-          rows: batch.rows.map(() => notApplied),
-          throttledForMs: waitMs > 0 ? waitMs : maxWriteWaitMs,
-        };
-      }
-      if (error instanceof StockmeshError && error.code === 'CONNECTOR_THROTTLED')
-        return { rows: batch.rows.map(() => notApplied), throttledForMs: Number(error.fields['waitMs']) };
-      // Our own end of time, while waiting or reading: the write itself answers its end as unknown.
-      if (!(error instanceof StockmeshError) && deadline.aborted && !signal.aborted)
-        return { rows: batch.rows.map(() => notApplied), throttledForMs: 500 };
-      throw error;
+      let waitMs: number | undefined;
+      if (error instanceof StockmeshError) {
+        if (forLater.has(error.code)) waitMs = Number(error.fields['waitMs']) || maxWriteWaitMs;
+        // Our own end of time, while waiting or reading: the write itself answers its end as unknown.
+      } else if (deadline.aborted && !signal.aborted) waitMs = 500;
+      if (waitMs === undefined) throw error;
+      return { rows: batch.rows.map(() => notApplied), throttledForMs: waitMs };
     } finally {
       release();
     }
@@ -134,7 +131,8 @@ export class StockWriter {
     const { settings, memory } = this.#parts;
     if (settings.soldOut === 'deactivate' && rows.some((row) => row.quantity === 0))
       return await this.#deactivate(productId, rows, outcomes, signal);
-    const plan = await this.#plan(batch, rows, outcomes, signal);
+    const isUrgent = (): boolean => this.#turns.isUrgent(productId);
+    const plan = await this.#plan(batch, rows, outcomes, signal, isUrgent);
     if (plan.skus.length === 0) return { rows: outcomes };
     // Noted before they leave: whatever is planned next must not exceed a number that may still land.
     const undo = plan.skus.flatMap(({ id, inventory }) =>
@@ -143,7 +141,7 @@ export class StockWriter {
     const request: ApiRequest = { endpoint: inventoryUpdate(productId), body: { skus: plan.skus } };
     let outcome;
     try {
-      outcome = await this.#parts.api.write(request, signal);
+      outcome = await this.#parts.api.write(request, signal, isUrgent);
     } catch (error) {
       // It rejects only when nothing was sent.
       for (const takeBack of undo) takeBack();
@@ -189,6 +187,7 @@ export class StockWriter {
     rows: readonly OwnRow[],
     outcomes: RowOutcome[],
     signal: AbortSignal,
+    isUrgent: () => boolean,
   ): Promise<Plan> {
     const { memory, inventory } = this.#parts;
     const bySku = Map.groupBy(rows, (row) => row.skuId);
@@ -197,7 +196,7 @@ export class StockWriter {
       return memory.warehousesOf(skuId)?.every((id) => named.has(id)) !== true;
     });
     const skuIds = unread.map(([skuId]) => skuId);
-    const read = skuIds.length === 0 ? undefined : await inventory.readNow(skuIds, signal);
+    const read = skuIds.length === 0 ? undefined : await inventory.readNow(skuIds, signal, isUrgent);
     const believed = new Map((batch.beside ?? []).map((listing) => [listing.key, listing.believed]));
     const skus: SkuUpdate[] = [];
     const sent = new Map<number, SentRow>();
@@ -263,7 +262,7 @@ export class StockWriter {
     signal: AbortSignal,
   ): Promise<WriteResult> {
     const request: ApiRequest = { endpoint: endpoints.deactivate, body: { product_ids: [productId] } };
-    const outcome = await this.#parts.api.write(request, signal);
+    const outcome = await this.#parts.api.write(request, signal, () => true);
     if (outcome.kind === 'throttled') return { rows: outcomes, throttledForMs: outcome.waitMs ?? 1_000 };
     const soldOut = rows.filter((row) => row.quantity === 0);
     if (outcome.kind === 'unknown') {

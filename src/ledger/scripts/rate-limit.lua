@@ -5,7 +5,8 @@
 -- take:  ARGV[5] cost  ARGV[6] longest wait, ms  ARGV[7] capacity  ARGV[8] tokens per second, as published: they describe
 --        a bucket that nobody has described yet, which then begins full (absent: not published)
 -- learn: ARGV[5] capacity  ARGV[6] tokens available  ARGV[7] tokens per second  ARGV[8] pause, ms ('' each: not said)
--- Returns {'granted', seq, ms, ms to wait before the request}  {'refused', seq, ms, ms it would have had to wait}
+-- Returns {'granted', seq, ms, ms to wait before the request, tokens per second ('': not known)}
+--         {'refused', seq, ms, ms it would have had to wait}
 --         {'learned', seq, ms}
 -- Invariant: what is granted is taken at once, into debt where needed, so that callers queue without asking again. A
 -- bucket nobody has described yet grants everything: the platform's first answer describes it. A call that is repeated
@@ -58,7 +59,7 @@ local function take(key, bucket)
     bucket.tokens = bucket.tokens - cost
     writeBucket(key, bucket)
   end
-  return reply('granted', wait)
+  return reply('granted', wait, bucket.refill and string.format('%.6f', bucket.refill) or '')
 end
 
 local function learn(key, bucket)
