@@ -6,10 +6,15 @@ export interface Page {
   readonly after: string | null | undefined;
 }
 
-export function connectionOf<Row>(rows: readonly Row[], { first, after }: Page) {
+/** Only the rows of the page are written out: `nodeOf`. */
+export function connectionOf<Row, Node>(
+  rows: readonly Row[],
+  { first, after }: Page,
+  nodeOf: (row: Row) => Node,
+) {
   const start = after ? Number(plainId(after) ?? -1) + 1 : 0;
   const size = first ?? USUAL_FIRST;
-  const nodes = rows.slice(start, start + size);
+  const nodes = rows.slice(start, start + size).map((row) => nodeOf(row));
   const edges = nodes.map((node, index) => ({ node, cursor: globalId('arrayconnection', start + index) }));
   return {
     edges,

@@ -158,24 +158,26 @@ export class ShipHeroApi {
       warehouse_products: (args: { sku?: string; warehouse_id?: string; updated_from?: string }) => ({
         ...envelope,
         data: (page: Page) => {
-          const fromMs = args.updated_from === undefined ? 0 : this.#moment(args.updated_from);
-          const rows = warehouse
-            .shelves({ ...only('sku', args.sku), ...only('placeId', plainId(args.warehouse_id)) })
-            .filter((shelf) => shelf.changedAt >= fromMs)
-            .map((shelf) => ({
-              id: globalId('WarehouseProduct', `${shelf.inventoryId}-${shelf.placeId}`),
-              account_id: globalId('Account', ACCOUNT),
-              sku: shelf.sku,
-              warehouse_id: globalId('Warehouse', shelf.placeId),
-              warehouse_identifier: shelf.place,
-              on_hand: shelf.onHand,
-              allocated: shelf.committed,
-              available: shelf.onHand - shelf.committed,
-              non_sellable_quantity: shelf.nonSellable,
-              active: true,
-              updated_at: iso(shelf.changedAt),
-            }));
-          return connectionOf(rows, page);
+          const fromMs = args.updated_from === undefined ? undefined : this.#moment(args.updated_from);
+          const shelves = warehouse.shelves({
+            ...only('sku', args.sku),
+            ...only('placeId', plainId(args.warehouse_id)),
+          });
+          const rows =
+            fromMs === undefined ? shelves : shelves.filter(({ changedAt }) => changedAt >= fromMs);
+          return connectionOf(rows, page, (shelf) => ({
+            id: globalId('WarehouseProduct', `${shelf.inventoryId}-${shelf.placeId}`),
+            account_id: globalId('Account', ACCOUNT),
+            sku: shelf.sku,
+            warehouse_id: globalId('Warehouse', shelf.placeId),
+            warehouse_identifier: shelf.place,
+            on_hand: shelf.onHand,
+            allocated: shelf.committed,
+            available: shelf.onHand - shelf.committed,
+            non_sellable_quantity: shelf.nonSellable,
+            active: true,
+            updated_at: iso(shelf.changedAt),
+          }));
         },
       }),
       inventory_changes: (args: {
@@ -188,40 +190,35 @@ export class ShipHeroApi {
         data: (page: Page) => {
           const fromMs = args.date_from === undefined ? 0 : this.#moment(args.date_from);
           const toMs = args.date_to === undefined ? warehouse.clock.now() : this.#moment(args.date_to);
-          const rows = warehouse
-            .changesBetween(fromMs, toMs, {
-              ...only('sku', args.sku),
-              ...only('placeId', plainId(args.warehouse_id)),
-            })
-            .map((change) => ({
-              id: globalId('InvChange', change.id),
-              legacy_id: change.id,
-              account_id: globalId('Account', ACCOUNT),
-              warehouse_id: globalId('Warehouse', change.placeId),
-              sku: change.sku,
-              previous_on_hand: change.before,
-              change_in_on_hand: change.change,
-              reason: change.reason,
-              created_at: iso(change.at),
-            }));
-          return connectionOf(rows, page);
+          const rows = warehouse.changesBetween(fromMs, toMs, {
+            ...only('sku', args.sku),
+            ...only('placeId', plainId(args.warehouse_id)),
+          });
+          return connectionOf(rows, page, (change) => ({
+            id: globalId('InvChange', change.id),
+            legacy_id: change.id,
+            account_id: globalId('Account', ACCOUNT),
+            warehouse_id: globalId('Warehouse', change.placeId),
+            sku: change.sku,
+            previous_on_hand: change.before,
+            change_in_on_hand: change.change,
+            reason: change.reason,
+            created_at: iso(change.at),
+          }));
         },
       }),
       webhooks: () => ({
         ...envelope,
         data: (page: Page) =>
-          connectionOf(
-            this.#desk.subscriptions().map(({ id, topic, url, isEnabled, health }) => ({
-              id: globalId('Webhook', id),
-              legacy_id: id,
-              name: topic,
-              url,
-              shop_name: 'api',
-              enabled: isEnabled,
-              health,
-            })),
-            page,
-          ),
+          connectionOf(this.#desk.subscriptions(), page, ({ id, topic, url, isEnabled, health }) => ({
+            id: globalId('Webhook', id),
+            legacy_id: id,
+            name: topic,
+            url,
+            shop_name: 'api',
+            enabled: isEnabled,
+            health,
+          })),
       }),
       webhook_create: ({ data }: { data: { name: string; url: string; shop_name: string } }) => {
         const made = this.#desk.subscribe(data.name, data.url);

@@ -22,20 +22,17 @@ export interface Item {
   readonly isVirtual: boolean;
 }
 
-interface Shelf {
+interface Shelf extends Item {
+  readonly placeId: string;
+  readonly place: string;
   onHand: number;
   committed: number;
   nonSellable: number;
   changedAt: number;
 }
 
-export interface ShelfView extends Readonly<Shelf> {
-  readonly sku: string;
-  readonly inventoryId: number;
-  readonly isVirtual: boolean;
-  readonly placeId: string;
-  readonly place: string;
-}
+/** The shelf itself, read only: its figures go on changing. */
+export type ShelfView = Readonly<Shelf>;
 
 const MAX_ITEMS = 200_000;
 const FIRST_INVENTORY_ID = 1_234_567;
@@ -57,6 +54,8 @@ export class SandboxWarehouse {
   baseUrl = '';
   readonly #items = new Map<string, Item>();
   readonly #shelves = new Map<string, Shelf>();
+  /** All of them in the order of pages; a large account is asked for hundreds of pages. */
+  #inOrder: readonly Shelf[] | undefined;
   readonly #changes: StockChange[] = [];
   readonly #listeners = new Set<(change: StockChange) => void>();
   readonly #shipmentListeners = new Set<(shipment: Shipment) => void>();
@@ -141,18 +140,24 @@ export class SandboxWarehouse {
   }
 
   /** Every shelf, by inventory id and place: the order pages come in. */
-  shelves(filter: { sku?: string; inventoryIds?: ReadonlySet<number>; placeId?: string } = {}): ShelfView[] {
-    const rows: ShelfView[] = [];
-    for (const item of this.#items.values()) {
-      if (filter.sku !== undefined && item.sku !== filter.sku) continue;
-      if (filter.inventoryIds && !filter.inventoryIds.has(item.inventoryId)) continue;
-      for (const place of this.places) {
-        if (filter.placeId !== undefined && place.id !== filter.placeId) continue;
-        const shelf = this.#shelves.get(`${item.sku}\u001f${place.id}`);
-        if (shelf) rows.push({ ...item, ...shelf, placeId: place.id, place: place.name });
-      }
-    }
-    return rows;
+  shelves(
+    filter: { sku?: string; inventoryIds?: ReadonlySet<number>; placeId?: string } = {},
+  ): readonly ShelfView[] {
+    const { sku, inventoryIds, placeId } = filter;
+    const item = sku === undefined ? undefined : this.#items.get(sku);
+    if (sku !== undefined && item === undefined) return [];
+    this.#inOrder ??= [...this.#items.values()].flatMap((one) => this.#shelvesOf(one));
+    const rows = item === undefined ? this.#inOrder : this.#shelvesOf(item);
+    if (inventoryIds === undefined && placeId === undefined) return rows;
+    return rows.filter(
+      (shelf) =>
+        (inventoryIds === undefined || inventoryIds.has(shelf.inventoryId)) &&
+        (placeId === undefined || shelf.placeId === placeId),
+    );
+  }
+
+  #shelvesOf({ sku }: Item): readonly Shelf[] {
+    return this.places.flatMap(({ id }) => this.#shelves.get(keyOf(sku, id)) ?? []);
   }
 
   changesBetween(fromMs: number, toMs: number, filter: { sku?: string; placeId?: string }): StockChange[] {
@@ -188,16 +193,24 @@ export class SandboxWarehouse {
   }
 
   #shelf(sku: string, place = this.#firstPlace()): Shelf {
-    if (!this.#items.has(sku)) throw new Error(`no item ${sku}`);
-    if (!this.places.some(({ id }) => id === place)) throw new Error(`no place ${place}`);
-    const key = `${sku}\u001f${place}`;
+    const item = this.#items.get(sku);
+    if (!item) throw new Error(`no item ${sku}`);
+    const found = this.places.find(({ id }) => id === place);
+    if (!found) throw new Error(`no place ${place}`);
+    const key = keyOf(sku, place);
     let shelf = this.#shelves.get(key);
     if (!shelf) {
-      shelf = { onHand: 0, committed: 0, nonSellable: 0, changedAt: this.clock.now() };
+      const nothing = { onHand: 0, committed: 0, nonSellable: 0, changedAt: this.clock.now() };
+      shelf = { ...item, placeId: place, place: found.name, ...nothing };
       this.#shelves.set(key, shelf);
+      this.#inOrder = undefined;
     }
     return shelf;
   }
+}
+
+function keyOf(sku: string, placeId: string): string {
+  return `${sku}\u001f${placeId}`;
 }
 
 export interface Shipment {

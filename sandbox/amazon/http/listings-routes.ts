@@ -29,9 +29,8 @@ export const searchListingsItems: Handler = (call) => {
   const pageSize = Number(query['pageSize'] ?? 10);
   if (!(pageSize >= 1 && pageSize <= MAX_PAGE)) return invalid(`'pageSize' must be 1 to ${MAX_PAGE}`);
   const wanted = new Set(identifiers);
-  const found = [...seller.listings.listings.values()].filter(
-    (listing) => wanted.size === 0 || wanted.has(listing.sku),
-  );
+  const all = seller.listings.listings;
+  const found = wanted.size === 0 ? [...all.values()] : [...wanted].flatMap((sku) => all.get(sku) ?? []);
   found.sort(comparison(query['sortBy'] ?? 'lastUpdatedDate', query['sortOrder'] ?? 'DESC'));
   const token = query['pageToken'];
   const start = token === undefined ? 0 : Number(Buffer.from(token, 'base64url').toString());
