@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Connector, ListingProblem, ParkedRow, PlatformListing } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { MeshState } from '../ledger/contract.ts';
+import { ahead } from './ahead.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { ForeignStock } from './foreign-stock.ts';
 import { allParked, parkedEntry, parkedRowId } from './parked-rows.ts';
@@ -139,7 +140,7 @@ export class Discovery {
     const { channel, connector, map, store, log, onLearned, onComplete } = this.#options;
     const seen = new Set<string>();
     const parked = new Set<string>();
-    for await (const page of connector.readListings(null, this.#closing.signal)) {
+    for await (const page of ahead(connector.readListings(null, this.#closing.signal))) {
       const learned = map.learn(page.listings);
       this.#noteForeign(page.listings);
       // The baseline of a listing is durable before any of its orders is judged by it.

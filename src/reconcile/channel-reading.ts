@@ -5,7 +5,7 @@ import type { ListingsView } from '../ledger/contract.ts';
 import { formatPosition } from '../ledger/position.ts';
 import { isBarred } from '../mesh/foreign-stock.ts';
 import { type MappedListing, isWritable, leftProblems } from '../mesh/sku-map.ts';
-import { ahead } from './ahead.ts';
+import { ahead } from '../mesh/ahead.ts';
 import type { ChannelFindings } from './channel-findings.ts';
 import type { OpenRun } from './channel-runs.ts';
 import type { DriftWatcher } from './drift-watcher.ts';

@@ -86,6 +86,7 @@ export class ChannelReconciler {
     const { signal } = this.#closing;
     const nowMs = (): number => ledger.nowMs();
     this.#order = new SweepOrder(channel.map);
+    if (channel.settings.sweepShare <= 0) this.#sweepAtMs = Number.POSITIVE_INFINITY;
     if (guard !== undefined) {
       const listings = (): number => channel.map.size;
       this.guard = new CorrectionGuard({ channel: channel.id, limits: guard, listings, mesh, nowMs, log });
@@ -209,11 +210,7 @@ export class ChannelReconciler {
     await this.#watcher.step(nowMs);
     await this.#endAsked();
     await this.#sweepOnce(nowMs);
-    const { sweepShare } = channel.settings;
-    const untilMs = Math.min(
-      this.#watcher.nextDueMs,
-      sweepShare > 0 ? this.#sweepAtMs : Number.POSITIVE_INFINITY,
-    );
+    const untilMs = Math.min(this.#watcher.nextDueMs, this.#sweepAtMs);
     return Math.max(10, untilMs - performance.now());
   }
 
@@ -269,7 +266,7 @@ export class ChannelReconciler {
   async #sweepOnce(nowMs: number): Promise<void> {
     const { channel } = this.#options;
     const { sweepShare } = channel.settings;
-    if (sweepShare <= 0 || nowMs < this.#sweepAtMs) return;
+    if (nowMs < this.#sweepAtMs) return;
     if (this.#runs.sweep === undefined) {
       this.#order.beginCycle();
       if (this.#order.cycleRows === 0) {

@@ -114,8 +114,10 @@ export class BulkCheck {
   }
 
   page(listings: readonly PlatformListing[]): string | undefined {
-    for (const { ref } of listings) {
-      if (this.#seen.has(ref.key)) return `the listings changed while they were read: ${ref.key} came twice`;
+    for (const { ref, problems } of listings) {
+      // One that shares its SKU with a later one is named again by the connector, with that problem.
+      if (this.#seen.has(ref.key) && !problems.includes('duplicate-sku'))
+        return `the listings changed while they were read: ${ref.key} came twice`;
       this.#seen.add(this.#map.listing(ref.key as ListingId)?.listingId ?? ref.key);
     }
     return undefined;

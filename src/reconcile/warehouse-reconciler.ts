@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/contract.ts';
 import type { ChannelSettings } from '../mesh/channel.ts';
 import type { CountIntake } from '../mesh/count-intake.ts';
 import { type OwnedCount, type OwnedLocation, ownCounts } from '../mesh/count-rows.ts';
-import { ahead } from './ahead.ts';
+import { ahead } from '../mesh/ahead.ts';
 import { type Finding, subjectOf, withStep } from './finding.ts';
 import type { FindingStore } from './finding-store.ts';
 import type { ChannelReconcileSettings } from './reconciled-channel.ts';
