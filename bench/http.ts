@@ -123,6 +123,7 @@ try {
   printConditions([
     `both ends on loopback, load from this process (autocannon), ${rounds} interleaved rounds of ${cellS} s per cell, medians`,
     'both Redis with appendonly yes, appendfsync always; the daemon whole: log reader, sweeps, audit log, idempotency look-up',
+    'the bare route is sent the same requests and answers JSON of the same size',
     'caller: this machine without a key (no pace); one hot SKU; one hold per request, 300 s',
     `64 and 1000: closed loop, each connection asks again when it is answered (saturation); 1000 paced: ${arrivalsPerS} requests/s, evenly, over 1,000 open connections, each answer counted from when its request was due`,
     'contenders take turns; before each cell until both are quiet',
@@ -130,7 +131,7 @@ try {
   const reserve = { sku: 'HOT', quantity: 1, ttl_seconds: 300 };
   const ours = `${daemon.privateUrl}/inventory/v1`;
   const theirs = `http://127.0.0.1:${barePort}`;
-  const bareReserve = { url: `${theirs}/reserve`, body: { sku: 'HOT' } };
+  const bareReserve = { url: `${theirs}/reserve`, body: reserve };
   const ourReserve = { url: `${ours}/reservations`, body: reserve };
   const pairs: readonly (readonly [Cell, Cell])[] = [
     ...[64, 1_000].map((connections): [Cell, Cell] => [
@@ -142,7 +143,7 @@ try {
       { name: 'reserve 1000 paced', connections: 1_000, arrivalsPerS, ...ourReserve },
     ],
     [
-      { name: 'bare availability 64', url: `${theirs}/availability`, connections: 64 },
+      { name: 'bare availability 64', url: `${theirs}/availability?sku=HOT`, connections: 64 },
       { name: 'availability 64', url: `${ours}/availability?sku=HOT`, connections: 64 },
     ],
   ];

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { StockmeshError } from '../domain/errors.ts';
@@ -35,7 +35,7 @@ export function createListener(
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
-    genReqId: () => randomUUID(),
+    genReqId: requestIds(),
     requestIdHeader: false,
     // An address the router itself refuses (a parameter too long, a broken escape) belongs to no route.
     frameworkErrors: (error, request, reply) => void sendThrown(request, reply, error),
@@ -63,6 +63,13 @@ export function createListener(
     done(null, payload);
   });
   return app;
+}
+
+/** Ids that no other process makes, and that cost nothing: they name requests, they open nothing. */
+function requestIds(): () => string {
+  const prefix = randomBytes(9).toString('base64url');
+  let count = 0;
+  return () => `${prefix}.${(++count).toString(36)}`;
 }
 
 /** Starts listening; answers the address in force (the port may have been 0). */

@@ -1,7 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { StockmeshError } from '../domain/errors.ts';
 import { type Authenticate, checkCallers } from './api/authenticate.ts';
 import { createListener, type ListenerLimits } from './listener.ts';
 import type { PrivateRoutes } from './private-route.ts';
@@ -39,11 +39,8 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.scope === undefined) throw new TypeError(`${String(method)} ${url} says no scope`);
   });
-  app.addHook('onRequest', (request, _reply, done) => {
-    const reason = fromBrowser(options.host, request.headers);
-    done(reason === undefined ? undefined : new StockmeshError('HTTP_REQUEST_INVALID', { reason }));
-  });
-  checkCallers(app, options.authenticate);
+  const problemOf = fromBrowser(options.host);
+  checkCallers(app, options.authenticate, ({ raw }) => problemOf(raw.headers));
 
   for (const register of [
     ...(options.routes ?? []),
@@ -59,18 +56,24 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
 
 /**
  * A page of another site in a browser of this machine could send requests here (and, by a name that resolves to
- * 127.0.0.1, read the answers). Both show in the headers.
+ * 127.0.0.1, read the answers). Both show in the headers. Answers why a request is refused.
  */
-function fromBrowser(
-  host: string,
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-): string | undefined {
-  const site = headers['sec-fetch-site'];
-  if (typeof site === 'string' && site !== 'same-origin' && site !== 'none')
-    return 'requests of other sites are refused';
-  if (!isLoopback(host)) return undefined;
-  const asked = (headers['host'] as string | undefined)?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '') ?? host;
-  return isLoopback(asked) ? undefined : 'the host name is not of this machine';
+function fromBrowser(host: string): (headers: IncomingHttpHeaders) => string | undefined {
+  const isOurs = isLoopback(host);
+  // Nearly all name the same one.
+  let lastGood: string | undefined;
+  return (headers) => {
+    const site = headers['sec-fetch-site'];
+    if (typeof site === 'string' && site !== 'same-origin' && site !== 'none')
+      return 'requests of other sites are refused';
+    if (!isOurs) return undefined;
+    const asked = headers.host;
+    if (asked === undefined || asked === lastGood) return undefined;
+    if (!isLoopback(asked.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')))
+      return 'the host name is not of this machine';
+    lastGood = asked;
+    return undefined;
+  };
 }
 
 function isLoopback(host: string): boolean {

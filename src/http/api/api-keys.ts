@@ -43,6 +43,14 @@ export type CheckResult = Caller | 'unknown' | 'expired' | 'revoked';
 const tokenPattern = /^smk_([a-z2-9]{10})_([A-Za-z0-9_-]{43})$/;
 const idLetters = 'abcdefghijkmnpqrstuvwxyz23456789';
 const reloadMs = 2_000;
+const maxVerified = 1_000;
+
+interface Verified {
+  readonly record: KeyRecord;
+  /** By the secret before the last rotation. */
+  readonly isPrevious: boolean;
+  readonly caller: Caller;
+}
 
 /**
  * API keys: `smk_<id>_<secret>`. The id finds the record, only the secret's hash is kept. Every daemon has all records in
@@ -56,6 +64,8 @@ export class ApiKeys {
   readonly #nowMs: () => number;
   readonly #onError: (error: unknown) => void;
   #records = new Map<string, KeyRecord>();
+  /** Tokens that open a record as it is now: forgotten with every reading of the records, two seconds old at most. */
+  readonly #verified = new Map<string, Verified>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(store: KeyStore, nowMs: () => number, onError: (error: unknown) => void) {
@@ -82,7 +92,13 @@ export class ApiKeys {
       // A record that cannot be read opens nothing.
       if (parsed.success) records.set(id, parsed.data);
     }
+    this.#setRecords(records);
+  }
+
+  /** What was verified against other records is verified again. */
+  #setRecords(records: Map<string, KeyRecord>): void {
     this.#records = records;
+    this.#verified.clear();
   }
 
   /** Whether there is any: with the first key the local operator needs credentials too. */
@@ -91,26 +107,39 @@ export class ApiKeys {
   }
 
   check(token: string): CheckResult {
+    const known = this.#verified.get(token) ?? this.#verify(token);
+    if (known === undefined) return 'unknown';
+    const { record: of, isPrevious, caller } = known;
+    const nowMs = this.#nowMs();
+    if (isPrevious && nowMs >= (of.previousUntilMs ?? 0)) return 'unknown';
+    if (of.revokedAtMs !== undefined) return 'revoked';
+    if (of.expiresAtMs !== undefined && nowMs >= of.expiresAtMs) return 'expired';
+    return caller;
+  }
+
+  /** Whether the token opens its record; when, is judged at every request. */
+  #verify(token: string): Verified | undefined {
     const [, id = '', secret = ''] = tokenPattern.exec(token) ?? [];
     const known = this.#records.get(id);
     const given = Buffer.from(hash('sha256', secret, 'hex'));
     // Compared also for ids that do not exist: both take the same time.
     const isCurrent = timingSafeEqual(given, Buffer.from(known?.hash ?? unknownHash));
-    if (known === undefined) return 'unknown';
-    const nowMs = this.#nowMs();
+    if (known === undefined) return undefined;
     const isPrevious =
+      !isCurrent &&
       known.previousHash !== undefined &&
-      nowMs < (known.previousUntilMs ?? 0) &&
       timingSafeEqual(given, Buffer.from(known.previousHash));
-    if (!isCurrent && !isPrevious) return 'unknown';
-    if (known.revokedAtMs !== undefined) return 'revoked';
-    if (known.expiresAtMs !== undefined && nowMs >= known.expiresAtMs) return 'expired';
-    return {
+    if (!isCurrent && !isPrevious) return undefined;
+    const caller: Caller = {
       keyId: known.id,
       class: known.class,
       scopes: new Set(known.scopes),
       ...(known.agentId === undefined ? {} : { agentId: known.agentId }),
     };
+    const verified = { record: known, isPrevious, caller };
+    if (this.#verified.size >= maxVerified) this.#verified.clear();
+    this.#verified.set(token, verified);
+    return verified;
   }
 
   list(): readonly KeyView[] {
@@ -166,7 +195,7 @@ export class ApiKeys {
 
   async #keep(next: KeyRecord): Promise<void> {
     await this.#store.put('apiKeys', next.id, JSON.stringify(next));
-    this.#records.set(next.id, next);
+    this.#setRecords(this.#records.set(next.id, next));
   }
 
   #view({ hash: _hash, previousHash: _previous, ...shown }: KeyRecord): KeyView {

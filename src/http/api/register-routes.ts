@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { PrivateRoutes } from '../private-route.ts';
 import { callerOf } from './authenticate.ts';
 import type { Route } from './route.ts';
+import { compileValidator } from './validators.ts';
 
 /** The validator has put what the schemas made of them in their place; `route` has checked that their types agree. */
 type Validated = Pick<Parameters<Route['handler']>[0], 'params' | 'query' | 'headers' | 'body'>;
@@ -13,7 +13,7 @@ export type ErrorHandler = (error: unknown, request: FastifyRequest, reply: Fast
 /** A table of routes as routes of the private listener. */
 export function tableRoutes(routes: readonly Route[], errorHandler?: ErrorHandler): PrivateRoutes {
   return (app) => {
-    app.setValidatorCompiler(validatorCompiler);
+    app.setValidatorCompiler(compileValidator);
     // Answers are made by us and typed; parsing each again would cost more than making it.
     app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
     for (const route of routes) {
@@ -34,7 +34,8 @@ export function tableRoutes(routes: readonly Route[], errorHandler?: ErrorHandle
           hide: route.isHidden ?? false,
           security: route.scope === 'open' ? [] : [{ apiKey: [route.scope] }],
         },
-        handler: async (request, reply) => {
+        // Not async: a promise more for every answer, and none at all for one that is ready.
+        handler: (request, reply) => {
           const { params, query, headers, body } = request as Validated;
           return route.handler({
             caller: callerOf(request),

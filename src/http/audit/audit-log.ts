@@ -68,16 +68,19 @@ export class AuditLog {
     return this.#options.directory;
   }
 
-  append(content: AuditContent): void {
+  /** Answers the JSON text of the record. */
+  append(content: AuditContent): string {
+    const contentText = JSON.stringify(content);
     if (this.#pending.length >= maxPending) {
       this.#lost.inc();
-      return;
+      return contentText;
     }
-    const { text, hash } = lineOf(this.#hash, this.#n + 1, content);
+    const { text, hash } = lineOf(this.#hash, this.#n + 1, contentText);
     this.#n++;
     this.#hash = hash;
     this.#pending.push(text);
     this.#timer ??= setTimeout(() => this.#flushSoon(), flushMs);
+    return contentText;
   }
 
   /** Everything appended so far is on its way to the disk. */
@@ -126,9 +129,9 @@ export class AuditLog {
     const first = head.n - lines.length + 1;
     if (this.#file === undefined || this.#fileBytes >= this.#options.segmentBytes)
       await this.#nextFile(first);
-    const text = lines.join('');
-    await this.#file?.appendFile(text);
-    this.#fileBytes += Buffer.byteLength(text);
+    const bytes = Buffer.from(lines.join(''));
+    await this.#file?.appendFile(bytes);
+    this.#fileBytes += bytes.length;
     this.#kept.inc(lines.length);
     await this.#options.keepHead(head).catch(this.#options.onError);
   }

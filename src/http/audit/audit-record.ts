@@ -38,8 +38,7 @@ export function hashOf(before: string, n: number, contentText: string): string {
 }
 
 /** The text of the content is kept as it was hashed: `{"n":1,"hash":"..","content":{..}}`. */
-export function lineOf(before: string, n: number, content: AuditContent): { text: string; hash: string } {
-  const contentText = JSON.stringify(content);
+export function lineOf(before: string, n: number, contentText: string): { text: string; hash: string } {
   const hashed = hashOf(before, n, contentText);
   return { text: `{"n":${n},"hash":"${hashed}","content":${contentText}}\n`, hash: hashed };
 }

@@ -20,6 +20,8 @@ interface ToolAnswer {
   isError: boolean;
 }
 
+type Act = () => Outcome<object> | Promise<Outcome<object>>;
+
 const idempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/)
@@ -58,8 +60,7 @@ export function mcpServer(service: ReservationService, caller: Caller, version: 
   );
   const readOnly = { readOnlyHint: true, openWorldHint: false };
   const writing = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
-  const guarded = (scope: Scope, act: () => Promise<Outcome<object>>): Promise<ToolAnswer> =>
-    answered(caller, scope, act);
+  const guarded = (scope: Scope, act: Act): Promise<ToolAnswer> => answered(caller, scope, act);
 
   server.registerTool(
     'check_availability',
@@ -124,11 +125,7 @@ export function mcpServer(service: ReservationService, caller: Caller, version: 
   return server;
 }
 
-async function answered(
-  caller: Caller,
-  scope: Scope,
-  act: () => Promise<Outcome<object>>,
-): Promise<ToolAnswer> {
+async function answered(caller: Caller, scope: Scope, act: Act): Promise<ToolAnswer> {
   try {
     if (!isAllowed(caller, scope)) throw new StockmeshError('HTTP_FORBIDDEN', { scope });
     const { body } = await act();

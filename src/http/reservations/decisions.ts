@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AuditContent } from '../audit/audit-record.ts';
 import type { Caller } from '../api/caller.ts';
+import { momentOf } from './moment.ts';
 import type { ReservationParts } from './parts.ts';
 
 type Decided = Omit<AuditContent, 'at' | 'key_id' | 'known'> & {
@@ -16,8 +17,11 @@ export class Decisions {
   readonly #parts: Pick<ReservationParts, 'audit' | 'ledger' | 'settings' | 'epoch'>;
   readonly #prefix = randomBytes(6).toString('base64url');
   #count = 0;
-  /** The newest, for their own callers: nobody reads a gigabyte of files for an agent. */
-  readonly #recent: AuditContent[] = [];
+  /**
+   * The newest, for their own callers: nobody reads a gigabyte of files for an agent. As text: ten thousand records of
+   * objects that live this long cost the collector more than reading the few that are asked for.
+   */
+  readonly #recent: string[] = [];
 
   constructor(parts: Pick<ReservationParts, 'audit' | 'ledger' | 'settings' | 'epoch'>) {
     this.#parts = parts;
@@ -32,7 +36,7 @@ export class Decisions {
   }
 
   now(): string {
-    return new Date(this.#parts.ledger.nowMs()).toISOString();
+    return momentOf(this.#parts.ledger.nowMs());
   }
 
   isSampled(what: 'denial' | 'read'): boolean {
@@ -48,13 +52,14 @@ export class Decisions {
       ...decided,
       known: { sequence, data_age_ms: dataAgeMs, ...(stock === undefined ? {} : { stock }) },
     };
-    this.#parts.audit.append(content);
-    this.#recent.push(content);
+    this.#recent.push(this.#parts.audit.append(content));
     if (this.#recent.length >= 2 * maxRecent) this.#recent.splice(0, maxRecent);
   }
 
-  recent(keep: (content: AuditContent) => boolean): readonly AuditContent[] {
-    return this.#recent.filter(keep);
+  /** Those that hold one of the words, oldest first; a word may stand anywhere in them. */
+  recent(words: readonly string[]): readonly AuditContent[] {
+    const found = this.#recent.filter((text) => words.some((word) => text.includes(word)));
+    return found.map((text) => JSON.parse(text) as AuditContent);
   }
 }
 

@@ -32,16 +32,18 @@ export class Explaining {
       (holdId !== undefined && content.hold_id === holdId) ||
       (order !== undefined && content.order === order);
     if (!isAllowed(caller, 'read')) {
-      const decisions = this.#decisions.recent(
-        (content) => content.key_id === caller.keyId && concerns(content),
+      const words = [holdId, orderId, decisionId].filter((word) => word !== undefined);
+      const decisions = this.#decisions.recent(words.map(wordIn));
+      return answer(
+        decisions.filter((content) => content.key_id === caller.keyId && concerns(content)),
+        [],
       );
-      return answer(decisions, []);
     }
     const holds = new Set(holdId === undefined ? [] : [holdId]);
     const movements = await this.#oneAtATime(() => this.#replay(holds, order));
     const words = [...holds, ...[orderId, decisionId].filter((word) => word !== undefined)];
     if (words.length === 0) return answer([], []);
-    const found = await this.#parts.audit.find(words, maxDecisions);
+    const found = await this.#parts.audit.find(words.map(wordIn), maxDecisions);
     const decisions = found.filter(
       (content) => concerns(content) || (content.hold_id !== undefined && holds.has(content.hold_id)),
     );
@@ -79,6 +81,11 @@ export class Explaining {
     }
     return found;
   }
+}
+
+/** As the word stands in JSON text. */
+function wordIn(word: string): string {
+  return JSON.stringify(word).slice(1, -1);
 }
 
 const holdKinds = new Set(['held', 'extended', 'released', 'expired', 'hold-committed']);

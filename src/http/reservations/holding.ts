@@ -136,14 +136,14 @@ export class Holding {
     const view = await this.#parts.ledger.hold(holdId);
     if (view === undefined) return this.#refuse(caller, kind, holdId, 'HOLD_UNKNOWN');
     const body = this.#heldBody(view, kind === 'payment-pending');
-    if (view.agent !== '')
-      body.receipt = this.#parts.receipts.make(body, body.sequence, this.#parts.ledger.nowMs());
+    const { receipts, ledger } = this.#parts;
+    const text = view.agent === '' ? undefined : receipts.attach(body, body.sequence, ledger.nowMs());
     this.#record(caller, kind, holdId, kind === 'extend' ? 'extended' : 'pending', body.decision_id, {
       asked: { ttl_ms: ttlMs },
       shown: { expires_at: body.expires_at },
       rationale: ['the hold was live at this sequence'],
     });
-    return { status: 200, body, isReplayed: false };
+    return { status: 200, body, isReplayed: false, text };
   }
 
   async commit(caller: Caller, holdId: string, body: CommitBody): Promise<Outcome<Committed | Refused>> {
@@ -198,7 +198,7 @@ export class Holding {
       shown: { sequence: body.sequence },
       rationale: ['the holder gave it back'],
     });
-    this.#parts.metrics.requests.inc({ class: caller.class, outcome: 'released' });
+    this.#parts.metrics.requested(caller.class, 'released');
     return { status: 200, body, isReplayed: false };
   }
 
@@ -274,7 +274,7 @@ export class Holding {
           : [`the buyer decided on what was shown at ${receipt.sequence} (${receipt.sha256})`]),
       ],
     });
-    this.#parts.metrics.requests.inc({ class: caller.class, outcome: 'committed' });
+    this.#parts.metrics.requested(caller.class, 'committed');
     return { status: 200, body, isReplayed: false };
   }
 
@@ -351,7 +351,7 @@ export class Holding {
         rationale: [body.message],
       });
     }
-    this.#parts.metrics.requests.inc({ class: caller.class, outcome: code });
+    this.#parts.metrics.requested(caller.class, code);
     return { status: statusOf[code], body, isReplayed: false };
   }
 

@@ -79,7 +79,7 @@ export class LedgerReservations implements ReservationService {
     return this.#holding.get(caller, holdId);
   }
 
-  async availability(caller: Caller, query: AvailabilityQuery) {
+  availability(caller: Caller, query: AvailabilityQuery) {
     return this.#reading.availability(caller, query);
   }
 

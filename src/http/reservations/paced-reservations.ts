@@ -72,7 +72,7 @@ export class PacedReservations implements ReservationService {
     return this.#inner.get(caller, holdId);
   }
 
-  async availability(caller: Caller, query: AvailabilityQuery) {
+  availability(caller: Caller, query: AvailabilityQuery) {
     this.keepPace(caller, query.agent_id);
     return this.#inner.availability(caller, query);
   }

@@ -1,18 +1,16 @@
-import {
-  type AvailabilityStatus,
-  availabilityStatus,
-  backpressureOf,
-} from '../../domain/availability-status.ts';
+import { availabilityStatus, backpressureOf } from '../../domain/availability-status.ts';
 import { StockmeshError } from '../../domain/errors.ts';
 import type { Sku } from '../../domain/ids.ts';
 import type { Caller } from '../api/caller.ts';
 import type { Availability, AvailabilityItem } from './answers.ts';
 import { agentOf } from './asked.ts';
 import { ageOf, type Decisions } from './decisions.ts';
+import { momentOf } from './moment.ts';
 import type { ReservationParts } from './parts.ts';
 import type { AvailabilityQuery } from './requests.ts';
 import type { Outcome } from './service.ts';
 import type { LedgerAwayPolicy } from './settings.ts';
+import { agedItem, itemOf, ShownItems } from './shown-items.ts';
 import type { BuyerClass, LevelsOf } from './stock-view.ts';
 
 interface Snapshot {
@@ -22,51 +20,93 @@ interface Snapshot {
   readonly source: 'copy' | 'ledger' | 'old_copy';
 }
 
+interface AskedOf {
+  readonly caller: Caller;
+  /** As the ledger names it; empty: no agent. */
+  readonly agent: string;
+  readonly buyer: BuyerClass;
+  readonly skus: readonly Sku[];
+  readonly isFresh: boolean;
+}
+
 /** What a buyer could have, and how sure that is. */
 export class Reading {
   readonly #parts: ReservationParts;
   readonly #decisions: Decisions;
+  readonly #shown: ShownItems;
 
   constructor(parts: ReservationParts, decisions: Decisions) {
     this.#parts = parts;
     this.#decisions = decisions;
+    this.#shown = new ShownItems(parts.copy, parts.rules);
   }
 
-  async availability(caller: Caller, query: AvailabilityQuery): Promise<Outcome<Availability>> {
-    const { ledger, metrics, receipts, settings } = this.#parts;
+  /** At once where the copy may answer. */
+  availability(
+    caller: Caller,
+    query: AvailabilityQuery,
+  ): Outcome<Availability> | Promise<Outcome<Availability>> {
     const agent =
       query.agent_id === undefined && caller.agentId === undefined ? '' : agentOf(caller, query.agent_id);
     const buyer: BuyerClass = agent !== '' || caller.class === 'agent' ? 'agent' : 'checkout';
-    const skus = (Array.isArray(query.sku) ? query.sku : [query.sku]) as Sku[];
-    const snapshot = (query.fresh === 'true' ? await this.#exact(skus) : undefined) ?? this.#copied();
+    const skus = (typeof query.sku === 'string' ? [query.sku] : query.sku) as Sku[];
+    const asked: AskedOf = { caller, agent, buyer, skus, isFresh: query.fresh === 'true' };
+    if (asked.isFresh) return this.#lookedUp(asked);
+    const snapshot = this.#copied();
+    if (snapshot.source === 'old_copy') return this.#lookedUp(asked, snapshot);
+    const items: AvailabilityItem[] = [];
+    const ageMs = ageOf(snapshot.ageMs);
+    let text = '';
+    for (const sku of skus) text += `${text === '' ? '' : ','}${this.#shown.add(sku, buyer, ageMs, items)}`;
+    return this.#told(asked, snapshot, items, text);
+  }
+
+  /** What the copy alone cannot answer. */
+  async #lookedUp(asked: AskedOf, copied?: Snapshot): Promise<Outcome<Availability>> {
+    const { buyer, skus } = asked;
+    const snapshot = copied ?? (await this.#exact(skus));
     const items: AvailabilityItem[] = [];
     for (const sku of skus) {
-      const item =
+      items.push(
         snapshot.source === 'old_copy'
           ? await this.#whileAway(sku, buyer, snapshot)
-          : this.#item(sku, buyer, snapshot);
-      metrics.answers.inc({ source: item.source });
-      items.push(item);
+          : this.#item(sku, buyer, snapshot),
+      );
     }
+    return this.#told(asked, snapshot, items, JSON.stringify(items).slice(1, -1));
+  }
+
+  /** `itemsText`: JSON of the items, without brackets. */
+  #told(
+    { caller, agent, buyer, skus, isFresh }: AskedOf,
+    snapshot: Snapshot,
+    items: AvailabilityItem[],
+    itemsText: string,
+  ): Outcome<Availability> {
+    const { ledger, metrics, receipts, settings } = this.#parts;
     const nowMs = ledger.nowMs();
-    const isSampled = this.#decisions.isSampled('read');
     const body: Availability = {
       items,
       sequence: this.#decisions.sequenceOf(snapshot.seq),
-      as_of: new Date(nowMs).toISOString(),
+      as_of: momentOf(nowMs),
       age_ms: ageOf(snapshot.ageMs),
       max_age_ms: settings.availability.maxAgeMs,
-      decision_id: isSampled ? this.#decisions.newId() : null,
+      decision_id: this.#decisions.isSampled('read') ? this.#decisions.newId() : null,
     };
-    if (buyer === 'agent') body.receipt = receipts.make(body, body.sequence, nowMs);
-    if (Number.isFinite(snapshot.ageMs)) metrics.dataAge.observe({ what: 'read' }, snapshot.ageMs / 1_000);
+    // As JSON.stringify would have it (a test compares): nothing in it needs escaping, and its items are text already.
+    let text =
+      `{"items":[${itemsText}],"sequence":"${body.sequence}","as_of":"${body.as_of}","age_ms":${body.age_ms},` +
+      `"max_age_ms":${body.max_age_ms},"decision_id":${body.decision_id === null ? 'null' : `"${body.decision_id}"`}}`;
+    if (buyer === 'agent') text = receipts.attach(body, body.sequence, nowMs, text);
+    for (const { source } of items) metrics.answered(source);
+    if (Number.isFinite(snapshot.ageMs)) metrics.dataAge.read.observe(snapshot.ageMs / 1_000);
     if (body.decision_id !== null) {
       this.#decisions.record(caller, {
         kind: 'read',
         decision_id: body.decision_id,
         outcome: 'shown',
         ...(agent === '' ? {} : { agent_id: agent }),
-        asked: { skus, fresh: query.fresh === 'true' },
+        asked: { skus, fresh: isFresh },
         sequence: body.sequence,
         dataAgeMs: body.age_ms,
         shown: items.map(({ sku, available, status, source }) => ({ sku, available, status, source })),
@@ -74,7 +114,7 @@ export class Reading {
         rationale: [...new Set(items.map(reasonOf))],
       });
     }
-    return { status: 200, body, isReplayed: false };
+    return { status: 200, body, isReplayed: false, text };
   }
 
   #copied(): Snapshot {
@@ -88,8 +128,8 @@ export class Reading {
     };
   }
 
-  /** From the ledger at this moment; undefined: it does not answer, and the category's policy decides. */
-  async #exact(skus: readonly Sku[]): Promise<Snapshot | undefined> {
+  /** From the ledger at this moment; `old_copy`: it does not answer, and the category's policy decides. */
+  async #exact(skus: readonly Sku[]): Promise<Snapshot> {
     const { ledger, rules } = this.#parts;
     const wanted = new Set<Sku>();
     for (const sku of skus) for (const part of rules.componentsOf(sku) ?? [{ sku }]) wanted.add(part.sku);
@@ -109,33 +149,21 @@ export class Reading {
   }
 
   #item(sku: Sku, buyer: BuyerClass, { levelsOf, ageMs, source }: Snapshot): AvailabilityItem {
-    const { isKnown, available, forBuyer, status } = this.#parts.rules.view(sku, buyer, levelsOf);
-    if (!isKnown) return this.#unknown(sku, source, null, ageMs);
-    return {
-      sku,
-      available: forBuyer,
-      status,
-      source,
-      policy: null,
-      age_ms: ageOf(ageMs),
-      backorder: this.#parts.rules.laterOf(sku, Math.min(0, available)),
-      pace: backpressureOf(status),
-    };
+    return agedItem(itemOf(this.#parts.rules, sku, buyer, levelsOf, source), ageOf(ageMs));
   }
 
   /** The ledger cannot be read: what the category says, and the answer says which it was. */
   async #whileAway(sku: Sku, buyer: BuyerClass, snapshot: Snapshot): Promise<AvailabilityItem> {
     const { rules, settings, askSource } = this.#parts;
     const policy = settings.availability.ledgerAway[rules.termsOf(sku).consistency];
-    if (policy === 'deny') return this.#unknown(sku, 'none', policy, snapshot.ageMs);
+    if (policy === 'deny') return this.#untold(sku, policy, snapshot.ageMs);
     if (policy === 'cached') {
       const item = this.#item(sku, buyer, snapshot);
-      if (item.available === null) return { ...item, policy };
-      const available = Math.floor((item.available * settings.availability.cachedPercent) / 100);
+      const available = Math.floor(((item.available ?? 0) * settings.availability.cachedPercent) / 100);
       return this.#conservative(item, available, policy);
     }
     const units = await askSource(sku);
-    if (units === undefined) return this.#unknown(sku, 'none', policy, snapshot.ageMs);
+    if (units === undefined) return this.#untold(sku, policy, snapshot.ageMs);
     const { kept } = rules.view(sku, buyer, snapshot.levelsOf);
     const available = Math.max(0, units - Math.max(0, kept));
     const item = this.#item(sku, buyer, snapshot);
@@ -147,17 +175,12 @@ export class Reading {
     return { ...item, available, status, policy, pace: backpressureOf(status) };
   }
 
-  #unknown(
-    sku: Sku,
-    source: AvailabilityItem['source'],
-    policy: LedgerAwayPolicy | null,
-    ageMs: number,
-  ): AvailabilityItem {
+  #untold(sku: Sku, policy: LedgerAwayPolicy, ageMs: number): AvailabilityItem {
     return {
       sku,
-      available: policy === null ? 0 : null,
-      status: policy === null ? ('out_of_stock' satisfies AvailabilityStatus) : 'unknown',
-      source,
+      available: null,
+      status: 'unknown',
+      source: 'none',
       policy,
       age_ms: ageOf(ageMs),
       backorder: null,

@@ -1,5 +1,6 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Receipt } from './answers.ts';
+import { momentOf } from './moment.ts';
 
 /** What a genuine token says. */
 export interface ShownReceipt {
@@ -16,23 +17,29 @@ const tokenPattern = /^(\d+-\d+)\.(\d{1,16})\.([0-9a-f]{64})\.([A-Za-z0-9_-]{22}
  * busy SKU would be held up for it.
  */
 export class Receipts {
-  readonly #keys: readonly Buffer[];
+  readonly #keys: readonly KeyObject[];
 
   /** The first seals; all of them open. */
   constructor(keys: readonly Buffer[]) {
-    this.#keys = keys;
+    this.#keys = keys.map((key) => createSecretKey(key));
   }
 
-  /** Of an answer as it is going to be sent, without its receipt. */
-  make(answer: object, sequence: string, shownAtMs: number): Receipt {
-    const sha256 = hash('sha256', JSON.stringify(answer), 'hex');
+  /**
+   * Puts its receipt on an answer that is going to be sent as it is now, and answers its JSON text with the receipt, so
+   * that no answer is made into text twice.
+   */
+  attach(
+    answer: { receipt?: Receipt | undefined },
+    sequence: string,
+    shownAtMs: number,
+    text: string = JSON.stringify(answer),
+  ): string {
+    const sha256 = hash('sha256', text, 'hex');
     const said = `${sequence}.${shownAtMs}.${sha256}`;
-    return {
-      sequence,
-      shown_at: new Date(shownAtMs).toISOString(),
-      sha256,
-      token: `${said}.${seal(this.#keys[0], said)}`,
-    };
+    const token = `${said}.${seal(this.#keys[0], said)}`;
+    const receipt = { sequence, shown_at: momentOf(shownAtMs), sha256, token };
+    answer.receipt = receipt;
+    return `${text.slice(0, -1)},"receipt":${JSON.stringify(receipt)}}`;
   }
 
   /** Undefined: not one of ours. */
@@ -48,7 +55,7 @@ export class Receipts {
   }
 }
 
-function seal(key: Buffer | undefined, said: string): string {
+function seal(key: KeyObject | undefined, said: string): string {
   if (key === undefined) throw new Error('receipts need a key');
   return createHmac('sha256', key).update(said).digest('base64url').slice(0, 22);
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Movement } from '../../domain/movement.ts';
+import { type Tallied, TalliedHistogram } from '../../telemetry/tallied-histogram.ts';
 import { SlidingShare } from './sliding-share.ts';
 
 /** How many of the newest are looked at for each share. */
@@ -9,10 +10,8 @@ const maxRemembered = 10_000;
 
 /** The figures a merchant judges reservations by (docs/reservations.md#metrics). */
 export class ReservationMetrics {
-  readonly requests: Counter<'class' | 'outcome'>;
-  readonly answers: Counter<'source'>;
-  readonly decideSeconds: Histogram<'what'>;
-  readonly dataAge: Histogram<'what'>;
+  readonly decideSeconds: Readonly<Record<'reserve' | 'change', Tallied>>;
+  readonly dataAge: Readonly<Record<'reserve' | 'read', Tallied>>;
   readonly queueWaiting: Gauge;
   readonly queueSeconds: Histogram<'outcome'>;
   readonly #oversold: Counter;
@@ -20,39 +19,59 @@ export class ReservationMetrics {
   readonly holds = new SlidingShare(windows.holds);
   readonly denials = new SlidingShare(windows.denials);
   readonly promises = new SlidingShare(windows.promises);
+  /** Since Prometheus asked last: these come by the ten thousand a second, and its own labels are hashed each time. */
+  readonly #answers = new Map<string, number>();
+  readonly #requests = new Map<string, Map<string, number>>();
   /** `agent US sku` of a denial -> when, and its place among the denials. */
   readonly #deniedAt = new Map<string, { readonly atMs: number; readonly ticket: number }>();
   #last = { order: '', ticket: 0, isOversold: false };
 
   constructor(registry: Registry) {
     const registers = [registry];
-    this.requests = new Counter({
-      name: 'stockmesh_reservations_total',
-      help: 'Requests about holds, by class of buyer and outcome',
-      labelNames: ['class', 'outcome'],
-      registers,
-    });
-    this.answers = new Counter({
-      name: 'stockmesh_availability_answers_total',
-      help: 'SKUs answered about, by where the figure came from',
-      labelNames: ['source'],
-      registers,
-    });
+    const requests = this.#requests;
+    registry.registerMetric(
+      new Counter({
+        name: 'stockmesh_reservations_total',
+        help: 'Requests about holds, by class of buyer and outcome',
+        labelNames: ['class', 'outcome'],
+        registers: [],
+        collect() {
+          for (const [buyer, outcomes] of requests)
+            for (const [outcome, count] of outcomes) this.inc({ class: buyer, outcome }, count);
+          requests.clear();
+        },
+      }),
+    );
+    const answers = this.#answers;
+    registry.registerMetric(
+      new Counter({
+        name: 'stockmesh_availability_answers_total',
+        help: 'SKUs answered about, by where the figure came from',
+        labelNames: ['source'],
+        registers: [],
+        collect() {
+          for (const [source, count] of answers) this.inc({ source }, count);
+          answers.clear();
+        },
+      }),
+    );
     const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
-    this.decideSeconds = new Histogram({
+    const decideSeconds = new TalliedHistogram({
       name: 'stockmesh_reservation_decide_seconds',
       help: 'From a request that was read to its decision, the wait for other calls included (contention)',
-      labelNames: ['what'],
+      label: 'what',
       buckets: seconds,
-      registers,
+      registry,
     });
-    this.dataAge = new Histogram({
+    this.decideSeconds = { reserve: decideSeconds.of('reserve'), change: decideSeconds.of('change') };
+    const dataAge = new TalliedHistogram({
       name: 'stockmesh_decision_data_age_seconds',
       help: 'Age of the copy of the stock when something was decided or shown',
-      labelNames: ['what'],
+      label: 'what',
       buckets: seconds,
-      registers,
+      registry,
     });
+    this.dataAge = { reserve: dataAge.of('reserve'), read: dataAge.of('read') };
     this.queueWaiting = new Gauge({
       name: 'stockmesh_hot_queue_waiting',
       help: 'Requests that stand in the queue of a sold-out SKU',
@@ -87,6 +106,16 @@ export class ReservationMetrics {
       name: 'stockmesh_false_availability_share',
       help: 'Of the newest 1,000 reserves the copy had stock for: the ledger had none',
     });
+  }
+
+  answered(source: string): void {
+    this.#answers.set(source, (this.#answers.get(source) ?? 0) + 1);
+  }
+
+  requested(buyer: string, outcome: string): void {
+    let outcomes = this.#requests.get(buyer);
+    if (outcomes === undefined) this.#requests.set(buyer, (outcomes = new Map<string, number>()));
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
 
   reserveAsked(agent: string, sku: string, nowMs: number): void {

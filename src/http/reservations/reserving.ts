@@ -10,6 +10,7 @@ import { ageOf, type Decisions } from './decisions.ts';
 import { codeOf, type DeniedResult, isSoldOut, linesBySku, messageOf } from './ledger-words.ts';
 import { shownAgent } from './hold-id.ts';
 import { HotQueue } from './hot-queue.ts';
+import { momentOf } from './moment.ts';
 import type { ReservationParts } from './parts.ts';
 import type { Outcome } from './service.ts';
 import type { StockView } from './stock-view.ts';
@@ -72,12 +73,9 @@ export class Reserving {
       result = waited.kind === 'served' ? waited.result : waited.last;
       if (waited.kind !== 'served') code = waited.kind === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT';
     }
-    metrics.decideSeconds.observe({ what: 'reserve' }, (performance.now() - startedMs) / 1_000);
+    metrics.decideSeconds.reserve.observe((performance.now() - startedMs) / 1_000);
     const outcome = await this.#answer(caller, asked, holdId, result, code, before);
-    metrics.requests.inc({
-      class: asked.buyer,
-      outcome: outcome.body.outcome === 'held' ? 'held' : outcome.body.code,
-    });
+    metrics.requested(asked.buyer, outcome.body.outcome === 'held' ? 'held' : outcome.body.code);
     return outcome;
   }
 
@@ -97,16 +95,14 @@ export class Reserving {
     };
     const result = await this.#parts.ledger.change(replacedId, this.#requestOf(caller, asked, holdId));
     if (result.kind === 'replaced-unknown' || result.kind === 'replaced-ended') return result;
-    this.#parts.metrics.decideSeconds.observe({ what: 'change' }, (performance.now() - startedMs) / 1_000);
+    this.#parts.metrics.decideSeconds.change.observe((performance.now() - startedMs) / 1_000);
     const outcome = await this.#answer(caller, asked, holdId, result, undefined, before);
-    this.#parts.metrics.requests.inc({
-      class: asked.buyer,
-      outcome: outcome.body.outcome === 'held' ? 'changed' : outcome.body.code,
-    });
+    const { body } = outcome;
+    this.#parts.metrics.requested(asked.buyer, body.outcome === 'held' ? 'changed' : body.code);
     return outcome;
   }
 
-  async #ask(caller: Caller, asked: Asked, holdId: string): Promise<ReserveResult> {
+  #ask(caller: Caller, asked: Asked, holdId: string): Promise<ReserveResult> {
     return this.#parts.ledger.reserve(this.#requestOf(caller, asked, holdId));
   }
 
@@ -137,21 +133,21 @@ export class Reserving {
     }));
   }
 
-  async #answer(
+  #answer(
     caller: Caller,
     asked: Asked,
     holdId: string,
     result: ReserveResult,
     code: 'QUEUE_FULL' | 'QUEUE_TIMEOUT' | undefined,
     before: Before,
-  ): Promise<Outcome<Held | Denied>> {
+  ): Outcome<Held | Denied> | Promise<Outcome<Held | Denied>> {
     switch (result.kind) {
       case 'held':
         return this.#held(caller, asked, result, before);
       case 'denied':
         return this.#denied(caller, asked, result, code, before);
       case 'ended':
-        return this.#endedAlready(caller, asked, holdId, result.state);
+        return this.#endedAlready(asked, holdId, result.state);
       case 'fingerprint-mismatch':
         throw new StockmeshError('IDEMPOTENCY_KEY_REUSED', {});
     }
@@ -173,14 +169,14 @@ export class Reserving {
       lines: linesBySku(result.lines),
       agent_id: shownAgent(asked.agent),
       settles_on: asked.settlesOn ?? null,
-      expires_at: new Date(result.expiresAtMs).toISOString(),
+      expires_at: momentOf(result.expiresAtMs),
       expires_in_ms: Math.max(0, Math.round(result.expiresAtMs - nowMs)),
       sequence: this.#decisions.sequenceOf(result.seq),
       data_age_ms: 0,
       decision_id: this.#decisions.newId(),
     };
-    this.#receipt(asked, body, nowMs);
-    metrics.dataAge.observe({ what: 'reserve' }, Math.max(0, ageMs) / 1_000);
+    const text = this.#receipt(asked, body, nowMs);
+    metrics.dataAge.reserve.observe(Math.max(0, ageMs) / 1_000);
     this.#decisions.record(caller, {
       kind: 'reserve',
       decision_id: body.decision_id,
@@ -199,7 +195,7 @@ export class Reserving {
       const beyond = quantity - Math.max(0, view.available);
       if (view.kept < 0 && beyond > 0) this.#parts.reviewOversold(body.hold_id, sku, beyond);
     }
-    return { status: 201, body, isReplayed: false };
+    return { status: 201, body, isReplayed: false, text };
   }
 
   #denied(
@@ -240,8 +236,8 @@ export class Reserving {
       data_age_ms: 0,
       decision_id: this.#decisions.newId(),
     };
-    this.#receipt(asked, body, nowMs);
-    metrics.dataAge.observe({ what: 'reserve' }, Math.max(0, before.ageMs) / 1_000);
+    const text = this.#receipt(asked, body, nowMs);
+    metrics.dataAge.reserve.observe(Math.max(0, before.ageMs) / 1_000);
     if (this.#decisions.isSampled('denial')) {
       this.#decisions.record(caller, {
         kind: 'reserve',
@@ -263,16 +259,11 @@ export class Reserving {
         rationale: [body.message],
       });
     }
-    return { status: 409, body, isReplayed: false };
+    return { status: 409, body, isReplayed: false, text };
   }
 
   /** The hold of this very request ended before its answer was told: it is told as it was, with what became of it. */
-  async #endedAlready(
-    caller: Caller,
-    asked: Asked,
-    holdId: string,
-    state: Held['state'],
-  ): Promise<Outcome<Held>> {
+  async #endedAlready(asked: Asked, holdId: string, state: Held['state']): Promise<Outcome<Held>> {
     const { ledger } = this.#parts;
     const view = await ledger.hold(holdId);
     const nowMs = ledger.nowMs();
@@ -289,13 +280,13 @@ export class Reserving {
       data_age_ms: 0,
       decision_id: this.#decisions.newId(),
     };
-    this.#receipt(asked, body, nowMs);
-    void caller;
-    return { status: 201, body, isReplayed: true };
+    const text = this.#receipt(asked, body, nowMs);
+    return { status: 201, body, isReplayed: true, text };
   }
 
-  #receipt(asked: Asked, body: Held | Denied, nowMs: number): void {
-    if (asked.buyer === 'agent') body.receipt = this.#parts.receipts.make(body, body.sequence, nowMs);
+  /** Of answers to agents; the answer's text then. */
+  #receipt(asked: Asked, body: Held | Denied, nowMs: number): string | undefined {
+    return asked.buyer === 'agent' ? this.#parts.receipts.attach(body, body.sequence, nowMs) : undefined;
   }
 
   #known(asked: Asked): readonly { sku: Sku; quantity: number; view: StockView }[] {

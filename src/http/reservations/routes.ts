@@ -154,7 +154,13 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
       tag,
       summary: 'What this caller could have, of one SKU or many',
       schemas: { query: availabilityQuery, answers: { 200: availability, ...problems } },
-      handler: async ({ caller, query, reply }) => send(reply, await service.availability(caller, query)),
+      // Most answers are ready at once: no promise is made for those.
+      handler: ({ caller, query, reply }) => {
+        const outcome = service.availability(caller, query);
+        return outcome instanceof Promise
+          ? outcome.then((answer) => send(reply, answer))
+          : send(reply, outcome);
+      },
     }),
     route({
       method: 'GET',
@@ -180,12 +186,14 @@ function whenGone(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
-function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body {
+function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body | string {
   reply.code(outcome.status);
   const wait = retryOf(outcome.body);
   if (wait !== undefined) reply.header('retry-after', String(Math.ceil(wait)));
   if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
-  return outcome.body;
+  if (outcome.text === undefined) return outcome.body;
+  reply.header('content-type', 'application/json; charset=utf-8');
+  return outcome.text;
 }
 
 /** Seconds after which a denied or refused request may be worth a repeat. */

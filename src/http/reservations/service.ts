@@ -25,6 +25,8 @@ export interface Outcome<Body> {
   readonly body: Body;
   /** The stored answer of an earlier request with the same Idempotency-Key. */
   readonly isReplayed: boolean;
+  /** The JSON text of `body`, where making the answer made it already. */
+  readonly text?: string | undefined;
 }
 
 export interface CallOptions {
@@ -77,8 +79,11 @@ export interface ReservationService {
   release(caller: Caller, holdId: string, options?: CallOptions): Promise<Outcome<Released | Refused>>;
   /** 200, or 404. Holds of another key do not exist. */
   get(caller: Caller, holdId: string): Promise<Outcome<HoldAnswer | Refused>>;
-  /** Always 200; what is not known says so per item. */
-  availability(caller: Caller, query: AvailabilityQuery): Promise<Outcome<Availability>>;
+  /** Always 200; what is not known says so per item. At once where the copy answers. */
+  availability(
+    caller: Caller,
+    query: AvailabilityQuery,
+  ): Outcome<Availability> | Promise<Outcome<Availability>>;
   /** What was known, shown and decided. Agents see decisions and holds of their own key only. */
   explainDecision(caller: Caller, query: DecisionQuery): Promise<Outcome<Explanation>>;
 }

@@ -1,0 +1,72 @@
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+
+/** What Fastify is told of a part of a request: `value` takes its place, without one it is left as it came. */
+interface Checked {
+  readonly value?: unknown;
+  /** What the schema found wrong. */
+  readonly error?: FastifySchemaValidationError[];
+}
+type Validator = (input: unknown) => Checked;
+
+const maxRemembered = 1_000;
+const maxKeyLength = 300;
+
+/** Validators of one part of the requests of a route. What one of them answers depends on its input alone. */
+export const compileValidator: FastifySchemaCompiler<z.ZodType> = (made) => {
+  const check = validatorCompiler(made) as Validator;
+  if (made.httpPart === 'headers' && made.schema instanceof z.ZodObject)
+    return ofHeaders(Object.keys(made.schema.shape), check);
+  return made.httpPart === 'querystring' ? remembering(check) : check;
+};
+
+/**
+ * Headers are held against their schema, never changed by it (Fastify would merge them anew whenever they are read), and
+ * those it does not name are not looked at.
+ */
+function ofHeaders(names: readonly string[], check: Validator): Validator {
+  const whenNone = withoutValue(check({}));
+  return (input) => {
+    const headers = input as Readonly<Record<string, unknown>>;
+    let said: Record<string, unknown> | undefined;
+    for (const name of names) {
+      if (headers[name] !== undefined) (said ??= {})[name] = headers[name];
+    }
+    return said === undefined ? whenNone : withoutValue(check(said));
+  };
+}
+
+const asItCame: Checked = {};
+
+function withoutValue(checked: Checked): Checked {
+  return checked.error === undefined ? asItCame : { error: checked.error };
+}
+
+/** Buyers ask for the same few SKUs again and again: what a query was parsed to is kept, frozen, boundedly. */
+function remembering(check: Validator): Validator {
+  const known = new Map<string, Checked>();
+  return (input) => {
+    const key = keyOf(input as Readonly<Record<string, unknown>>);
+    if (key === undefined) return check(input);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const checked = check(input);
+    if (checked.error !== undefined) return checked;
+    if (known.size >= maxRemembered) known.clear();
+    known.set(key, { value: Object.freeze(checked.value) });
+    return checked;
+  };
+}
+
+/** Tells queries of single texts apart; none of one with lists, or a long one. */
+function keyOf(query: Readonly<Record<string, unknown>>): string | undefined {
+  let key = '';
+  for (const name in query) {
+    const value = query[name];
+    if (typeof value !== 'string') return undefined;
+    // With the lengths before them no two queries share a key.
+    key += `${name.length}:${value.length}:${name}${value}`;
+  }
+  return key.length <= maxKeyLength ? key : undefined;
+}
