@@ -80,6 +80,7 @@ describe('refusals', () => {
 test('the tools are those of the documentation, each with a schema', async () => {
   const { tools } = await (await connect()).listTools();
   expect(tools.map(({ name }) => name).toSorted()).toEqual([
+    'change',
     'check_availability',
     'commit',
     'explain_decision',
@@ -112,7 +113,24 @@ test('an agent looks, reserves, extends, buys and asks why; its keys and limits 
   const denied = await call(client, 'reserve_stock', { lines: [{ sku: 'CUP', quantity: 5 }] });
   expect(denied).toMatchObject({ isError: false, body: { outcome: 'denied', code: 'AGENT_LIMIT' } });
 
-  const holdId = String(held.body['hold_id']);
+  const firstId = String(held.body['hold_id']);
+  const tooMuch = { hold_id: firstId, lines: [{ sku: 'CUP', quantity: 6 }] };
+  expect(await call(client, 'change', tooMuch)).toMatchObject({
+    isError: false,
+    body: { outcome: 'denied', code: 'AGENT_LIMIT' },
+  });
+  expect((await call(client, 'change', { hold_id: firstId, lines: [] })).isError).toBe(true);
+  expect((await storedLevel(rig.parts, 'CUP')).reserved).toBe(2);
+  const more = { hold_id: firstId, lines: [{ sku: 'CUP', quantity: 3 }], idempotency_key: 'k-2' };
+  const changed = await call(client, 'change', more);
+  expect(changed.body).toMatchObject({ outcome: 'held', lines: [{ sku: 'CUP', quantity: 3 }] });
+  expect((await call(client, 'change', more)).body['hold_id']).toBe(changed.body['hold_id']);
+  expect((await storedLevel(rig.parts, 'CUP')).reserved).toBe(3);
+  // The first hold ended with its change: to give it back moves nothing.
+  expect((await call(client, 'release', { hold_id: firstId })).body).toMatchObject({ was_repeated: true });
+  expect((await storedLevel(rig.parts, 'CUP')).reserved).toBe(3);
+
+  const holdId = String(changed.body['hold_id']);
   expect((await call(client, 'extend', { hold_id: holdId, ttl_seconds: 120 })).body).toMatchObject({
     outcome: 'held',
   });

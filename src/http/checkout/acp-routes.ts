@@ -1,8 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import type { Caller } from '../api/caller.ts';
-import { type ErrorHandler, tableRoutes } from '../api/register-routes.ts';
 import { type Route, route } from '../api/route.ts';
 import type { PrivateRoutes } from '../private-route.ts';
 import { availabilityQuery } from '../reservations/requests.ts';
@@ -22,15 +20,21 @@ import {
   acpSessionCreate,
   acpSessionUpdate,
 } from './acp.ts';
-import { type Told, told, wrongHeaders } from './acp-told.ts';
-import { answeredOnce, type AnswerStore } from './answered-once.ts';
+import { told, wrongHeaders } from './acp-told.ts';
+import type { AnswerStore } from './answered-once.ts';
 import type { AskedLine, CheckoutDesk } from './checkout-desk.ts';
-import { failureOf } from './failure.ts';
+import {
+  availabilityTold,
+  orderNamed,
+  protocolRoutes,
+  sessionParams as params,
+  tellOnce,
+  type Told,
+} from './protocol-routes.ts';
 import type { SessionForm } from './session.ts';
 import { acpFeedAvailability } from './words.ts';
 
 const tag = 'acp';
-const params = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,120}$/) });
 const errors = { 400: acpError, 401: acpError, 403: acpError, 429: acpError, 503: acpError };
 const postErrors = { ...errors, 409: acpError, 422: acpError };
 
@@ -49,7 +53,7 @@ export function acpTable(
     address: string | undefined,
     act: (key: string | undefined) => Promise<Told>,
   ): Promise<object> => {
-    const { caller, headers, body, reply } = input;
+    const { headers, reply } = input;
     const key = headers['idempotency-key'];
     if (headers['request-id'] !== undefined) reply.header('request-id', headers['request-id']);
     if (key !== undefined) reply.header('idempotency-key', key);
@@ -63,10 +67,7 @@ export function acpTable(
       reply.code(unkeyed.status);
       return unkeyed.body;
     }
-    const outcome = await answeredOnce(store, caller, `acp ${address}`, key, body, act);
-    reply.code(outcome.status);
-    if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
-    return outcome.body;
+    return tellOnce(store, input, `acp ${address}`, key, act);
   };
 
   return [
@@ -136,13 +137,8 @@ export function acpTable(
       handler: (input) =>
         answer(input, `POST /checkout_sessions/${input.params.id}/complete`, async (key) => {
           const { id } = input.params;
-          const { order } = input.body;
-          const named = {
-            channel: order?.channel ?? 'direct',
-            id: order?.id ?? id,
-            permalinkUrl: order?.permalink_url,
-          };
-          return told('checkout', await desk.complete(input.caller, checkout, id, named, key));
+          const order = orderNamed(input.body.order, id);
+          return told('checkout', await desk.complete(input.caller, checkout, id, order, key));
         }),
     }),
     route({
@@ -232,32 +228,13 @@ export function acpTable(
       tag,
       summary: 'Availability of SKUs in the words of an ACP product feed',
       schemas: { query: availabilityQuery, answers: { 200: acpAvailability, ...errors } },
-      handler: async ({ caller, query }) => {
-        const { body } = await service.availability(caller, query);
-        return {
-          items: body.items.map(({ sku, status }) => ({
-            id: sku,
-            availability: acpFeedAvailability(status),
-          })),
-        };
-      },
+      handler: ({ caller, query }) => availabilityTold(service, caller, query, acpFeedAvailability),
     }),
   ];
 }
 
 export function acpRoutes(table: readonly Route[], log: Logger): PrivateRoutes {
-  const onError: ErrorHandler = (error, request, reply) => {
-    const failure = failureOf(error);
-    if (failure.isDefect) log.error({ err: error, requestId: request.id }, 'request failed');
-    if (failure.retryAfterS !== undefined) reply.header('retry-after', String(failure.retryAfterS));
-    if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
-    if (failure.status === 413) reply.header('connection', 'close');
-    return reply
-      .code(failure.status)
-      .type('application/json')
-      .send(JSON.stringify(acpFailure(failure)));
-  };
-  return tableRoutes(table, onError);
+  return protocolRoutes(table, log, (failure) => ({ status: failure.status, body: acpFailure(failure) }));
 }
 
 function linesOf(

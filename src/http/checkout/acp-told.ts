@@ -1,8 +1,7 @@
 import { acpCartOf, type AcpError, type AcpHeaders, acpSession, acpVersion, isGone } from './acp.ts';
 import type { DeskAnswer } from './checkout-desk.ts';
+import type { Told } from './protocol-routes.ts';
 import type { SessionKind } from './session.ts';
-
-export type Told = { readonly status: number; readonly body: object };
 
 /** What every request must say, before anything is looked at. */
 export function wrongHeaders(headers: AcpHeaders, needsKey: boolean): AcpError | undefined {

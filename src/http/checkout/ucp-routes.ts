@@ -2,14 +2,20 @@ import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Caller } from '../api/caller.ts';
-import { type ErrorHandler, tableRoutes } from '../api/register-routes.ts';
 import { type Route, route } from '../api/route.ts';
 import type { PrivateRoutes } from '../private-route.ts';
 import { availabilityQuery } from '../reservations/requests.ts';
 import type { ReservationService } from '../reservations/service.ts';
-import { answeredOnce, type AnswerStore } from './answered-once.ts';
+import type { AnswerStore } from './answered-once.ts';
 import type { AskedLine, CheckoutDesk, DeskAnswer } from './checkout-desk.ts';
-import { failureOf } from './failure.ts';
+import {
+  availabilityTold,
+  orderNamed,
+  protocolRoutes,
+  sessionParams as params,
+  tellOnce,
+  type Told,
+} from './protocol-routes.ts';
 import type { SessionForm, SessionKind } from './session.ts';
 import {
   messageOf,
@@ -32,11 +38,8 @@ import {
 import { ucpAvailability } from './words.ts';
 
 const tag = 'ucp';
-const params = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,120}$/) });
 const errors = { 400: ucpError, 401: ucpError, 403: ucpError, 409: ucpError, 429: ucpError, 503: ucpError };
 const readErrors = { 400: ucpError, 401: ucpError, 403: ucpError, 429: ucpError, 503: ucpError };
-
-type Told = { readonly status: number; readonly body: object };
 
 /** The stock part of UCP's checkout and cart endpoints, under `/ucp`. Business outcomes are told with 200, as it asks. */
 export function ucpTable(
@@ -44,7 +47,7 @@ export function ucpTable(
   service: Pick<ReservationService, 'availability'>,
   store: AnswerStore,
 ): readonly Route[] {
-  const answer = async (
+  const answer = (
     input: {
       caller: Caller;
       headers: z.output<typeof ucpHeaders>;
@@ -53,20 +56,7 @@ export function ucpTable(
     },
     address: string,
     act: (key: string | undefined) => Promise<Told>,
-  ): Promise<object> => {
-    const { caller, headers, body, reply } = input;
-    const outcome = await answeredOnce(
-      store,
-      caller,
-      `ucp ${address}`,
-      headers['idempotency-key'],
-      body,
-      act,
-    );
-    reply.code(outcome.status);
-    if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
-    return outcome.body;
-  };
+  ): Promise<object> => tellOnce(store, input, `ucp ${address}`, input.headers['idempotency-key'], act);
 
   const resource = (kind: SessionKind, path: string, shown: z.ZodType): readonly Route[] => {
     const form: SessionForm = { protocol: 'ucp', kind };
@@ -145,14 +135,9 @@ export function ucpTable(
       handler: (input) =>
         answer(input, `POST /checkout-sessions/${input.params.id}/complete`, async (key) => {
           const { id } = input.params;
-          const { order } = input.body;
-          const named = {
-            channel: order?.channel ?? 'direct',
-            id: order?.id ?? id,
-            permalinkUrl: order?.permalink_url,
-          };
+          const order = orderNamed(input.body.order, id);
           const form: SessionForm = { protocol: 'ucp', kind: 'checkout' };
-          return told('checkout', await desk.complete(input.caller, form, id, named, key));
+          return told('checkout', await desk.complete(input.caller, form, id, order, key));
         }),
     }),
     ...resource('cart', 'carts', ucpCartAnswer),
@@ -163,29 +148,16 @@ export function ucpTable(
       tag,
       summary: 'Availability of SKUs in the words of UCP variants',
       schemas: { query: availabilityQuery, answers: { 200: ucpAvailabilityAnswer, ...readErrors } },
-      handler: async ({ caller, query }) => {
-        const { body } = await service.availability(caller, query);
-        return {
-          items: body.items.map(({ sku, status }) => ({ id: sku, availability: ucpAvailability(status) })),
-        };
-      },
+      handler: ({ caller, query }) => availabilityTold(service, caller, query, ucpAvailability),
     }),
   ];
 }
 
 export function ucpRoutes(table: readonly Route[], log: Logger): PrivateRoutes {
-  const onError: ErrorHandler = (error, request, reply) => {
-    const failure = failureOf(error);
-    if (failure.isDefect) log.error({ err: error, requestId: request.id }, 'request failed');
-    if (failure.retryAfterS !== undefined) reply.header('retry-after', String(failure.retryAfterS));
-    if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
-    if (failure.status === 413) reply.header('connection', 'close');
-    return reply
-      .code(ucpStatusOf(failure))
-      .type('application/json')
-      .send(JSON.stringify(ucpFailure(failure)));
-  };
-  return tableRoutes(table, onError);
+  return protocolRoutes(table, log, (failure) => ({
+    status: ucpStatusOf(failure),
+    body: ucpFailure(failure),
+  }));
 }
 
 function linesOf({ line_items }: z.output<typeof ucpSession>): readonly AskedLine[] {

@@ -5,6 +5,7 @@ import { type Caller, isAllowed, type Scope } from '../api/caller.ts';
 import { channel, holdId, reference } from '../reservations/fields.ts';
 import {
   availabilityQuery,
+  changeBody,
   commitBody,
   decisionQuery,
   extendBody,
@@ -35,6 +36,8 @@ const availabilityInput = z.strictObject({
   agent_id: availabilityQuery.shape.agent_id,
 });
 const ofHold = { hold_id: holdId, idempotency_key: idempotencyKey };
+const [, manyChanged] = changeBody.options;
+const changeInput = z.strictObject({ ...ofHold, ...manyChanged.shape });
 const extendInput = z.strictObject({ ...ofHold, ...extendBody.shape });
 const commitInput = z.strictObject({ ...ofHold, ...commitBody.shape });
 const releaseInput = z.strictObject(ofHold);
@@ -55,7 +58,8 @@ export function mcpServer(service: ReservationService, caller: Caller, version: 
     {
       instructions:
         'Stock of one merchant. reserve_stock holds units before payment or denies, in one call: do not check first to decide. ' +
-        'A hold ends at expires_at; extend it before, commit it when paid, release it when not bought.',
+        'A hold ends at expires_at; extend it before, commit it when paid, release it when not bought. ' +
+        'change puts other lines in its place; what it holds counts as there for them.',
     },
   );
   const readOnly = { readOnlyHint: true, openWorldHint: false };
@@ -84,6 +88,19 @@ export function mcpServer(service: ReservationService, caller: Caller, version: 
     },
     ({ idempotency_key, ...body }) =>
       guarded('reserve', () => service.reserve(caller, checked(reserveBody, body), keyed(idempotency_key))),
+  );
+  server.registerTool(
+    'change',
+    {
+      description:
+        'Other lines in the place of those of a hold, all or nothing: a new hold id, or denied and the hold stays as it was',
+      inputSchema: changeInput.shape,
+      annotations: writing,
+    },
+    ({ hold_id, idempotency_key, ...body }) =>
+      guarded('reserve', () =>
+        service.change(caller, hold_id, checked(changeBody, body), keyed(idempotency_key)),
+      ),
   );
   server.registerTool(
     'extend',
