@@ -1,6 +1,9 @@
-import { maxIdentifiers } from '../../src/connectors/amazon/listing-search.ts';
-import { operations } from '../../src/connectors/amazon/operations.ts';
-import { maxSkusPerRead } from '../../src/connectors/tiktok/options.ts';
+import { fullReadMs as amazonMs } from '../../src/connectors/amazon/full-read.ts';
+import { fullReadMs as shopifyMs } from '../../src/connectors/shopify/full-read.ts';
+import { fullReadMs as tiktokMs } from '../../src/connectors/tiktok/full-read.ts';
+import { fullReadMs as sourceMs } from '../../src/connectors/wms/full-read.ts';
+import { shipHeroSource } from '../../src/connectors/wms/shiphero.ts';
+import { Secret } from '../../src/domain/secret.ts';
 
 /** What one complete reading of a channel takes of the limits that the platform publishes, computed, not measured. */
 export interface PublishedCycle {
@@ -9,45 +12,28 @@ export interface PublishedCycle {
   readonly because: string;
 }
 
-const shopifyRows = 250;
-/** A read of 250 levels, as recorded; points a second of the plans Basic and Plus. */
-const shopifyPoints = 60;
-const shopifyPointsPerS = 100;
-const tiktokSkusPerProduct = 10;
-const tiktokProductsPerPage = 100;
 /** TikTok publishes no rate any more; the pace that the daemon begins with. */
 const tiktokReadsPerS = 5;
-const shipHeroCredits = 4_004;
-const shipHeroCreditsPerS = 60;
-const shipHeroPage = 200;
+const shipHero = shipHeroSource({
+  kind: 'shiphero',
+  credentials: { kind: 'refresh-token', refreshToken: new Secret('none') },
+});
 
+/** As reports print them for a channel: each connector computes its own. */
 export function publishedCycles(skus: number): readonly PublishedCycle[] {
-  const reads = Math.ceil(skus / shopifyRows);
-  const searches = Math.ceil(skus / maxIdentifiers);
-  const products = Math.ceil(skus / tiktokSkusPerProduct);
-  const tiktokRequests = Math.ceil(products / tiktokProductsPerPage) + Math.ceil(skus / maxSkusPerRead);
-  const pages = Math.ceil(skus / shipHeroPage);
-  const credits = skus + pages;
   return [
     {
       platform: 'shopify',
-      seconds: (reads * shopifyPoints) / shopifyPointsPerS,
-      because: `the sweep: ${reads} reads of ${shopifyRows} listings, ${shopifyPoints} points each, ${shopifyPointsPerS} points/s (full runs are one bulk operation, which costs no points)`,
+      seconds: shopifyMs(skus) / 1_000,
+      because:
+        'the sweep, by the points of the smallest plan (full runs are one bulk operation, which costs no points)',
     },
-    {
-      platform: 'amazon',
-      seconds: 1 / operations.createReport.ratePerS + searches / operations.searchListingsItems.ratePerS,
-      because: `one report and ${searches} searches of ${maxIdentifiers} SKUs, ${operations.searchListingsItems.ratePerS}/s`,
-    },
+    { platform: 'amazon', seconds: amazonMs(skus) / 1_000, because: 'one report, then searches of 20 SKUs' },
     {
       platform: 'tiktok',
-      seconds: tiktokRequests / tiktokReadsPerS,
-      because: `${tiktokRequests} requests, ${tiktokReadsPerS}/s to begin with`,
+      seconds: tiktokMs(skus, tiktokReadsPerS) / 1_000,
+      because: `pages of products and reads of 600 SKUs, ${tiktokReadsPerS}/s to begin with`,
     },
-    {
-      platform: 'wms',
-      seconds: Math.max(0, credits - shipHeroCredits) / shipHeroCreditsPerS,
-      because: `${credits} credits of ShipHero, ${shipHeroCredits} at once and ${shipHeroCreditsPerS}/s`,
-    },
+    { platform: 'wms', seconds: (sourceMs(shipHero, skus) ?? 0) / 1_000, because: 'credits of ShipHero' },
   ];
 }

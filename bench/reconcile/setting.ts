@@ -55,7 +55,12 @@ export async function openSetting(skus: number): Promise<Setting> {
     channels: platforms.config.map((channel) => quiet(channel)),
     locations: platforms.locations,
     secrets: platforms.secrets,
-    more: { logLevel: 'error', reconcile: { cron: null, sweepSharePercent: 0 } },
+    more: {
+      logLevel: 'error',
+      reconcile: { cron: null, sweepSharePercent: 0 },
+      // Only the first connection writes much: each of its small records would wait for the disk.
+      redis: { durability: 'everysec' },
+    },
   });
   const { privateUrl } = workspace;
   const daemon = new DaemonProcess({

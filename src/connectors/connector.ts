@@ -38,6 +38,11 @@ export interface Connector {
   /** The platform's present numbers, each with its own time. A listing the platform does not know is in `missing`. */
   readStock(listings: readonly ListingRef[], signal: AbortSignal): Promise<StockRead>;
   /**
+   * How long one reading of so many listings (of a warehouse: counts) takes at least under the limits that the platform
+   * publishes, ms: computed, not measured. Undefined: it publishes none.
+   */
+  fullReadMs?(rows: number): number | undefined;
+  /**
    * One platform request per call (at most `capabilities.lowerBatchSize` / `raiseBatchSize` rows). Never retries by
    * itself. A throw means that nothing was applied; whatever may have been applied is answered as `unknown`.
    */

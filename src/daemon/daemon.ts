@@ -262,6 +262,7 @@ export class Daemon {
       keys,
       journal,
       reconciling,
+      channels: built.channels,
       mailer: alerting.mailer,
     });
     this.#willStop('reports', () => reports.close());

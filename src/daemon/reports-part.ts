@@ -15,6 +15,7 @@ import { reportHtml } from '../reconcile/report-html.ts';
 import { ReportMaker } from '../reconcile/report-maker.ts';
 import { ReportStore } from '../reconcile/report-store.ts';
 import type { Report } from '../reconcile/report.ts';
+import type { BuiltChannels } from './build-channels.ts';
 import type { LedgerPart } from './ledger-part.ts';
 import type { ReconcilePart } from './reconcile-part.ts';
 import type { RedisPart } from './redis-part.ts';
@@ -26,6 +27,7 @@ export interface ReportsPartOptions {
   readonly keys: MeshKeys;
   readonly journal: SyncJournal;
   readonly reconciling: Pick<ReconcilePart, 'runs' | 'findings'>;
+  readonly channels: BuiltChannels['channels'];
   /** Undefined: no mail is configured. */
   readonly mailer: Mailer | undefined;
   readonly log: Logger;
@@ -55,6 +57,8 @@ export function openReports(options: ReportsPartOptions): ReportsPart {
   const maker = new ReportMaker({
     merchant: config.merchant,
     channels: config.channels.map(({ id }) => id),
+    fullReadMs: (channel, rows) =>
+      options.channels.find(({ part }) => part.id === channel)?.connector.fullReadMs?.(rows),
     ...reconciling,
     journal,
     wholeHistory: () => ledger.wholeHistory(),

@@ -122,7 +122,8 @@ function channelSection(report: Report, clock: Clock): Html {
             <th class="number">Units off</th>
             <th class="number">Open</th>
             <th>Last compared</th>
-            <th>A full look takes</th>
+            <th>A full look took</th>
+            <th>At the platform's published limits</th>
           </tr>
         </thead>
         <tbody>
@@ -133,7 +134,7 @@ function channelSection(report: Report, clock: Clock): Html {
 }
 
 function channelRow(channel: ChannelSummary, clock: Clock): Html {
-  const { lastRunAtMs, cycleMs } = channel;
+  const { lastRunAtMs, cycleMs, publishedCycleMs } = channel;
   return html`<tr>
     <td>${channel.channel}</td>
     <td class="number">${count(channel.rows)}</td>
@@ -143,6 +144,7 @@ function channelRow(channel: ChannelSummary, clock: Clock): Html {
     <td class="number">${channel.openFindings}</td>
     <td>${lastRunAtMs === null ? 'never' : clock.minute(lastRunAtMs)}</td>
     <td>${cycleMs === null ? '' : duration(cycleMs)}</td>
+    <td>${publishedCycleMs === null ? '' : duration(publishedCycleMs)}</td>
   </tr> `;
 }
 

@@ -11,6 +11,7 @@ import { timeId } from './time-id.ts';
 export interface ReportMakerOptions {
   readonly merchant: string;
   readonly channels: readonly ChannelId[];
+  readonly fullReadMs: (channel: ChannelId, rows: number) => number | undefined;
   readonly runs: Pick<RunStore, 'list'>;
   readonly findings: Pick<FindingStore, 'listOpen' | 'listClosed'>;
   readonly journal: Pick<SyncJournal, 'all'>;
@@ -38,7 +39,8 @@ export class ReportMaker {
   }
 
   async make(sinceMs: number, cause: Report['cause']): Promise<Report> {
-    const { merchant, channels, runs, findings, timeZone, currency, nowMs, position } = this.#options;
+    const { merchant, channels, fullReadMs, runs, findings, timeZone, currency, nowMs, position } =
+      this.#options;
     const untilMs = nowMs();
     const [allRuns, open, closed] = await Promise.all([
       runs.list(maxRuns),
@@ -56,6 +58,7 @@ export class ReportMaker {
       currency,
       position: position(),
       channelIds: channels,
+      fullReadMs,
       runs: allRuns.filter(({ startedAtMs }) => startedAtMs >= sinceMs),
       // What is open is told however old it is: it waits for somebody.
       findings: [...open, ...closed.filter(({ changedAtMs }) => changedAtMs >= sinceMs)],

@@ -39,8 +39,13 @@ export interface ChannelSummary {
   readonly driftUnits: number;
   readonly openFindings: number;
   readonly lastRunAtMs: number | null;
-  /** How long a whole look over the channel takes under its read budget. */
+  /** How long the last whole look over the channel took. */
   readonly cycleMs: number | null;
+  /**
+   * How long one takes at least under the limits that the platform publishes, computed for as many listings as the last
+   * whole look read. Null: it publishes none, or the channel was not read in this time.
+   */
+  readonly publishedCycleMs: number | null;
 }
 
 /** Units to keep back, per SKU and channel, by what would have prevented the shortfalls of the time. */
@@ -55,16 +60,20 @@ export interface BufferAdvice {
 
 export interface ReportFacts extends Omit<Report, 'channels' | 'buffers' | 'leftOut'> {
   readonly channelIds: readonly ChannelId[];
+  /** `Connector.fullReadMs` of the channel. */
+  readonly fullReadMs: (channel: ChannelId, rows: number) => number | undefined;
 }
 
 export const reportLimits = { runs: 500, findings: 2_000, shortfalls: 500, buffers: 500 } as const;
 
 /** Sums up; `runs`, `findings` and `shortfalls` are those of the time, newest first. */
 export function reportOf(facts: ReportFacts): Report {
-  const { channelIds, runs, findings, shortfalls, ...rest } = facts;
+  const { channelIds, fullReadMs, runs, findings, shortfalls, ...rest } = facts;
   return {
     ...rest,
-    channels: channelIds.map((channel) => summaryOf(channel, runs, findings)),
+    channels: channelIds.map((channel) =>
+      summaryOf(channel, runs, findings, (rows) => fullReadMs(channel, rows)),
+    ),
     runs: runs.slice(0, reportLimits.runs),
     findings: findings.slice(0, reportLimits.findings),
     shortfalls: shortfalls.slice(0, reportLimits.shortfalls),
@@ -98,6 +107,7 @@ function summaryOf(
   channel: ChannelId,
   allRuns: readonly Run[],
   findings: readonly Finding[],
+  fullReadMs: (rows: number) => number | undefined,
 ): ChannelSummary {
   const runs = allRuns.filter((run) => run.channel === channel);
   const byVerdict: Partial<Record<Verdict, number>> = {};
@@ -114,6 +124,8 @@ function summaryOf(
   }
   const healthy = (byVerdict.agrees ?? 0) + (byVerdict['echo-pending'] ?? 0);
   const newest = runs[0];
+  const whole = runs.find(({ state, kind }) => state === 'completed' && kind !== 'sku');
+  const publishedMs = whole === undefined ? undefined : fullReadMs(Math.max(whole.listings, whole.rows));
   return {
     channel,
     runs: runs.length,
@@ -126,7 +138,8 @@ function summaryOf(
     openFindings: findings.filter((finding) => finding.channel === channel && finding.state !== 'resolved')
       .length,
     lastRunAtMs: newest?.startedAtMs ?? null,
-    cycleMs: runs.find((run) => run.cycleMs !== null)?.cycleMs ?? null,
+    cycleMs: runs.find((run) => run.cycleMs !== null && run.kind !== 'sku')?.cycleMs ?? null,
+    publishedCycleMs: publishedMs === undefined ? null : Math.round(publishedMs),
   };
 }
 

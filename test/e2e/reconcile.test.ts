@@ -173,6 +173,17 @@ test('a scheduled report is mailed with its files and posted with a signature', 
   expect(new Set(posts.map(({ headers }) => headers['webhook-id'])).size).toBe(posts.length);
 }, 90_000);
 
+test('a report made by command tells how long each channel takes at the published limits', async () => {
+  // Both shops were read by now.
+  const answer = await fetch(`${daemon.privateUrl}/reports`, { method: 'POST' });
+  const { id } = (await answer.json()) as { id: string };
+  const { channels } = await daemon.get<{ channels: { publishedCycleMs: number | null }[] }>(
+    `/reports/${id}?format=json`,
+  );
+  // Two SKUs are one read of 60 points, at 100 a second.
+  expect(channels.map(({ publishedCycleMs }) => publishedCycleMs)).toEqual([600, 600]);
+});
+
 test('stockmesh reconcile and drift: found without a repair, listed, shown, frozen, thawed, accepted', async () => {
   expect(await run('reconcile', 'nowhere')).toMatchObject({ code: 1 });
   expect(await run('drift', 'accept', 'nothing', '--reason', 'x')).toMatchObject({ code: 1 });

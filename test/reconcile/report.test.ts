@@ -113,6 +113,7 @@ const shortfall: PostMortem = {
 
 function report(given: Partial<ReportFacts> = {}): Report {
   return reportOf({
+    fullReadMs: (channel, rows) => (channel === shop ? rows * 150 : undefined),
     id: timeId(untilMs),
     merchant: 'acme',
     cause: 'operator',
@@ -154,6 +155,22 @@ test('a channel with one difference in a thousand does not agree to 100 %, one n
   expect(eu).toMatchObject({ agreePercent: 99.9, openFindings: 1, driftUnits: 2, cycleMs: 90_000 });
   expect(wms).toMatchObject({ agreePercent: null, lastRunAtMs: null });
   expect(reportHtml(report({ findings: [], shortfalls: [] }))).toContain('wms could not be compared');
+});
+
+test('says how long a whole look takes at the published limits of the platform, by what the last one read', () => {
+  const [eu, wms] = report().channels;
+  expect(eu).toMatchObject({ cycleMs: 90_000, publishedCycleMs: 150_000 });
+  expect(wms?.publishedCycleMs).toBeNull();
+  const single = { ...run, id: 'r2', kind: 'sku', listings: 1, rows: 1, cycleMs: 5 } as const;
+  expect(report({ runs: [single, run] }).channels[0]).toMatchObject({
+    cycleMs: 90_000,
+    publishedCycleMs: 150_000,
+  });
+  const broken = { ...run, state: 'aborted', rows: 3, cycleMs: null } as const;
+  expect(report({ runs: [broken] }).channels[0]).toMatchObject({ cycleMs: null, publishedCycleMs: null });
+  const text = reportHtml(report());
+  expect(text).toMatch(/At the platform.s published limits/);
+  expect(text).toContain('<td>3 min</td>');
 });
 
 test('CSV: a line per step with old, new, rule, reason, sequence and actor; no formula', () => {

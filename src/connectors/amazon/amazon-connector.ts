@@ -5,6 +5,7 @@ import { PlatformClock } from '../platform-clock.ts';
 import { checkAccess } from './access.ts';
 import { Catalogue } from './catalogue.ts';
 import { FbaInventory } from './fba-inventory.ts';
+import { fullReadMs } from './full-read.ts';
 import { ListingMemory } from './listing-memory.ts';
 import { ListingSearch, maxIdentifiers } from './listing-search.ts';
 import { ListingsFeed } from './listings-feed.ts';
@@ -64,6 +65,7 @@ export function createAmazonConnector(options: AmazonConnectorOptions): AmazonCo
     fetchOrders: (orderIds, signal) => fetchOrders(api, settings.restoreOnCancel, orderIds, signal),
     readListings: (cursor, signal) => catalogue.pages(cursor, signal),
     readStock: (listings, signal) => stock.read(listings, signal),
+    fullReadMs,
     write: (batch, signal) => writer.write(batch, signal),
     // Where deliveries go is part of the channel's options: Amazon calls no address of ours directly.
     subscribe: (_target, signal) => subscriptions.subscribe(signal),

@@ -6,6 +6,7 @@ import { AccessTokens } from './access-token.ts';
 import { BulkCatalogue } from './bulk-catalogue.ts';
 import { Catalogue } from './catalogue.ts';
 import { CommitLocations } from './commit-locations.ts';
+import { fullReadMs } from './full-read.ts';
 import { ShopifyGraphql } from './graphql.ts';
 import { InactiveLevels } from './levels.ts';
 import { LibraryClient } from './library-client.ts';
@@ -75,6 +76,7 @@ export function createShopifyConnector(options: ShopifyConnectorOptions): Connec
     fetchOrders: (orderIds, signal) => reader.fetch(orderIds, signal),
     readListings: (cursor, signal) => catalogue.pages(cursor, signal),
     readStock: (listings, signal) => stock.read(listings, signal),
+    fullReadMs,
     write: (batch, signal) => writer.write(batch, signal),
     subscribe: (target, signal) => subscriptions.subscribe(target, signal),
     checkSubscriptions: (target, signal) => subscriptions.check(target, signal),

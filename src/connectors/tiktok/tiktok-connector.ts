@@ -7,6 +7,7 @@ import { TiktokApi } from './api.ts';
 import { AuthorizedShops } from './authorized-shop.ts';
 import { Catalogue } from './catalogue.ts';
 import { writeOperations } from './endpoints.ts';
+import { fullReadMs } from './full-read.ts';
 import { idsOf } from './ids.ts';
 import { Inventory } from './inventory.ts';
 import {
@@ -80,6 +81,7 @@ export function createTiktokConnector(options: TiktokConnectorOptions): Connecto
     fetchOrders: (orderIds, signal) => orders.fetch(orderIds, signal),
     readListings: (cursor, signal) => catalogue.pages(cursor, signal),
     readStock: (listings, signal) => stock.read(listings, signal),
+    fullReadMs: (listings) => fullReadMs(listings, settings.readsPerS),
     write: (batch, signal) => writer.write(batch, signal),
     batchGroup: (ref) => idsOf(ref)?.productId ?? '',
     subscribe: (target, signal) => subscriptions.subscribe(target, signal),

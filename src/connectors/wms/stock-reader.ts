@@ -8,6 +8,7 @@ import { CountMapper } from './count-rows.ts';
 import { compilePath } from './json-path.ts';
 import { writeMoment } from './moments.ts';
 import { type ChangeReading, type HttpConnection, type Reading, platform } from './options.ts';
+import { pageSizeOf } from './full-read.ts';
 import { guardsOf } from './guards.ts';
 import { type SourcePage, pagesOf, requestFor } from './pages.ts';
 import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
@@ -71,7 +72,7 @@ export class StockReader {
     const { lookup } = this.#source;
     if (lookup === undefined || this.#snapshotCost === undefined) return false;
     const requests = Math.ceil(items / lookup.batchSize);
-    return this.#snapshotCost < requests * this.#costOf(sizeOf(lookup.paging));
+    return this.#snapshotCost < requests * this.#costOf(pageSizeOf(lookup.paging));
   }
 
   /** Fresh counts of single items. */
@@ -108,7 +109,7 @@ export class StockReader {
     const { snapshot, guards, zeroMissingAfter } = this.#source;
     const tally = new Tally(snapshot.map.duplicates ?? 'reject');
     const pages = await this.#gather(snapshot, tally, { since: null, until: null }, signal);
-    this.#snapshotCost = pages * this.#costOf(sizeOf(snapshot.paging));
+    this.#snapshotCost = pages * this.#costOf(pageSizeOf(snapshot.paging));
     const { counts, parked } = tally.result();
     const held = (reason: string): CountPage => ({ kind: 'held', source: 'stock', reason, parked });
     const badRatio = guards?.maxBadRowRatio ?? maxBadRowRatio;
@@ -257,10 +258,6 @@ export class StockReader {
       yield page;
     }
   }
-}
-
-function sizeOf(paging: Reading['paging']): number {
-  return 'size' in paging ? paging.size : 1;
 }
 
 /** Our clock may have been set back since. */

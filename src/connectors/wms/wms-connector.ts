@@ -5,6 +5,7 @@ import { WmsApi } from './api.ts';
 import { WmsAuthorization } from './authorization.ts';
 import { Budget } from './budget.ts';
 import { createCsvReader } from './csv/csv-reader.ts';
+import { fullReadMs } from './full-read.ts';
 import { type CsvConnection, type HttpConnection, type WmsConnectorOptions, platform } from './options.ts';
 import { checkCsvSource, checkHttpSource } from './settings.ts';
 import { shipBobSource } from './shipbob.ts';
@@ -89,6 +90,7 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
     },
     parseWebhook: (raw, headers) => webhooks?.parse(raw, headers) ?? nothing,
     pollCounts: (cursor, signal, want) => reader.poll(cursor, signal, want),
+    fullReadMs: (rows) => fullReadMs(source, rows),
     isAllCheaper: (items) => reader.isAllCheaper(items),
     ...(source.lookup === undefined
       ? {}
