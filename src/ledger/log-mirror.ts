@@ -187,9 +187,10 @@ export class LogMirror implements LogConsumer {
     if (first === undefined) return;
     const file = this.#file ?? (await this.#begin(first));
     const text = entries.map((entry) => lineOf([entry.id, entry.sku, entry.packed])).join('');
-    await file.handle.appendFile(text);
+    const bytes = Buffer.from(text);
+    await file.handle.appendFile(bytes);
     await file.handle.datasync();
-    file.bytes += Buffer.byteLength(text);
+    file.bytes += bytes.length;
     if (file.bytes < this.#limits.segmentBytes) return;
     await file.handle.close();
     this.#file = undefined;

@@ -45,12 +45,23 @@ export class Decisions {
     return percent >= 100 || Math.random() * 100 < percent;
   }
 
-  record(caller: Caller, { sequence, dataAgeMs, stock, ...decided }: Decided): void {
+  record(caller: Caller, decided: Decided): void {
+    const { sequence, dataAgeMs, stock } = decided;
+    // Member by member: every hold is recorded, and rests and spreads cost more than the text that is made of it.
     const content: AuditContent = {
       at: this.now(),
       key_id: caller.keyId,
-      ...decided,
-      known: { sequence, data_age_ms: dataAgeMs, ...(stock === undefined ? {} : { stock }) },
+      kind: decided.kind,
+      decision_id: decided.decision_id,
+      outcome: decided.outcome,
+      agent_id: decided.agent_id,
+      hold_id: decided.hold_id,
+      order: decided.order,
+      asked: decided.asked,
+      shown: decided.shown,
+      receipt: decided.receipt,
+      rationale: decided.rationale,
+      known: { sequence, data_age_ms: dataAgeMs, stock },
     };
     this.#recent.push(this.#parts.audit.append(content));
     if (this.#recent.length >= 2 * maxRecent) this.#recent.splice(0, maxRecent);

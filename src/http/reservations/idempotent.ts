@@ -8,14 +8,23 @@ import type { Outcome } from './service.ts';
  * Stripe's rules: the same key is answered with the first answer, whatever it was; while the first is under way 409; with
  * another request 422. What ended without an answer (the ledger was away, a limit was hit) may be made again.
  */
-export async function once<Body>(
+export function once<Body>(
   store: Pick<IdempotencyCommands, 'begin' | 'keep' | 'drop'>,
   caller: Caller,
   key: string | undefined,
   request: readonly unknown[],
   act: () => Promise<Outcome<Body>>,
 ): Promise<Outcome<Body>> {
-  if (key === undefined) return act();
+  return key === undefined ? act() : onceUnder(store, caller, key, request, act);
+}
+
+async function onceUnder<Body>(
+  store: Pick<IdempotencyCommands, 'begin' | 'keep' | 'drop'>,
+  caller: Caller,
+  key: string,
+  request: readonly unknown[],
+  act: () => Promise<Outcome<Body>>,
+): Promise<Outcome<Body>> {
   const attempt: IdempotentAttempt = {
     key: hash('sha256', `${caller.keyId}\n${key}`, 'base64url').slice(0, 32),
     fingerprint: hash('sha256', JSON.stringify(request), 'base64url').slice(0, 22),

@@ -37,7 +37,7 @@ export class LedgerReservations implements ReservationService {
     this.#explaining = new Explaining(parts, decisions);
   }
 
-  async reserve(caller: Caller, body: ReserveBody, options: CallOptions = {}) {
+  reserve(caller: Caller, body: ReserveBody, options: CallOptions = {}) {
     const asked = readAsked(this.#parts, caller, body);
     const holdId = makeHoldId(caller, asked.stage, options.idempotencyKey);
     return this.#once(caller, options, ['reserve', body], () =>

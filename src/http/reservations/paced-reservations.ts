@@ -37,7 +37,7 @@ export class PacedReservations implements ReservationService {
     this.#take('this key', caller.keyId, checkouts.pace);
   }
 
-  async reserve(caller: Caller, body: ReserveBody, options?: CallOptions) {
+  reserve(caller: Caller, body: ReserveBody, options?: CallOptions) {
     this.keepPace(caller, body.agent_id);
     return this.#inner.reserve(caller, body, options);
   }

@@ -105,12 +105,12 @@ export class Reading {
         kind: 'read',
         decision_id: body.decision_id,
         outcome: 'shown',
-        ...(agent === '' ? {} : { agent_id: agent }),
+        agent_id: agent || undefined,
         asked: { skus, fresh: isFresh },
         sequence: body.sequence,
         dataAgeMs: body.age_ms,
         shown: items.map(({ sku, available, status, source }) => ({ sku, available, status, source })),
-        ...(body.receipt === undefined ? {} : { receipt: body.receipt.sha256 }),
+        receipt: body.receipt?.sha256,
         rationale: [...new Set(items.map(reasonOf))],
       });
     }

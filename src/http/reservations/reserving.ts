@@ -181,14 +181,14 @@ export class Reserving {
       kind: 'reserve',
       decision_id: body.decision_id,
       outcome: 'held',
-      ...(asked.agent === '' ? {} : { agent_id: asked.agent }),
+      agent_id: asked.agent || undefined,
       hold_id: body.hold_id,
       asked: whatWasAsked(asked),
       sequence,
       dataAgeMs: ageMs,
       stock: stock.map(knownOf),
       shown: { sequence: body.sequence, lines: body.lines },
-      ...(body.receipt === undefined ? {} : { receipt: body.receipt.sha256 }),
+      receipt: body.receipt?.sha256,
       rationale: ['the ledger had the units within every limit, at this sequence'],
     });
     for (const { sku, quantity, view } of stock) {
@@ -243,7 +243,7 @@ export class Reserving {
         kind: 'reserve',
         decision_id: body.decision_id,
         outcome: body.code,
-        ...(asked.agent === '' ? {} : { agent_id: asked.agent }),
+        agent_id: asked.agent || undefined,
         asked: whatWasAsked(asked),
         sequence: before.sequence,
         dataAgeMs: before.ageMs,
@@ -255,7 +255,7 @@ export class Reserving {
           alternatives,
           retry: body.retry,
         },
-        ...(body.receipt === undefined ? {} : { receipt: body.receipt.sha256 }),
+        receipt: body.receipt?.sha256,
         rationale: [body.message],
       });
     }

@@ -48,14 +48,13 @@ export function reservationRoutes(service: ReservationService): readonly Route[]
         body: reserveBody,
         answers: { 201: held, ...conflict(denied), ...problems },
       },
-      handler: async ({ caller, body, headers, reply }) =>
-        send(
-          reply,
-          await service.reserve(caller, body, {
-            ...options(headers),
-            ...(body.wait_seconds === undefined ? {} : { signal: whenGone(reply) }),
-          }),
-        ),
+      handler: ({ caller, body, headers, reply }) => {
+        const signal = body.wait_seconds === undefined ? undefined : whenGone(reply);
+        const idempotencyKey = headers['idempotency-key'];
+        return service
+          .reserve(caller, body, { idempotencyKey, signal })
+          .then((outcome) => send(reply, outcome));
+      },
     }),
     route({
       method: 'GET',
