@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { z } from 'zod';
 import type { ChannelId, Sku } from '../domain/ids.ts';
 import { type Movement, availableOf } from '../domain/movement.ts';
@@ -40,6 +40,8 @@ export interface OversellReviewsOptions {
   readonly log: Logger;
   readonly nowMs?: (() => number) | undefined;
   readonly flushMs?: number | undefined;
+  /** Open and resolved ones together; resolved ones make room, and beyond that the log alone knows. */
+  readonly maxKept?: number | undefined;
 }
 
 const cursorName = 'reviews';
@@ -63,6 +65,8 @@ export class OversellReviews {
   readonly #options: OversellReviewsOptions;
   readonly #nowMs: () => number;
   readonly #open: Gauge;
+  readonly #notKept: Counter;
+  readonly #maxKept: number;
   readonly #waiting = new Map<string, Review>();
   #reached: Position | undefined;
   #stored: string | null = null;
@@ -73,9 +77,15 @@ export class OversellReviews {
   constructor(options: OversellReviewsOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs ?? Date.now;
+    this.#maxKept = options.maxKept ?? maxKept;
     this.#open = new Gauge({
       name: 'stockmesh_oversell_reviews_open',
       help: 'Orders sold beyond stock by an allowance that nobody has looked at yet',
+      registers: [options.registry],
+    });
+    this.#notKept = new Counter({
+      name: 'stockmesh_oversell_reviews_not_kept_total',
+      help: 'Orders for review that found no room; each is in the log',
       registers: [options.registry],
     });
   }
@@ -126,17 +136,22 @@ export class OversellReviews {
     const { redis, key, alerts, withinMs } = this.#options;
     let open = 0;
     const overdue: ReviewView[] = [];
-    const old: string[] = [];
+    const resolved: { readonly id: string; readonly atMs: number }[] = [];
     let kept = 0;
     for await (const review of this.#all()) {
       kept++;
       if (review.state === 'overdue') overdue.push(review);
-      if (review.state !== 'resolved') open++;
-      else if (this.#nowMs() - (review.resolved?.atMs ?? 0) > keepResolvedMs || kept > maxKept)
-        old.push(review.id);
+      if (review.resolved === undefined) open++;
+      else resolved.push({ id: review.id, atMs: review.resolved.atMs });
     }
     this.#open.set(open);
-    if (old.length > 0) await redis.hdel(key, ...old);
+    resolved.sort((a, b) => a.atMs - b.atMs);
+    // A tenth stays free, so that a new one finds room until the next look.
+    const surplus = kept - Math.floor(this.#maxKept * 0.9);
+    const sinceMs = this.#nowMs() - keepResolvedMs;
+    const old = resolved.filter(({ atMs }, index) => index < surplus || atMs < sinceMs).map(({ id }) => id);
+    for (let start = 0; start < old.length; start += scanPage)
+      await redis.hdel(key, ...old.slice(start, start + scanPage));
     const [first] = overdue.toSorted((a, b) => a.soldAtMs - b.soldAtMs);
     if (first === undefined) alerts.resolve('review-overdue', 'oversells');
     else {
@@ -163,10 +178,16 @@ export class OversellReviews {
     const { redis, key, mesh, log } = this.#options;
     const reached = this.#reached;
     const flagged = [...this.#waiting];
+    let room = flagged.length === 0 ? 0 : this.#maxKept - (await redis.hlen(key));
     for (const [id, review] of flagged) {
-      const isNew = await redis.hsetnx(key, id, JSON.stringify(review));
+      const isKept = room > 0 || (await redis.hexists(key, id)) === 1;
+      const isNew = isKept && (await redis.hsetnx(key, id, JSON.stringify(review))) === 1;
       if (this.#waiting.get(id) === review) this.#waiting.delete(id);
-      if (isNew === 1) log.warn({ ...review }, 'an order was sold beyond stock by an allowance: for review');
+      if (isNew) room--;
+      if (!isKept) this.#notKept.inc();
+      const what = 'an order was sold beyond stock by an allowance';
+      if (!isKept) log.error({ ...review }, `${what}, and there is no room for another review`);
+      else if (isNew) log.warn({ ...review }, `${what}: for review`);
     }
     if (!this.#isCaughtUp || reached === undefined) return;
     const place = formatPosition(reached);

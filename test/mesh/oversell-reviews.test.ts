@@ -82,3 +82,48 @@ test('orders an allowance let sell beyond stock wait for a person, also those of
     { sku: 'Y' },
   ]);
 });
+
+test('no more of them are kept than there is room for; the log names the others', async () => {
+  let follow: OversellReviews['onEntries'] = () => undefined;
+  const lines: string[] = [];
+  const registry = new Registry();
+  rig = await PublishingRig.start({
+    stock: { X: 0, Y: 0, Z: 0 },
+    onEntries: (entries) => follow(entries),
+  });
+  await rig.basesSettled();
+  const { parts, mesh } = rig;
+  open = new OversellReviews({
+    redis: parts.redis,
+    key: `${parts.keys.prefix}reviews`,
+    mesh,
+    history: new LogHistory(parts.redis, parts.keys),
+    isAllowed: () => true,
+    withinMs: dayMs,
+    alerts: { raise: () => undefined, resolve: () => undefined },
+    registry,
+    log: pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }),
+    flushMs: 20,
+    maxKept: 2,
+  });
+  follow = open.onEntries;
+  await open.start();
+  const notKept = async (): Promise<number> => {
+    const metric = await registry.getSingleMetric('stockmesh_oversell_reviews_not_kept_total')?.get();
+    return metric?.values[0]?.value ?? 0;
+  };
+  for (const sku of ['X', 'Y', 'Z']) await rig.sell(sku, 1);
+  await expect.poll(notKept, { timeout: 20_000 }).toBe(1);
+  const kept = await open.list('all', 10);
+  expect(kept).toHaveLength(2);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain('no room for another review');
+  const named = (JSON.parse(lines[0] ?? '') as { sku: string }).sku;
+  expect(new Set([...kept.map(({ sku }) => sku), named])).toEqual(new Set(['X', 'Y', 'Z']));
+
+  await open.resolve(kept[0]?.id ?? '', 'ann', 'refunded');
+  expect(await open.list('all', 10)).toHaveLength(1);
+  await rig.sell(named, 2);
+  await expect.poll(() => open?.list('open', 10), { timeout: 20_000 }).toHaveLength(2);
+  expect(await notKept()).toBe(1);
+});
