@@ -105,6 +105,8 @@ beforeAll(async () => {
     config: {
       channels: configured,
       locations: platforms.locations,
+      // Of an hour: what is planted on one channel fits, twice as much does not.
+      guard: { maxMovedUnits: 30 },
       reconcile: {
         mode: 'repair',
         cron: null,
@@ -147,11 +149,11 @@ afterAll(async () => {
 const runs = async (channel: Channel): Promise<readonly RunRow[]> =>
   (await daemon.get<{ runs: RunRow[] }>(`/reconcile/runs?channel=${channel}&limit=50`)).runs;
 
-/** One full run of every channel, to its end. */
-async function reconciled(): Promise<ReadonlyMap<Channel, RunRow>> {
+/** One full run of each, to its end. */
+async function reconciled(which: readonly Channel[] = channels): Promise<ReadonlyMap<Channel, RunRow>> {
   const ended = new Map<Channel, RunRow>();
   const asked = await Promise.all(
-    channels.map(async (channel) => {
+    which.map(async (channel) => {
       const answer = await fetch(`${daemon.privateUrl}/reconcile`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -219,4 +221,43 @@ test('the same differences are found and repaired once the answers are whole aga
     60_000,
   );
   await daemon.until(async () => (await daemon.available('OTHER-1')) === 46, 'the count is applied', 60_000);
+}, 300_000);
+
+interface GuardRow {
+  readonly channel: string;
+  readonly what?: string;
+  readonly reason: string;
+  readonly heldListings: number;
+  readonly movedUnits: number;
+}
+
+test('a channel that is wrong in too much is not corrected until a person confirms over HTTP', async () => {
+  const [shop] = platforms.shopify.shops;
+  const wrong = ['OTHER-2', 'OTHER-3'] as const;
+  for (const sku of wrong) shop?.editStock(sku, 75);
+  const held = async (): Promise<readonly GuardRow[]> =>
+    (await daemon.get<{ channels: GuardRow[] }>('/guard')).channels;
+  expect((await held()).filter(({ what }) => what === 'corrections')).toEqual([]);
+  await reconciled(['north']);
+  expect((await held()).filter(({ what }) => what === 'corrections')).toMatchObject([
+    { channel: 'north', heldListings: 2, movedUnits: 50, reason: 'it would move 36 units' },
+  ]);
+  expect(wrong.map((sku) => shop?.available(sku))).toEqual([75, 75]);
+  const confirm = (channel: string, body: object): Promise<Response> =>
+    fetch(`${daemon.privateUrl}/channels/${channel}/guard/confirm`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  expect((await confirm('nowhere', { actor: 'ann' })).status).toBe(404);
+  expect((await confirm('north', { actor: 'ann', more: 1 })).status).toBe(400);
+  expect(await (await confirm('amazon', { actor: 'ann' })).json()).toMatchObject({ released: 0 });
+  const answer = await confirm('north', { actor: 'ann' });
+  expect(await answer.json()).toEqual({ channel: 'north', released: 2 });
+  await daemon.until(
+    () => Promise.resolve(wrong.every((sku) => shop?.available(sku) === 50)),
+    'corrected',
+    120_000,
+  );
+  expect((await held()).filter(({ what }) => what === 'corrections')).toEqual([]);
 }, 300_000);
