@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../sandbox/shopify/random.ts';
+import { type ExposureOutcome, compareExposure, isSame } from './mesh/exposure-check.ts';
 import { openSetting } from './mesh/setting.ts';
 import { type PlatformCount, TrueStock } from './mesh/true-stock.ts';
 
 /**
  * In-flight safety, through the real daemon: buyers hit all channels while pushes and polls are delayed, lost, doubled and
  * reordered and writes land late. `--naive` lets the bare relay (absolute numbers, nothing proven) play the same: it has
- * to fail. Exit code 0: every listing ended right, and no write of ours put sold stock back beyond what the platform's own
- * exposure explains (nothing at all on Shopify). With `--naive` exit code 0 means that it failed.
+ * to fail. Exit code 0: every listing ended right, no write of ours put sold stock back beyond what the platform's own
+ * exposure explains (nothing at all on Shopify), and what the daemon computes of that exposure is what the emulators count.
+ * With `--naive` exit code 0 means that it failed.
  */
 const { values } = parseArgs({
   options: {
@@ -32,6 +34,8 @@ interface Outcome {
   readonly wrongListings: number;
   readonly violations: readonly string[];
   readonly counts: Readonly<Record<string, PlatformCount>>;
+  /** Units sold between a reading and the apply of a write that stems from it; the naive design tells of no readings. */
+  readonly exposure: Readonly<Record<string, ExposureOutcome>>;
 }
 
 async function play(seed: number): Promise<Outcome> {
@@ -64,6 +68,10 @@ async function play(seed: number): Promise<Outcome> {
       notificationDuplicateRate: 0.15,
       notificationDropRate: 0.2,
     });
+    const exposures = new Map([
+      ['amazon', platforms.amazon.exposure],
+      ['tiktok', platforms.tiktok.exposure],
+    ]);
     const skus = [...stock.keys()];
     const untilMs = performance.now() + Number(values.seconds) * 1_000;
     let sales = 0;
@@ -95,6 +103,7 @@ async function play(seed: number): Promise<Outcome> {
     while (wrong() > 0 && performance.now() < lastMs) await delay(100);
     // It must stay right: a late write would show now.
     await delay(3_000);
+    const exposure = values.naive ? {} : await compareExposure(setting.privateUrl, exposures, 30_000);
     return {
       seed,
       sales,
@@ -106,13 +115,15 @@ async function play(seed: number): Promise<Outcome> {
         .filter(({ kind }) => kind !== 'webhook-refused' && kind !== 'webhook-timeout')
         .map(({ where, kind, detail }) => `${where} ${kind}: ${detail}`),
       counts: Object.fromEntries(truth.counts),
+      exposure,
     };
   } finally {
     await setting.stop();
   }
 }
 
-function isSafe({ wrongListings, violations, counts }: Outcome): boolean {
+function isSafe({ wrongListings, violations, counts, exposure }: Outcome): boolean {
+  if (!Object.values(exposure).every(isSame)) return false;
   const shopify = counts['shopify'];
   const isBeyond = Object.values(counts).some(({ beyondExposure }) => beyondExposure > 0);
   return wrongListings === 0 && violations.length === 0 && shopify?.putBack === 0 && !isBeyond;

@@ -1,4 +1,5 @@
 import type { SandboxSeller } from '../../sandbox/amazon/seller.ts';
+import { ExposureCount } from '../../sandbox/exposure-count.ts';
 import { type AmazonSandbox, startAmazonSandbox } from '../../sandbox/amazon/server.ts';
 import {
   type EmulatedPlatform,
@@ -11,6 +12,8 @@ import {
 export interface EmulatedAmazon extends EmulatedPlatform {
   readonly sandbox: AmazonSandbox;
   readonly seller: SandboxSeller;
+  /** What its writes left exposed. */
+  readonly exposure: ExposureCount;
 }
 
 const secrets = {
@@ -84,9 +87,23 @@ export async function emulateAmazon({
       },
     ],
     secrets,
+    exposure: exposureOf(sandbox, seller, stock.keys()),
     violations: () => sandbox.violations().map(({ kind, detail }) => ({ where: 'amazon', kind, detail })),
     stop: () => sandbox.stop(),
   };
+}
+
+function exposureOf(sandbox: AmazonSandbox, seller: SandboxSeller, skus: Iterable<string>): ExposureCount {
+  const count = new ExposureCount();
+  const numbers = new ShownNumbers();
+  for (const sku of skus) numbers.set(sku, seller.listings.quantity(sku));
+  seller.listings.onRead = (sku) => count.read(sku, Date.now());
+  sandbox.onLevelChange(({ at, sku, available, cause }) => {
+    const change = numbers.change(sku, available);
+    if (cause === 'api' || cause === 'feed') count.applied(sku, at, available);
+    else count.taken(sku, at, -change);
+  });
+  return count;
 }
 
 function channelOf(sandbox: AmazonSandbox, seller: SandboxSeller, skus: ReadonlySet<string>): SellingChannel {

@@ -1,3 +1,4 @@
+import { ExposureCount } from '../../sandbox/exposure-count.ts';
 import { type TiktokSandbox, startTiktokSandbox } from '../../sandbox/tiktok/server.ts';
 import type { SandboxTiktokShop } from '../../sandbox/tiktok/shop.ts';
 import {
@@ -11,6 +12,8 @@ import {
 export interface EmulatedTiktok extends EmulatedPlatform {
   readonly sandbox: TiktokSandbox;
   readonly shop: SandboxTiktokShop;
+  /** What its writes left exposed. */
+  readonly exposure: ExposureCount;
 }
 
 /** TikTok's writes go to products, not to SKUs. */
@@ -64,9 +67,23 @@ export async function emulateTiktok({
       },
     ],
     secrets: { 'tiktok.secret': shop.appSecret, 'tiktok.refresh': shop.tokens.issue().refreshToken },
+    exposure: exposureOf(sandbox, shop, stock.keys()),
     violations: () => sandbox.violations().map(({ kind, detail }) => ({ where: 'tiktok', kind, detail })),
     stop: () => sandbox.stop(),
   };
+}
+
+function exposureOf(sandbox: TiktokSandbox, shop: SandboxTiktokShop, skus: Iterable<string>): ExposureCount {
+  const count = new ExposureCount();
+  const numbers = new ShownNumbers();
+  for (const sku of skus) numbers.set(sku, shop.available(sku));
+  shop.inventory.onRead = ({ sellerSku }) => count.read(sellerSku, Date.now());
+  sandbox.onLevelChange(({ at, sku, available, cause }) => {
+    const change = numbers.change(sku, available);
+    if (cause === 'inventory-update') count.applied(sku, at, available);
+    else count.taken(sku, at, -change);
+  });
+  return count;
 }
 
 function channelOf(

@@ -59,6 +59,8 @@ export class ListingShelf {
   readonly listings = new Map<string, Listing>();
   /** Called when the seller's own number changed, with the new number. */
   onQuantity: (sku: string, quantity: number) => void = () => {};
+  /** Called when a client was shown the seller's own number. */
+  onRead: (sku: string) => void = () => {};
   readonly #sellerId: string;
   readonly #clock: SandboxClock;
   readonly #random: SeededRandom;
@@ -114,6 +116,7 @@ export class ListingShelf {
 
   /** The number a read shows now. */
   visibleQuantity(listing: Listing): number | null {
+    this.onRead(listing.sku);
     const atMs = this.#clock.now() - this.#settings.readLagMs;
     const seen = listing.history.findLast((entry) => entry.at <= atMs) ?? listing.history[0];
     return seen?.quantity ?? null;

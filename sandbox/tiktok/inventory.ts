@@ -36,6 +36,8 @@ export class ShopInventory {
   readonly skus = new Map<string, Sku>();
   /** Refusals by SKU: TikTok's code for every update of it, or the promotion lock that forbids lowering. */
   readonly refusals = new Map<string, { readonly code: number; readonly warehouseId?: string }>();
+  /** Called when a client was shown the figures of a SKU. */
+  onRead: (sku: Sku) => void = () => {};
   readonly #parts: InventoryParts;
 
   constructor(parts: InventoryParts) {
@@ -147,6 +149,7 @@ export class ShopInventory {
 
   /** The figures as a read shows them now. */
   shown(level: Level): { readonly available: number; readonly committed: number } {
+    this.onRead(level.sku);
     const asOf = this.#parts.clock.now() - this.#parts.settings.readLagMs;
     return level.history.find((past) => past.until > asOf) ?? level;
   }

@@ -7,14 +7,14 @@ import type { SyncJournal } from './sync-journal.ts';
 
 /** Listings whose newest write waits for a reading to show it; the oldest are forgotten beyond this. */
 const maxAwaited = 20_000;
-const maxRules = 100_000;
+const maxPlans = 100_000;
 
 /** What one channel tells the journal: its writes with the rule behind their number, and the first reading after each. */
 export class ChannelJournal {
   readonly #journal: SyncJournal;
   readonly #channel: ChannelId;
   readonly #nowMs: () => number;
-  readonly #rules = new Map<ListingId, PolicyRule | ''>();
+  readonly #plans = new Map<ListingId, { readonly rule: PolicyRule | ''; readonly readAtMs?: number }>();
   readonly #awaited = new Map<ListingId, { readonly to: number; readonly sequence: string }>();
 
   constructor(journal: SyncJournal, channel: ChannelId, nowMs: () => number) {
@@ -23,10 +23,11 @@ export class ChannelJournal {
     this.#nowMs = nowMs;
   }
 
-  /** The target a write of the listing is computed from. */
-  planned(listingId: ListingId, target: Target): void {
-    if (!this.#rules.has(listingId) && this.#rules.size >= maxRules) return;
-    this.#rules.set(listingId, decisiveRule(target));
+  /** The target a write of the listing is computed from, and the start of the reading behind it (ledger clock). */
+  planned(listingId: ListingId, target: Target, readAtMs?: number): void {
+    if (!this.#plans.has(listingId) && this.#plans.size >= maxPlans) return;
+    const rule = decisiveRule(target);
+    this.#plans.set(listingId, readAtMs === undefined ? { rule } : { rule, readAtMs });
   }
 
   written(
@@ -39,6 +40,7 @@ export class ChannelJournal {
       const row = numbers.get(listingId);
       const mapped = listing(listingId);
       if (row === undefined || mapped === undefined) continue;
+      const plan = this.#plans.get(listingId);
       this.#journal.add({
         channel: this.#channel,
         listingId,
@@ -48,7 +50,8 @@ export class ChannelJournal {
         to: row.to,
         outcome: outcome.kind,
         reason: 'reason' in outcome ? outcome.reason : '',
-        rule: this.#rules.get(listingId) ?? '',
+        rule: plan?.rule ?? '',
+        readAtMs: plan?.readAtMs,
         sequence: record.reference,
         atMs: this.#nowMs(),
       });

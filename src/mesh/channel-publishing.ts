@@ -19,10 +19,11 @@ import { type CompletedWalk, OrderPoll } from './order-poll.ts';
 import { parkedEntry, parkedRowId } from './parked-rows.ts';
 import { defaultPublishTimes, publishRules } from './publish-rules.ts';
 import { PlannedWrites, type WritePlan } from './planned-writes.ts';
-import type { PublisherPorts } from './publisher-options.ts';
+import { type PublisherPorts, defaultPublisherSettings } from './publisher-options.ts';
 import { Publisher } from './publisher.ts';
 import { ReadBackClock } from './read-back-clock.ts';
 import { RequestSender } from './request-sender.ts';
+import { ShelfLag } from './shelf-lag.ts';
 import { siblingsOf } from './sibling-listings.ts';
 import type { MappedListing, SkuMap } from './sku-map.ts';
 
@@ -56,6 +57,7 @@ export class ChannelPublishing {
   #parts: TermParts | undefined;
   #answers = 0;
   readonly #readBack: ReadBackClock;
+  readonly #lag: ShelfLag;
   readonly #exposure: ExposureMeter | undefined;
 
   constructor(options: ChannelPublishingOptions) {
@@ -73,10 +75,13 @@ export class ChannelPublishing {
         metrics: options.exposure,
       });
     }
-    this.#readBack = new ReadBackClock(
-      (ms) => metrics.saleToReadBackS.observe({ channel }, ms / 1_000),
-      nowMs,
-    );
+    const { assumedLagMs } = { ...defaultPublisherSettings, ...tuning?.publisher };
+    this.#lag = new ShelfLag(connector.capabilities.applyGraceMs + assumedLagMs);
+    this.#readBack = new ReadBackClock((ms) => {
+      metrics.saleToReadBackS.observe({ channel }, ms / 1_000);
+      // Where writes are confirmed, readings come late and seldom: they say nothing of the shelf.
+      if (connector.capabilities.writes === 'absolute') this.#lag.took(ms);
+    }, nowMs);
     this.breaker = new Breaker({ ...defaultBreakerSettings, ...tuning?.breaker }, undefined, (state) => {
       metrics.breakerOpen.set({ channel }, state === 'closed' ? 0 : 1);
       log.warn({ channel, state }, 'the circuit of the channel changed');
@@ -306,6 +311,7 @@ export class ChannelPublishing {
     await this.#resyncAfterStaleness();
     await this.#forgetAfterLoss(term);
     await this.#guard?.load();
+    this.#exposure?.begin();
     const rules = publishRules(connector.capabilities, { ...defaultPublishTimes, ...tuning?.times });
     const { breaker } = this;
     const listing = (listingId: ListingId): MappedListing | undefined => map.listing(listingId);
@@ -339,7 +345,11 @@ export class ChannelPublishing {
         for (const { listingId, outcome } of rows) {
           const sku = listing(listingId)?.sku;
           const isTaken = outcome.kind === 'accepted' || outcome.kind === 'confirmed';
-          if (sku !== undefined && isTaken) this.#exposure?.written(listingId, sku, nowMs());
+          const to = record.rows.find((row) => row.listingId === listingId)?.to;
+          if (sku !== undefined && to !== undefined && isTaken) {
+            const { writeId, sentAtMs } = record;
+            this.#exposure?.written(listingId, sku, { writeId, sentAtMs, to }, nowMs());
+          }
         }
       },
     });
@@ -389,6 +399,11 @@ export class ChannelPublishing {
     return { publisher, builder, poll, token: term.token };
   }
 
+  #readAtMs({ state }: ListingView): number | undefined {
+    const asOfMs = state.base?.asOfMs;
+    return asOfMs === undefined ? undefined : asOfMs + this.#options.connector.capabilities.readLagMs;
+  }
+
   #ports(builder: BaseBuilder): PublisherPorts {
     const { catalogue, onEdited, log, settings, hasFigure } = this.#options;
     return {
@@ -407,9 +422,9 @@ export class ChannelPublishing {
       },
       targetOf: (listing, view) => {
         this.#planned.drop(listing.listingId);
-        this.#exposure?.looked(listing.listingId, view.state.base?.asOfMs);
+        this.#exposure?.looked(listing.listingId, view.state);
         const target = this.targetOf(listing, view);
-        this.#journal?.planned(listing.listingId, target);
+        this.#journal?.planned(listing.listingId, target, this.#readAtMs(view));
         return target.units;
       },
       raisesStopped: () => this.staleness.stopsRaises,
@@ -428,6 +443,8 @@ export class ChannelPublishing {
       unparked: (listingId) => this.#unpark(listingId),
       written: (listingId, to, causedAtMs) => this.#readBack.written(listingId, to, causedAtMs),
       unitsPerHour: this.#options.unitsPerHour,
+      tookToShelf: (ms) => this.#lag.took(ms),
+      lagMs: () => this.#lag.ms,
       planned: (write) => {
         if (settings.mode === 'dry-run') log.info({ channel: settings.id, ...write }, 'would write');
         this.#planned.add(write);

@@ -1,5 +1,6 @@
 import { Gauge, Histogram, type Registry } from 'prom-client';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
+import type { ListingBase, ListingState, OpenWrite } from '../domain/listing.ts';
 
 export interface ExposureView {
   /** Writes of plain numbers in the last hour. */
@@ -11,11 +12,14 @@ export interface ExposureView {
   readonly units: number;
   /** Covers that: `policy.bufferUnits`. */
   readonly recommendedBufferUnits: number;
+  /** What was really sold in these windows, known or not when the write was computed, since this process publishes. */
+  readonly soldUnits: number;
 }
 
 export class ExposureMetrics {
   readonly windowS: Histogram<'channel'>;
   readonly buffer: Gauge<'channel'>;
+  readonly sold: Gauge<'channel'>;
 
   constructor(registry: Registry) {
     this.windowS = new Histogram({
@@ -28,6 +32,12 @@ export class ExposureMetrics {
     this.buffer = new Gauge({
       name: 'stockmesh_exposure_buffer_units',
       help: 'Buffer that covers what absolute writes of the last hour left exposed',
+      labelNames: ['channel'],
+      registers: [registry],
+    });
+    this.sold = new Gauge({
+      name: 'stockmesh_exposure_sold_units',
+      help: 'Units the platform sold between the reading behind an absolute write and its apply',
       labelNames: ['channel'],
       registers: [registry],
     });
@@ -48,6 +58,24 @@ interface Sample {
   readonly units: number;
 }
 
+/** Writes that stem from one reading, until a reading shows that the newest of them was applied. */
+interface Chain {
+  readonly from: number;
+  readonly to: number;
+  readonly writeId: string;
+  readonly sentAtMs: number;
+}
+
+interface Known {
+  readonly base: ListingBase;
+  /** Value and units taken at the first settled reading; undefined: there was none yet. */
+  readonly opening: number | undefined;
+  /** Sum over the writes that were seen applied, of what they took from the number that was read before. */
+  readonly lowered: number;
+  readonly chain: Chain | undefined;
+  readonly soldUnits: number;
+}
+
 const hourMs = 3_600_000;
 const maxSamples = 10_000;
 const maxLooked = 100_000;
@@ -55,10 +83,15 @@ const maxLooked = 100_000;
 /**
  * What a platform of plain numbers leaves exposed by itself: nobody can see a sale of the listing between the reading a
  * write stems from and the moment it is applied, and the write erases it. Measured per write, at the pace of the SKU.
+ *
+ * What was really sold in these windows follows from the numbers alone, once a reading shows that a write was applied:
+ * orders say what the platform took, readings and writes say how far the number fell by itself, and what is missing
+ * was sold between a reading and an apply. No platform says when it applied a write, and none has to.
  */
 export class ExposureMeter {
   readonly #options: ExposureMeterOptions;
-  readonly #asOfMs = new Map<ListingId, number>();
+  readonly #known = new Map<ListingId, Known>();
+  #soldUnits = 0;
   #samples: Sample[] = [];
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
@@ -66,16 +99,49 @@ export class ExposureMeter {
     this.#options = options;
   }
 
-  /** The listing was looked at, and what is known of it is true for that moment (ledger clock). */
-  looked(listingId: ListingId, asOfMs: number | undefined): void {
-    if (asOfMs === undefined) return;
-    if (!this.#asOfMs.has(listingId) && this.#asOfMs.size >= maxLooked) return;
-    this.#asOfMs.set(listingId, asOfMs);
+  /** Somebody else may have written meanwhile: what is known of the listings ends here. */
+  begin(): void {
+    this.#known.clear();
   }
 
-  written(listingId: ListingId, sku: string, nowMs: number): void {
-    const asOfMs = this.#asOfMs.get(listingId);
-    if (asOfMs === undefined) return;
+  /** The listing was looked at. */
+  looked(listingId: ListingId, { base, openWrites }: Pick<ListingState, 'base' | 'openWrites'>): void {
+    const before = this.#known.get(listingId);
+    if (base === undefined) {
+      this.#known.delete(listingId);
+      return;
+    }
+    if (before === undefined && this.#known.size >= maxLooked) return;
+    const sum = base.value + base.takenAt;
+    const opening = before?.opening ?? (base.settled ? sum : undefined);
+    let lowered = before?.lowered ?? 0;
+    let chain = before?.chain;
+    if (chain !== undefined && isApplied(chain, base, openWrites)) {
+      lowered += chain.from - chain.to;
+      chain = undefined;
+    }
+    const soldBefore = before?.soldUnits ?? 0;
+    const soldUnits = chain === undefined && opening !== undefined ? sum - opening + lowered : soldBefore;
+    this.#known.set(listingId, { base, opening, lowered, chain, soldUnits });
+    if (soldUnits === soldBefore) return;
+    this.#soldUnits += soldUnits - soldBefore;
+    this.#options.metrics.sold.set({ channel: this.#options.channel }, Math.max(0, this.#soldUnits));
+  }
+
+  /** The platform took a write of it. */
+  written(
+    listingId: ListingId,
+    sku: string,
+    { writeId, sentAtMs, to }: { readonly writeId: string; readonly sentAtMs: number; readonly to: number },
+    nowMs: number,
+  ): void {
+    const known = this.#known.get(listingId);
+    if (known === undefined) return;
+    if (known.chain === undefined || sentAtMs >= known.chain.sentAtMs) {
+      const from = known.chain?.from ?? known.base.value;
+      this.#known.set(listingId, { ...known, chain: { from, to, writeId, sentAtMs } });
+    }
+    const { asOfMs } = known.base;
     const { channel, applyGraceMs, unitsPerHour, metrics } = this.#options;
     const windowMs = Math.max(0, nowMs - asOfMs) + applyGraceMs;
     const units = (unitsPerHour(sku, nowMs) * windowMs) / hourMs;
@@ -97,6 +163,21 @@ export class ExposureMeter {
       maxMs: Math.round(windows.at(-1) ?? 0),
       units: Math.round(units * 1_000) / 1_000,
       recommendedBufferUnits: Math.max(0, Math.ceil(units - 1e-9)),
+      soldUnits: Math.max(0, this.#soldUnits),
     };
   }
+}
+
+/**
+ * A reading after it shows its number, or less because of sales since. One that shows more comes before a late apply,
+ * whose sales until then it does not excuse; a raise is told from the number it was to lift.
+ */
+function isApplied(
+  { writeId, from, to, sentAtMs }: Chain,
+  base: ListingBase,
+  open: readonly OpenWrite[],
+): boolean {
+  if (!open.some((write) => write.writeId === writeId)) return true;
+  if (base.asOfMs < sentAtMs) return false;
+  return to > from ? base.value > from : base.value <= to;
 }

@@ -103,7 +103,7 @@ export class ListingLook {
       target,
       belief: beliefOf(state),
       unitsPerHour: ports.unitsPerHour?.(mapped.sku, nowMs()) ?? soldLately(state, nowMs()),
-      lagMs: connector.capabilities.applyGraceMs + assumedLagMs,
+      lagMs: ports.lagMs?.() ?? connector.capabilities.applyGraceMs + assumedLagMs,
       seq: pending.seq,
     };
     const { from, to } = decision;

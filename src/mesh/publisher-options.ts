@@ -30,7 +30,7 @@ export interface PublisherSettings {
   /** However long the platform or the circuit says: after this it is asked again. */
   readonly maxPauseMs: number;
   readonly drainMs: number;
-  /** What a request takes from us to the shelf, for the order of urgency. */
+  /** What a request takes from us to the shelf, for the order of urgency, until it was measured. */
   readonly assumedLagMs: number;
 }
 
@@ -80,6 +80,10 @@ export interface PublisherPorts {
   unparked(listingId: ListingId): void;
   /** What was written to it, and the sale behind it (ledger clock), where that is known. */
   written?(listingId: ListingId, to: number, causedAtMs: number | undefined): void;
+  /** A change of stock was confirmed on the shelf so long after its movement. */
+  tookToShelf?(ms: number): void;
+  /** How long that takes on this channel lately; absent: what is assumed. */
+  lagMs?(): number;
   /** Units of the SKU sold per hour lately, on all channels. */
   readonly unitsPerHour?: ((sku: MappedListing['sku'], nowMs: number) => number) | undefined;
   /** `dry-run` and `observe`: what would have been sent. */

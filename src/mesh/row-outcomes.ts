@@ -61,8 +61,11 @@ export class RowOutcomes {
 
   #shown(listingId: ListingId, { causedAtMs }: PendingListing): void {
     const { channel, metrics, ports, nowMs } = this.#options;
-    if (causedAtMs !== undefined)
-      metrics.saleToShelfS.observe({ channel }, Math.max(0, nowMs() - causedAtMs) / 1000);
+    if (causedAtMs !== undefined) {
+      const tookMs = Math.max(0, nowMs() - causedAtMs);
+      metrics.saleToShelfS.observe({ channel }, tookMs / 1000);
+      ports.tookToShelf?.(tookMs);
+    }
     if (this.#setbacks.clear(listingId)) ports.unparked(listingId);
   }
 

@@ -18,6 +18,8 @@ const syncRecord = z.object({
   reason: z.string().default(''),
   /** The policy rule that had the last word on the number; empty where nothing changed it. */
   rule: z.string().default(''),
+  /** Start of the reading that the number was computed beside (ledger clock); absent: of a read-back, or never read. */
+  readAtMs: z.number().optional(),
   /** Sequence of the ledger the number was computed from, `<epoch>-<seq>`. */
   sequence: z.string(),
   /** Ledger clock. */

@@ -2,14 +2,28 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-/** A short run of `npm run inflight`: the daemon, four emulators, pushes lost, doubled and late. */
-test('no write puts sold stock back, and every listing ends right', async () => {
+/** First line of `npm run inflight`: what was found. A run that does not pass ends with 1 and says so there. */
+async function run(...args: readonly string[]): Promise<Record<string, unknown>> {
   const script = new URL('../../bench/inflight.ts', import.meta.url).pathname;
-  const args = [script, '--seed', '3', '--seconds', '5'];
-  // An unsafe run ends with 1 and says in its first line what was wrong.
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 290_000 }).catch(
-    (failure: { readonly stdout: string }) => failure,
-  );
-  const outcome = JSON.parse(stdout.split('\n')[0] ?? '') as Record<string, unknown>;
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args], {
+    timeout: 290_000,
+  }).catch((failure: { readonly stdout: string }) => failure);
+  return JSON.parse(stdout.split('\n')[0] ?? '') as Record<string, unknown>;
+}
+
+/** The daemon, four emulators, pushes lost, doubled and late. */
+test('no write puts sold stock back, every listing ends right, and the exposure is what is counted', async () => {
+  const outcome = await run('--seed', '3', '--seconds', '5');
   expect(outcome).toMatchObject({ safe: true, wrongListings: 0, violations: [] });
+  const exposure = Object.values(outcome['exposure'] as Record<string, Record<string, number>>);
+  expect(exposure.length).toBe(2);
+  for (const { applied, units, untold, computed } of exposure) {
+    expect(applied).toBeGreaterThan(0);
+    expect(untold).toBe(0);
+    expect(computed).toBe(units);
+  }
+}, 300_000);
+
+test('the usual absolute push fails the same run', async () => {
+  expect(await run('--seed', '3', '--seconds', '5', '--naive')).toMatchObject({ safe: false });
 }, 300_000);

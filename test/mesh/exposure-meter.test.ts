@@ -1,26 +1,42 @@
+import * as fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import type { ChannelId, ListingId } from '../../src/domain/ids.ts';
+import type { ListingBase, OpenWrite } from '../../src/domain/listing.ts';
 import { ExposureMeter, ExposureMetrics } from '../../src/mesh/exposure-meter.ts';
 
 const x = 'X@L1' as ListingId;
 const y = 'Y@L1' as ListingId;
+const noWrites: readonly OpenWrite[] = [];
 
-test('from the reading to the apply, at the pace of the SKU; the fastest decides the buffer, for an hour', async () => {
-  const registry = new Registry();
-  const meter = new ExposureMeter({
+function meterOf(registry = new Registry()): ExposureMeter {
+  return new ExposureMeter({
     channel: 'amazon' as ChannelId,
     applyGraceMs: 60_000,
     unitsPerHour: (sku) => (sku === 'X' ? 30 : 0.1),
     metrics: new ExposureMetrics(registry),
   });
+}
+
+function base(value: number, takenAt: number, asOfMs: number): ListingBase {
+  return { value, takenAt, asOfMs, settled: true };
+}
+
+function open(writeId: string, to: number): OpenWrite {
+  return { writeId, kind: 'absolute', from: 0, to, takenAt: 0, sentAtMs: 0, outcome: 'accepted', token: 1 };
+}
+
+test('from the reading to the apply, at the pace of the SKU; the fastest decides the buffer, for an hour', async () => {
+  const registry = new Registry();
+  const meter = meterOf(registry);
+  const write = { writeId: 'w', sentAtMs: 240_000, to: 5 };
   // Never read: nothing is known of its window, and an absolute write needs a reading.
-  meter.written(x, 'X', 100_000);
+  meter.written(x, 'X', write, 100_000);
   expect(meter.view(100_000)).toMatchObject({ writes: 0, recommendedBufferUnits: 0 });
-  meter.looked(x, 70_000);
-  meter.looked(y, 100_000);
-  meter.written(x, 'X', 250_000);
-  meter.written(y, 'Y', 250_000);
+  meter.looked(x, { base: base(10, 0, 70_000), openWrites: noWrites });
+  meter.looked(y, { base: base(10, 0, 100_000), openWrites: noWrites });
+  meter.written(x, 'X', write, 250_000);
+  meter.written(y, 'Y', write, 250_000);
   // (180 s until it was taken + 60 s until it shows) x 30 per hour = 2 units.
   expect(meter.view(250_000)).toEqual({
     writes: 2,
@@ -28,7 +44,56 @@ test('from the reading to the apply, at the pace of the SKU; the fastest decides
     maxMs: 240_000,
     units: 2,
     recommendedBufferUnits: 2,
+    soldUnits: 0,
   });
   expect(await registry.metrics()).toContain('stockmesh_exposure_buffer_units{channel="amazon"} 2');
   expect(meter.view(250_000 + 3_600_001)).toMatchObject({ writes: 0, recommendedBufferUnits: 0 });
+});
+
+const step = fc.record({
+  /** Sold before the first write of the chain is applied, between its writes, and after the last of them. */
+  sold: fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3)),
+  lowerings: fc.tuple(fc.integer({ min: 1, max: 5 }), fc.option(fc.integer({ min: 1, max: 5 }))),
+  isKnownLate: fc.boolean(),
+});
+
+test('what was sold between reading and apply is counted from numbers alone, whenever the orders are heard of', () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+      const meter = meterOf();
+      let shows = 1_000;
+      let taken = 0;
+      let unheard = 0;
+      let exposed = 0;
+      meter.looked(x, { base: base(shows, taken, 0), openWrites: noWrites });
+      for (const [index, { sold, lowerings, isKnownLate }] of steps.entries()) {
+        const before = base(shows, taken - unheard, index * 10);
+        const writes: OpenWrite[] = [];
+        const [first, second] = lowerings;
+        for (const [part, by] of [first, ...(second === null ? [] : [second])].entries()) {
+          // Taken by its own orders, and then wiped out by a number that stems from the reading before.
+          taken += sold[part] ?? 0;
+          exposed += sold[part] ?? 0;
+          const to = (writes.at(-1)?.to ?? before.value) - by;
+          const written = open(`${index}-${part}`, to);
+          meter.looked(x, { base: before, openWrites: writes });
+          meter.written(x, 'X', { ...written, sentAtMs: index * 10 + part }, index * 10);
+          writes.push(written);
+          shows = to;
+        }
+        meter.looked(x, { base: before, openWrites: writes });
+        shows -= sold[2];
+        taken += sold[2];
+        unheard = isKnownLate ? sold[2] : 0;
+        meter.looked(x, { base: base(shows, taken - unheard, index * 10 + 9), openWrites: noWrites });
+        if (unheard === 0) expect(meter.view(0).soldUnits).toBe(exposed);
+      }
+      meter.looked(x, { base: base(shows, taken, 1_000), openWrites: noWrites });
+      expect(meter.view(0).soldUnits).toBe(exposed);
+      // Another process may have written meanwhile: what was counted stays, and counting begins anew.
+      meter.begin();
+      meter.looked(x, { base: base(500, taken, 2_000), openWrites: noWrites });
+      expect(meter.view(0).soldUnits).toBe(exposed);
+    }),
+  );
 });

@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { askDaemon } from '../../demo/figures.ts';
+import type { CountedExposure, ExposureCount, ToldWrite } from '../../sandbox/exposure-count.ts';
+
+export interface ExposureOutcome extends CountedExposure {
+  /** What the daemon says of the same. */
+  readonly computed: number;
+}
+
+interface Told {
+  readonly channel: string;
+  readonly sku: string;
+  readonly kind: string;
+  readonly to: number;
+  readonly outcome: string;
+  readonly atMs: number;
+  readonly readAtMs?: number;
+}
+
+interface Channel {
+  readonly channel: string;
+  readonly exposure?: { readonly soldUnits: number };
+}
+
+/**
+ * What the emulators counted beside what the daemon computed, per channel. The emulator counts units, readings and applies
+ * by its own clock; of the daemon it takes only which reading each write says it stems from (`stockmesh export sync`).
+ * The daemon knows no moment of an apply: it computes from numbers. Both must come to the same, once its last readings
+ * have come: waited for at most `withinMs`.
+ */
+export async function compareExposure(
+  privateUrl: string,
+  counts: ReadonlyMap<string, ExposureCount>,
+  withinMs: number,
+): Promise<Readonly<Record<string, ExposureOutcome>>> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    const told = await toldWrites(privateUrl);
+    const { channels } = await askDaemon<{ readonly channels: readonly Channel[] }>(privateUrl, '/channels');
+    const outcomes = Object.fromEntries(
+      [...counts].map(([channel, count]): [string, ExposureOutcome] => {
+        const computed = channels.find((one) => one.channel === channel)?.exposure?.soldUnits ?? -1;
+        return [channel, { ...count.count(told.get(channel) ?? []), computed }];
+      }),
+    );
+    if (Object.values(outcomes).every(isSame) || performance.now() > untilMs) return outcomes;
+    await delay(500);
+  }
+}
+
+export function isSame({ units, untold, computed }: ExposureOutcome): boolean {
+  return untold === 0 && units === computed;
+}
+
+async function toldWrites(privateUrl: string): Promise<ReadonlyMap<string, readonly ToldWrite[]>> {
+  const response = await fetch(`${privateUrl}/exports/sync?format=jsonl`, {
+    signal: AbortSignal.timeout(10_000),
+  });
+  const told = (await response.text())
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Told)
+    .filter(({ kind, outcome }) => kind === 'put' && outcome === 'accepted');
+  const byChannel = Map.groupBy(told, ({ channel }) => channel);
+  return new Map(
+    [...byChannel].map(([channel, writes]) => [
+      channel,
+      writes.flatMap(({ sku, to, readAtMs, atMs }) =>
+        readAtMs === undefined ? [] : [{ sku, to, readAtMs, answeredAtMs: atMs }],
+      ),
+    ]),
+  );
+}
