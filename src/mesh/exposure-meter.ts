@@ -1,6 +1,6 @@
 import { Gauge, Histogram, type Registry } from 'prom-client';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
-import type { ListingBase, ListingState, OpenWrite } from '../domain/listing.ts';
+import type { ListingBase, ListingState } from '../domain/listing.ts';
 
 export interface ExposureView {
   /** Writes of plain numbers in the last hour. */
@@ -60,11 +60,15 @@ interface Sample {
 
 /** Writes that stem from one reading, until a reading shows that the newest of them was applied. */
 interface Chain {
+  /** The number that was read, and the units taken by then. */
   readonly from: number;
+  readonly takenAt: number;
   readonly to: number;
   readonly writeId: string;
   readonly sentAtMs: number;
 }
+
+type Looked = Pick<ListingState, 'base' | 'taken' | 'openWrites' | 'rises'>;
 
 interface Known {
   readonly base: ListingBase;
@@ -105,7 +109,8 @@ export class ExposureMeter {
   }
 
   /** The listing was looked at. */
-  looked(listingId: ListingId, { base, openWrites }: Pick<ListingState, 'base' | 'openWrites'>): void {
+  looked(listingId: ListingId, state: Looked): void {
+    const { base } = state;
     const before = this.#known.get(listingId);
     if (base === undefined) {
       this.#known.delete(listingId);
@@ -116,7 +121,7 @@ export class ExposureMeter {
     const opening = before?.opening ?? (base.settled ? sum : undefined);
     let lowered = before?.lowered ?? 0;
     let chain = before?.chain;
-    if (chain !== undefined && isApplied(chain, base, openWrites)) {
+    if (chain !== undefined && isApplied(chain, state)) {
       lowered += chain.from - chain.to;
       chain = undefined;
     }
@@ -138,8 +143,8 @@ export class ExposureMeter {
     const known = this.#known.get(listingId);
     if (known === undefined) return;
     if (known.chain === undefined || sentAtMs >= known.chain.sentAtMs) {
-      const from = known.chain?.from ?? known.base.value;
-      this.#known.set(listingId, { ...known, chain: { from, to, writeId, sentAtMs } });
+      const { from, takenAt } = known.chain ?? { from: known.base.value, takenAt: known.base.takenAt };
+      this.#known.set(listingId, { ...known, chain: { from, takenAt, to, writeId, sentAtMs } });
     }
     const { asOfMs } = known.base;
     const { channel, applyGraceMs, unitsPerHour, metrics } = this.#options;
@@ -169,15 +174,18 @@ export class ExposureMeter {
 }
 
 /**
- * A reading after it shows its number, or less because of sales since. One that shows more comes before a late apply,
- * whose sales until then it does not excuse; a raise is told from the number it was to lift.
+ * A reading after the newest write of the chain shows the one number or the other, give or take orders that are not known
+ * yet: what the write leaves, or, before a late apply, what the listing shows without it. The nearer one is meant; a
+ * reading is taken once the apply grace has passed, so of two as near it is the write.
  */
-function isApplied(
-  { writeId, from, to, sentAtMs }: Chain,
-  base: ListingBase,
-  open: readonly OpenWrite[],
-): boolean {
-  if (!open.some((write) => write.writeId === writeId)) return true;
+function isApplied(chain: Chain, { base, taken, openWrites, rises }: Looked): boolean {
+  const { writeId, from, to, takenAt, sentAtMs } = chain;
+  if (base === undefined || !openWrites.some((write) => write.writeId === writeId)) return true;
   if (base.asOfMs < sentAtMs) return false;
-  return to > from ? base.value > from : base.value <= to;
+  const since = rises.filter(({ atMs }) => atMs > sentAtMs).map(({ units }) => units);
+  const sold = since.reduce((sum, units) => sum + Math.max(0, units), 0);
+  const givenBack = since.reduce((sum, units) => sum + Math.max(0, -units), 0);
+  const fromWrite = Math.max(to - sold - base.value, base.value - (to + givenBack), 0);
+  const fromBefore = Math.abs(base.value - (from - (taken - takenAt)));
+  return fromWrite <= fromBefore;
 }

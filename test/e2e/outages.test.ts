@@ -161,3 +161,22 @@ test('two daemons on one Redis: one publishes, the other takes over when it is k
     await redis.stop();
   }
 }, 90_000);
+
+test('subscriptions that were lost are made again, and what nobody was told of meanwhile is pulled at once', async () => {
+  const daemon = await start({
+    config: { schedules: { subscriptionCheckMs: 1_000 } },
+    // The regular poll would come minutes after the end of this test.
+    channel: { poll: { intervalMs: 300_000, fallbackMs: 300_000, overlapMs: 60_000, indexLagMs: 500 } },
+  });
+  await daemon.connected(1);
+  // No order is told of before it is: both shops have their subscriptions, and one loses them.
+  await daemon.until(async () => shops.every((shop) => shop.subscriptions.all().length > 0), 'subscribed');
+  sell(0);
+  await agreed(daemon);
+  const [lossy] = shops;
+  const before = lossy!.subscriptions.all().length;
+  lossy!.subscriptions.clear();
+  sell(0);
+  await agreed(daemon, 45_000);
+  expect(lossy!.subscriptions.all().length).toBe(before);
+}, 120_000);

@@ -7,7 +7,6 @@ import { ExposureMeter, ExposureMetrics } from '../../src/mesh/exposure-meter.ts
 
 const x = 'X@L1' as ListingId;
 const y = 'Y@L1' as ListingId;
-const noWrites: readonly OpenWrite[] = [];
 
 function meterOf(registry = new Registry()): ExposureMeter {
   return new ExposureMeter({
@@ -33,8 +32,8 @@ test('from the reading to the apply, at the pace of the SKU; the fastest decides
   // Never read: nothing is known of its window, and an absolute write needs a reading.
   meter.written(x, 'X', write, 100_000);
   expect(meter.view(100_000)).toMatchObject({ writes: 0, recommendedBufferUnits: 0 });
-  meter.looked(x, { base: base(10, 0, 70_000), openWrites: noWrites });
-  meter.looked(y, { base: base(10, 0, 100_000), openWrites: noWrites });
+  look(meter, x, base(10, 0, 70_000));
+  look(meter, y, base(10, 0, 100_000));
   meter.written(x, 'X', write, 250_000);
   meter.written(y, 'Y', write, 250_000);
   // (180 s until it was taken + 60 s until it shows) x 30 per hour = 2 units.
@@ -49,6 +48,16 @@ test('from the reading to the apply, at the pace of the SKU; the fastest decides
   expect(await registry.metrics()).toContain('stockmesh_exposure_buffer_units{channel="amazon"} 2');
   expect(meter.view(250_000 + 3_600_001)).toMatchObject({ writes: 0, recommendedBufferUnits: 0 });
 });
+
+function look(
+  meter: ExposureMeter,
+  listing: ListingId,
+  settled: ListingBase,
+  openWrites: readonly OpenWrite[] = [],
+  taken = settled.takenAt,
+): void {
+  meter.looked(listing, { base: settled, taken, openWrites, rises: [] });
+}
 
 const step = fc.record({
   /** Sold before the first write of the chain is applied, between its writes, and after the last of them. */
@@ -65,7 +74,7 @@ test('what was sold between reading and apply is counted from numbers alone, whe
       let taken = 0;
       let unheard = 0;
       let exposed = 0;
-      meter.looked(x, { base: base(shows, taken, 0), openWrites: noWrites });
+      look(meter, x, base(shows, taken, 0));
       for (const [index, { sold, lowerings, isKnownLate }] of steps.entries()) {
         const before = base(shows, taken - unheard, index * 10);
         const writes: OpenWrite[] = [];
@@ -76,24 +85,45 @@ test('what was sold between reading and apply is counted from numbers alone, whe
           exposed += sold[part] ?? 0;
           const to = (writes.at(-1)?.to ?? before.value) - by;
           const written = open(`${index}-${part}`, to);
-          meter.looked(x, { base: before, openWrites: writes });
+          look(meter, x, before, writes);
           meter.written(x, 'X', { ...written, sentAtMs: index * 10 + part }, index * 10);
           writes.push(written);
           shows = to;
         }
-        meter.looked(x, { base: before, openWrites: writes });
+        look(meter, x, before, writes);
         shows -= sold[2];
         taken += sold[2];
         unheard = isKnownLate ? sold[2] : 0;
-        meter.looked(x, { base: base(shows, taken - unheard, index * 10 + 9), openWrites: noWrites });
+        look(meter, x, base(shows, taken - unheard, index * 10 + 9));
         if (unheard === 0) expect(meter.view(0).soldUnits).toBe(exposed);
       }
-      meter.looked(x, { base: base(shows, taken, 1_000), openWrites: noWrites });
+      look(meter, x, base(shows, taken, 1_000));
       expect(meter.view(0).soldUnits).toBe(exposed);
       // Another process may have written meanwhile: what was counted stays, and counting begins anew.
       meter.begin();
-      meter.looked(x, { base: base(500, taken, 2_000), openWrites: noWrites });
+      look(meter, x, base(500, taken, 2_000));
       expect(meter.view(0).soldUnits).toBe(exposed);
     }),
   );
 });
+
+const first = { ...open('first', 8), sentAtMs: 10 };
+const second = { ...open('second', 7), sentAtMs: 2_000 };
+
+test.each([
+  // Two sold before the apply of 8, one given back after it: the reading shows 9, and the write is in it.
+  { what: 'was applied', shows: 9, sold: 2, givenBack: 1, end: 7, exposed: 2 },
+  // Two sold, the apply still to come: what the reading saw go is erased by it all the same.
+  { what: 'came late', shows: 10, sold: 2, givenBack: 0, end: 7, exposed: 2 },
+])(
+  'a reading that does not prove the write tells whether it $what',
+  ({ shows, sold, givenBack, end, exposed }) => {
+    const meter = meterOf();
+    look(meter, x, base(12, 0, 0));
+    meter.written(x, 'X', first, 20);
+    look(meter, x, base(shows, sold - givenBack, 1_000), [first], sold);
+    meter.written(x, 'X', second, 2_010);
+    look(meter, x, base(end, sold - givenBack, 5_000));
+    expect(meter.view(0).soldUnits).toBe(exposed);
+  },
+);
