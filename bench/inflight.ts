@@ -103,7 +103,7 @@ async function play(seed: number): Promise<Outcome> {
     while (wrong() > 0 && performance.now() < lastMs) await delay(100);
     // It must stay right: a late write would show now.
     await delay(3_000);
-    const exposure = values.naive ? {} : await compareExposure(setting.privateUrl, exposures, 30_000);
+    const exposure = values.naive ? {} : await compareExposure(setting.privateUrl, exposures, 15_000);
     return {
       seed,
       sales,

@@ -5,6 +5,8 @@ import type { CountedExposure, ExposureCount, ToldWrite } from '../../sandbox/ex
 export interface ExposureOutcome extends CountedExposure {
   /** What the daemon says of the same. */
   readonly computed: number;
+  /** By how much it says that may be wrong. */
+  readonly doubtful: number;
 }
 
 interface Told {
@@ -19,14 +21,15 @@ interface Told {
 
 interface Channel {
   readonly channel: string;
-  readonly exposure?: { readonly soldUnits: number };
+  readonly exposure?: { readonly soldUnits: number; readonly doubtfulUnits: number };
 }
 
 /**
  * What the emulators counted beside what the daemon computed, per channel. The emulator counts units, readings and applies
  * by its own clock; of the daemon it takes only which reading each write says it stems from (`stockmesh export sync`).
  * The daemon knows no moment of an apply: it computes from numbers. Both must come to the same, once its last readings
- * have come: waited for at most `withinMs`.
+ * have come: waited for at most `withinMs`. It may be wrong by the units that it calls doubtful: between a reading and an
+ * apply so near each other that the number could be before or after it.
  */
 export async function compareExposure(
   privateUrl: string,
@@ -39,17 +42,19 @@ export async function compareExposure(
     const { channels } = await askDaemon<{ readonly channels: readonly Channel[] }>(privateUrl, '/channels');
     const outcomes = Object.fromEntries(
       [...counts].map(([channel, count]): [string, ExposureOutcome] => {
-        const computed = channels.find((one) => one.channel === channel)?.exposure?.soldUnits ?? -1;
-        return [channel, { ...count.count(told.get(channel) ?? []), computed }];
+        const exposure = channels.find((one) => one.channel === channel)?.exposure;
+        const [computed, doubtful] = [exposure?.soldUnits ?? -1, exposure?.doubtfulUnits ?? 0];
+        return [channel, { ...count.count(told.get(channel) ?? []), computed, doubtful }];
       }),
     );
-    if (Object.values(outcomes).every(isSame) || performance.now() > untilMs) return outcomes;
+    const isExact = Object.values(outcomes).every((one) => isSame({ ...one, doubtful: 0 }));
+    if (isExact || performance.now() > untilMs) return outcomes;
     await delay(500);
   }
 }
 
-export function isSame({ units, untold, computed }: ExposureOutcome): boolean {
-  return untold === 0 && units === computed;
+export function isSame({ units, untold, computed, doubtful }: ExposureOutcome): boolean {
+  return untold === 0 && Math.abs(units - computed) <= doubtful;
 }
 
 async function toldWrites(privateUrl: string): Promise<ReadonlyMap<string, readonly ToldWrite[]>> {

@@ -14,6 +14,8 @@ export interface ExposureView {
   readonly recommendedBufferUnits: number;
   /** What was really sold in these windows, known or not when the write was computed, since this process publishes. */
   readonly soldUnits: number;
+  /** By so many that may be wrong: readings near an apply that could be before it or after it. */
+  readonly doubtfulUnits: number;
 }
 
 export class ExposureMetrics {
@@ -66,6 +68,8 @@ interface Chain {
   readonly to: number;
   readonly writeId: string;
   readonly sentAtMs: number;
+  /** Reading that was last asked whether it shows the write, without proving it. */
+  readonly doubtedAtMs?: number | undefined;
 }
 
 type Looked = Pick<ListingState, 'base' | 'taken' | 'openWrites' | 'rises'>;
@@ -81,6 +85,8 @@ interface Known {
 }
 
 const hourMs = 3_600_000;
+/** TikTok's times are whole seconds. */
+const platformStepMs = 1_000;
 const maxSamples = 10_000;
 const maxLooked = 100_000;
 
@@ -96,6 +102,7 @@ export class ExposureMeter {
   readonly #options: ExposureMeterOptions;
   readonly #known = new Map<ListingId, Known>();
   #soldUnits = 0;
+  #doubtfulUnits = 0;
   #samples: Sample[] = [];
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
@@ -110,7 +117,7 @@ export class ExposureMeter {
 
   /** The listing was looked at. */
   looked(listingId: ListingId, state: Looked): void {
-    const { base } = state;
+    const { base, openWrites } = state;
     const before = this.#known.get(listingId);
     if (base === undefined) {
       this.#known.delete(listingId);
@@ -121,6 +128,16 @@ export class ExposureMeter {
     const opening = before?.opening ?? (base.settled ? sum : undefined);
     let lowered = before?.lowered ?? 0;
     let chain = before?.chain;
+    const isUnproven = openWrites.some(({ writeId }) => writeId === chain?.writeId);
+    if (
+      chain !== undefined &&
+      isUnproven &&
+      base.asOfMs > chain.sentAtMs &&
+      base.asOfMs !== chain.doubtedAtMs
+    ) {
+      chain = { ...chain, doubtedAtMs: base.asOfMs };
+      this.#doubtfulUnits += Math.abs(base.value - chain.to);
+    }
     if (chain !== undefined && isApplied(chain, state)) {
       lowered += chain.from - chain.to;
       chain = undefined;
@@ -169,6 +186,7 @@ export class ExposureMeter {
       units: Math.round(units * 1_000) / 1_000,
       recommendedBufferUnits: Math.max(0, Math.ceil(units - 1e-9)),
       soldUnits: Math.max(0, this.#soldUnits),
+      doubtfulUnits: this.#doubtfulUnits,
     };
   }
 }
@@ -181,8 +199,8 @@ export class ExposureMeter {
 function isApplied(chain: Chain, { base, taken, openWrites, rises }: Looked): boolean {
   const { writeId, from, to, takenAt, sentAtMs } = chain;
   if (base === undefined || !openWrites.some((write) => write.writeId === writeId)) return true;
-  if (base.asOfMs < sentAtMs) return false;
-  const since = rises.filter(({ atMs }) => atMs > sentAtMs).map(({ units }) => units);
+  if (base.asOfMs <= sentAtMs) return false;
+  const since = rises.filter(({ atMs }) => atMs > sentAtMs - platformStepMs).map(({ units }) => units);
   const sold = since.reduce((sum, units) => sum + Math.max(0, units), 0);
   const givenBack = since.reduce((sum, units) => sum + Math.max(0, -units), 0);
   const fromWrite = Math.max(to - sold - base.value, base.value - (to + givenBack), 0);
