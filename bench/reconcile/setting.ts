@@ -132,15 +132,17 @@ async function connected(
   let told = 0;
   while (performance.now() < untilMs) {
     await delay(500);
-    const { channels } = await ask<{ channels: readonly DaemonChannel[] }>(`${privateUrl}/channels`).catch(
-      () => ({ channels: [] }),
-    );
+    const { channels } = await ask<{ channels: readonly (DaemonChannel & { backlog: number })[] }>(
+      `${privateUrl}/channels`,
+    ).catch(() => ({ channels: [] }));
     const settled = new Map(channels.map(({ channel, settled: count }) => [channel, count]));
     if (performance.now() - told > 10_000) {
       told = performance.now();
       console.error(`connecting: ${JSON.stringify(Object.fromEntries(settled))}`);
     }
     if (platforms.selling.some(({ id, skus }) => (settled.get(id) ?? 0) < skus.size)) continue;
+    // Whoever publishes may still look at what became known: that is no part of a reconciliation.
+    if (channels.some(({ backlog }) => backlog > 0)) continue;
     const ends = [first, last].filter((sku) => sku !== undefined);
     const ledger = await ledgerStock(privateUrl, ends).catch(() => undefined);
     if (ends.every((sku) => ledger?.get(sku)?.onHand === unitsEach)) return;

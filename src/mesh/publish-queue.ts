@@ -3,6 +3,8 @@ import { PendingLanes, type PendingListing } from './pending-lanes.ts';
 
 /** Listings of other request groups that one look passes over. */
 const maxElsewhere = 250;
+const manyPutOff = 1_000;
+const recallGapMs = 50;
 
 /**
  * Where a listing of the channel stands, in memory.
@@ -20,6 +22,7 @@ export class PublishQueue {
   readonly #occupied = new Map<ListingId, number>();
   readonly #putOff = new Map<ListingId, { readonly pending: PendingListing; readonly dueAtMs: number }>();
   #nextDueMs = Number.POSITIVE_INFINITY;
+  #recalledAtMs = Number.NEGATIVE_INFINITY;
 
   /** `soldOutEarlierMs`: so much sooner than others a sold-out listing is taken although it is occupied. */
   constructor(limit: number, soldOutEarlierMs = 0) {
@@ -83,8 +86,9 @@ export class PublishQueue {
   }
 
   recallDue(nowMs: number): void {
-    if (nowMs < this.#nextDueMs) return;
+    if (nowMs < this.#dueMs) return;
     this.#nextDueMs = Number.POSITIVE_INFINITY;
+    this.#recalledAtMs = nowMs;
     for (const [listingId, { dueAtMs }] of this.#putOff) {
       if (dueAtMs > nowMs) this.#nextDueMs = Math.min(this.#nextDueMs, dueAtMs);
       else this.recall(listingId);
@@ -129,6 +133,12 @@ export class PublishQueue {
     return [...all.values()];
   }
 
+  /** Thousands that were put off are walked through now and then, not for each that is due. */
+  get #dueMs(): number {
+    const isLarge = this.#putOff.size > manyPutOff;
+    return isLarge ? Math.max(this.#nextDueMs, this.#recalledAtMs + recallGapMs) : this.#nextDueMs;
+  }
+
   free(listingId: ListingId): void {
     this.#occupied.delete(listingId);
   }
@@ -147,7 +157,7 @@ export class PublishQueue {
 
   /** When something of it may be taken that cannot be taken now. */
   nextMs(nowMs: number, canTake: boolean): number {
-    let untilMs = this.#nextDueMs;
+    let untilMs = this.#dueMs;
     if (!canTake || this.#lanes.size === 0) return untilMs;
     for (const listingId of this.#occupied.keys()) {
       const freeAtMs = this.#freeAtMs(listingId);

@@ -43,10 +43,13 @@ export interface WarehouseReconcilerOptions {
   readonly onFinding?: ((finding: Finding) => void) | undefined;
 }
 
-interface Suspect {
+interface ExpectedCount {
   readonly count: OwnedCount;
-  readonly watch: DriftWatch;
   readonly expected: UnitRange;
+}
+
+interface Suspect extends ExpectedCount {
+  readonly watch: DriftWatch;
 }
 
 const lookEveryMs = 1_000;
@@ -203,18 +206,22 @@ export class WarehouseReconciler implements CountWitness {
     if (typeof counts === 'string') return counts;
     const wanted = counts.filter(({ sku }) => skus.size === 0 || skus.has(sku));
     tally.add({ rows: wanted.length, requests: 1 });
-    for (const { count, expected } of await this.#expected(wanted)) {
-      const difference = differenceOf(count.onHand, expected, false);
-      if (holds(difference, 0)) {
-        tally.count('agrees');
-        // Only those that have a finding: a healthy row costs no call of its own.
-        if (open.has(this.#subjectOf(count))) await this.#agrees(tally, count);
-        continue;
+    for await (const some of ahead(this.#expected(wanted))) {
+      let agreed = 0;
+      for (const { count, expected } of some) {
+        const difference = differenceOf(count.onHand, expected, false);
+        if (holds(difference, 0)) {
+          agreed++;
+          // Only those that have a finding: a healthy row costs no call, and no text, of its own.
+          if (open.size > 0 && open.has(this.#subjectOf(count))) await this.#agrees(tally, count);
+          continue;
+        }
+        tally.count('count-differs');
+        const seen = watchDrift(undefined, difference, count.asOfMs, 0);
+        if (seen.kind === 'watched' && suspects.length < maxSuspects)
+          suspects.push({ count, watch: seen.watch, expected });
       }
-      tally.count('count-differs');
-      const seen = watchDrift(undefined, difference, count.asOfMs, 0);
-      if (seen.kind === 'watched' && suspects.length < maxSuspects)
-        suspects.push({ count, watch: seen.watch, expected });
+      if (agreed > 0) tally.count('agrees', agreed);
     }
     return undefined;
   }
@@ -238,7 +245,9 @@ export class WarehouseReconciler implements CountWitness {
         tally.add({ requests: 1 });
         const counts = this.#own(page);
         if (typeof counts === 'string') throw new Error(counts);
-        const fresh = new Map((await this.#expected(counts)).map((one) => [keyOf(one.count), one]));
+        const fresh = new Map<string, ExpectedCount>();
+        for await (const seen of this.#expected(counts))
+          for (const one of seen) fresh.set(keyOf(one.count), one);
         for (const suspect of some) {
           const now = fresh.get(keyOf(suspect.count));
           if (now === undefined) continue;
@@ -283,21 +292,19 @@ export class WarehouseReconciler implements CountWitness {
   }
 
   /** Goods promised to orders may have left the shelf before the warehouse says that they were shipped. */
-  async #expected(
-    counts: readonly OwnedCount[],
-  ): Promise<readonly { count: OwnedCount; expected: UnitRange }[]> {
-    const expected: { count: OwnedCount; expected: UnitRange }[] = [];
+  async *#expected(counts: readonly OwnedCount[]): AsyncGenerator<readonly ExpectedCount[]> {
     for (let start = 0; start < counts.length; start += skusPerPeek) {
       const some = counts.slice(start, start + skusPerPeek);
       const { levels } = await this.#options.ledger.peek([...new Set(some.map(({ sku }) => sku))]);
+      const expected: ExpectedCount[] = [];
       for (const count of some) {
         const level = levels.get(count.sku)?.get(count.location);
         if (level === undefined) continue;
         const { onHand, committed } = level;
         expected.push({ count, expected: { lowest: onHand - Math.max(0, committed), highest: onHand } });
       }
+      yield expected;
     }
-    return expected;
   }
 
   async #found(tally: RunTally, { count, watch, expected }: Suspect): Promise<void> {
