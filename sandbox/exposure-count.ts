@@ -24,7 +24,7 @@ type Happening =
 
 const clockMs = 25;
 /** An answer comes at most so long after its write was applied. */
-const answerMs = 2_000;
+const answerMs = 10_000;
 
 /** A run that is longer is not counted to its end. */
 const maxHappenings = 500_000;
