@@ -38,6 +38,8 @@ export class ShopInventory {
   readonly refusals = new Map<string, { readonly code: number; readonly warehouseId?: string }>();
   /** Called when a client was shown the figures of a SKU. */
   onRead: (sku: Sku) => void = () => {};
+  /** The first of each name. */
+  readonly #bySellerSku = new Map<string, Sku>();
   readonly #parts: InventoryParts;
 
   constructor(parts: InventoryParts) {
@@ -86,6 +88,7 @@ export class ShopInventory {
         sku.levels.set(warehouseId, { sku, warehouseId, available, committed: 0, history: [] });
       product.skus.push(sku);
       this.skus.set(sku.id, sku);
+      if (!this.#bySellerSku.has(row.sku)) this.#bySellerSku.set(row.sku, sku);
     }
     this.products.set(id, product);
     return product;
@@ -93,7 +96,7 @@ export class ShopInventory {
 
   /** By seller SKU or id. */
   sku(name: string): Sku {
-    const found = this.skus.get(name) ?? [...this.skus.values()].find((sku) => sku.sellerSku === name);
+    const found = this.skus.get(name) ?? this.#bySellerSku.get(name);
     if (!found) throw new Error(`no SKU ${name}`);
     return found;
   }

@@ -123,7 +123,7 @@ function channelSection(report: Report, clock: Clock): Html {
             <th class="number">Open</th>
             <th>Last compared</th>
             <th>A full look took</th>
-            <th>At the platform's published limits</th>
+            <th>At the platform's published limits, at least</th>
           </tr>
         </thead>
         <tbody>
