@@ -57,8 +57,10 @@ async function oneRound(setting: Awaited<ReturnType<typeof openSetting>>): Promi
     cycles.push(cycle);
     control.push(await setting.bare.read(channel));
     const [before, after] = [bare.at(-1)?.ms ?? 0, control.at(-1)?.ms ?? 0].map(Math.round);
-    const { ms, rows, state, reason } = cycle;
-    console.error(`${channel}: ${ms} ms, bare ${before} and ${after} ms, ${rows} rows, ${state} ${reason}`);
+    const { ms, rows, state, reason, grownMb } = cycle;
+    console.error(
+      `${channel}: ${ms} ms, bare ${before} and ${after} ms, ${rows} rows, ${mb(grownMb)} MB more, ${state} ${reason}`,
+    );
   }
   return { bare, cycles, control };
 }
