@@ -72,19 +72,13 @@ function requestIds(): () => string {
   return () => `${prefix}.${(++count).toString(36)}`;
 }
 
-/**
- * Connections that wait to be accepted. Beyond it (Node's own is 511) the kernel drops them, and a buyer that came in a
- * crowd waits for whole seconds until its own kernel tries again.
- */
-const backlog = 2_048;
-
 /** Starts listening; answers the address in force (the port may have been 0). */
 export async function listenOn(
   app: FastifyInstance,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<{ readonly host: string; readonly port: number }> {
   try {
-    await app.listen({ host, port, backlog });
+    await app.listen({ host, port });
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw new StockmeshError('LISTEN_FAILED', { address: `${host}:${port}`, reason }, { cause: error });
