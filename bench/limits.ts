@@ -145,7 +145,7 @@ try {
   printVerdict(
     'p95 from known to zero at the first shop: a machine busy with other work',
     at(waits.get('north') ?? [], 0.95),
-    1_000,
+    decideMs,
   );
   const figures: Record<string, number> = {};
   for (const { id } of platforms.selling) {

@@ -158,7 +158,7 @@ export class BudgetTurns {
     setTimeout(() => {
       this.#ripening.splice(this.#ripening.indexOf(ripening), 1);
       this.#ripe(cost);
-    }, grant.waitMs);
+    }, grant.waitMs).unref();
   }
 
   #ripe(cost: number): void {

@@ -133,10 +133,11 @@ test.each([
     ]);
     expect(await send({ body })).toBe(200);
     await daemon.until(async () => (await daemon.available('Y')) === before - 1, 'the good line applied');
-    const rows = (await daemon.parked()).filter(({ id: row }) => row.includes(String(id)));
-    expect(rows.map((row) => row.reason)).toEqual([expect.stringMatching(reason)]);
+    const rows = async () => (await daemon.parked()).filter(({ id: row }) => row.includes(String(id)));
+    await daemon.until(async () => (await rows()).length > 0, 'the other line parked');
+    expect((await rows()).map((row) => row.reason)).toEqual([expect.stringMatching(reason)]);
     expect(await daemon.available('X')).toBe(9);
-    expect(daemon.output).toContain('parked, see GET /parked');
+    await daemon.until(async () => daemon.output.includes('parked, see GET /parked'), 'it is in the log');
   },
 );
 
