@@ -21,6 +21,8 @@ export interface JsonLimits {
 /** An order of 1,112 lines with its refunds and fulfilments has about 300,000 values. */
 export const defaultJsonLimits: JsonLimits = { maxDepth: 64, maxValues: 2_000_000 };
 
+/** Where a number of JSON can begin. */
+const longNumber = /(?:^|[[:,\s])-?\d{16}/;
 const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
@@ -43,8 +45,9 @@ export function parseRawJson(raw: Uint8Array, limits: JsonLimits = defaultJsonLi
 /** For text whose size and depth are bounded already (one line of a bulk result). */
 export function parseJsonText(text: string): ParsedJson {
   try {
-    // The reviver costs several times the parse itself, and nearly no body holds a number it is needed for.
-    const value: unknown = /\d{16}/.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+    // The reviver costs several times the parse itself, and nearly no body holds a number it is needed for: long ids are
+    // mostly text. What stands in a text and looks like a number costs time, nothing else.
+    const value: unknown = longNumber.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
     return { kind: 'ok', value: value as JsonValue };
   } catch {
     // The parser's own message quotes the body, which may hold personal information.

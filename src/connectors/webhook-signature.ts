@@ -46,7 +46,8 @@ export function isSignedBy(
 
 function sign(scheme: SignatureScheme, secret: string | Uint8Array, delivery: SignedDelivery): Buffer {
   const hmac = createHmac(scheme.algorithm, secret);
-  for (const piece of (scheme.template ?? '{body}').split(/(\{[a-z]+\})/i)) {
+  if (scheme.template === undefined) return hmac.update(delivery.raw).digest();
+  for (const piece of scheme.template.split(/(\{[a-z]+\})/i)) {
     if (piece === '{body}') hmac.update(delivery.raw);
     else if (piece.startsWith('{')) hmac.update(delivery.parts?.[piece.slice(1, -1)] ?? '');
     else hmac.update(piece);

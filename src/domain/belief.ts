@@ -16,6 +16,11 @@ export function beliefOf(state: ListingState): number | undefined {
   return belief;
 }
 
+/** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */
+export function isKnownForSure(state: ListingState): boolean {
+  return state.base?.settled === true && !state.suspect && state.residue === undefined;
+}
+
 /** Between which numbers the listing can be, whatever happened to the open writes; undefined without a base. */
 export function possibleRangeOf(
   state: ListingState,

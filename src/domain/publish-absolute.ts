@@ -58,13 +58,18 @@ function decideBesideOpenWrites(
   const isLost = state.openWrites.every((write) => write.to > lowest || write.outcome === 'unknown');
   if (isLost && lowest < shown) return { kind: 'lower', from: shown, to: lowest };
 
-  const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
-  let readMs = Math.max(newestSentMs(state), lastReadMs) + times.applyGraceMs + times.readLagMs;
-  if (state.residue !== undefined)
-    readMs = Math.max(nextReadMs(state, times), newestSentMs(state) + times.applyGraceMs + times.readLagMs);
+  const readMs = readBackMs(state, times);
   return nowMs >= readMs
     ? { kind: 'read-first', notBeforeMs: readMs }
     : { kind: 'wait', reason: 'write-open', untilMs: readMs };
+}
+
+/** With a write open: when the listing is read next, unless something else about it changes first. */
+export function readBackMs(state: ListingState, times: PublishTimes): number {
+  const writeMs = newestSentMs(state) + times.applyGraceMs + times.readLagMs;
+  if (state.residue !== undefined) return Math.max(nextReadMs(state, times), writeMs);
+  const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
+  return Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);
 }
 
 export function settleAbsolute(

@@ -31,13 +31,8 @@ export function readAbsolute(
   nowMs: number,
 ): AbsoluteReading {
   const asOfMs = reading.startedAtMs - times.readLagMs;
-  if (state.base !== undefined && asOfMs < state.base.asOfMs)
-    return { kind: 'discarded', readAgainMs: state.base.asOfMs + times.readLagMs };
-  if (state.openWrites.length > 0 && asOfMs < newestSentMs(state) + times.applyGraceMs)
-    return {
-      kind: 'discarded',
-      readAgainMs: newestSentMs(state) + times.applyGraceMs + times.readLagMs,
-    };
+  const readAgainMs = earliestTellingMs(state, times);
+  if (reading.startedAtMs < readAgainMs) return { kind: 'discarded', readAgainMs };
 
   const judged = judge(state, reading, asOfMs, times, nowMs);
   const openWrites = stillOpen(judged, reading, times);
@@ -46,6 +41,13 @@ export function readAbsolute(
     next: { ...judged.next, openWrites },
     provisionUnits: judged.provisionUnits,
   };
+}
+
+/** A read that begins sooner may be older than the base, or than a write of ours: it tells nothing. */
+export function earliestTellingMs(state: ListingState, times: PublishTimes): number {
+  const baseMs = state.base === undefined ? 0 : state.base.asOfMs + times.readLagMs;
+  if (state.openWrites.length === 0) return baseMs;
+  return Math.max(baseMs, newestSentMs(state) + times.applyGraceMs + times.readLagMs);
 }
 
 interface Judged {

@@ -265,10 +265,11 @@ export interface PublisherLedger {
   ): Promise<void>;
   pending(channel: ChannelId, limit: number): Promise<readonly { listingId: ListingId; seq: number }[]>;
 
-  /** Level, taken, base and open writes of the listings as of one moment. */
+  /** Level, taken, base and open writes of the listings as of one moment. `state`: without the levels, which cost most. */
   readListings(
     channel: ChannelId,
     rows: readonly { listingId: ListingId; sku: Sku; components?: readonly Sku[] }[],
+    part?: 'all' | 'state',
   ): Promise<ListingsView>;
 
   /** All rows or none; `conflict` names listings whose version moved. A conflict or a lost lease stores nothing. */

@@ -80,19 +80,21 @@ export class PublisherCommands implements PublisherLedger {
   async readListings(
     channel: ChannelId,
     rows: readonly { listingId: ListingId; sku: Sku; components?: readonly Sku[] }[],
+    part: 'all' | 'state' = 'all',
   ): Promise<ListingsView> {
     const views: ListingView[] = [];
     let position: Position | undefined;
     for (let from = 0; from === 0 || from < rows.length; from += maxRowsPerRead) {
       const some = rows.slice(from, from + maxRowsPerRead);
       const args: (string | number)[] = [checkText('channel', channel)];
-      for (const { listingId, sku, components = [] } of some) {
-        args.push(checkText('listing id', listingId), 1 + components.length, sku, ...components);
+      for (const row of some) {
+        const skus = part === 'state' ? [] : [row.sku, ...(row.components ?? [])];
+        args.push(checkText('listing id', row.listingId), skus.length, ...skus);
       }
       const reply = await this.#caller.call('read-listings', args);
       position ??= { epoch: this.#caller.epoch ?? 0, seq: reply.seq };
       for (const [index, row] of some.entries()) {
-        views.push(readView(row, String(reply.fields[index])));
+        views.push(readView(row, String(reply.fields[index]), part));
       }
     }
     return { position: position ?? { epoch: 0, seq: 0 }, rows: views };
@@ -117,9 +119,10 @@ export class PublisherCommands implements PublisherLedger {
 function readView(
   row: { listingId: ListingId; sku: Sku; components?: readonly Sku[] },
   answer: string,
+  part: 'all' | 'state',
 ): ListingView {
   const fields = answer.split(GS);
-  const skus = [row.sku, ...(row.components ?? [])];
+  const skus = part === 'state' ? [] : [row.sku, ...(row.components ?? [])];
   const levels = new Map<Sku, ReadonlyMap<LocationId, Level>>();
   const settlesHere = new Map<LocationId, number>();
   let at = stateFields;

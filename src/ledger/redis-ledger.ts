@@ -23,6 +23,7 @@ import { CountCommands } from './count-commands.ts';
 import { HoldCommands } from './hold-commands.ts';
 import { LevelCommands, type Retention, type SweepResult } from './level-commands.ts';
 import { OrderCommands } from './order-commands.ts';
+import { RememberedOrders } from './remembered-orders.ts';
 import type { ScriptCaller } from './script-caller.ts';
 import type { ServerClock } from './server-clock.ts';
 
@@ -30,14 +31,14 @@ import type { ServerClock } from './server-clock.ts';
 export class RedisLedger implements Ledger {
   readonly #holds: HoldCommands;
   readonly #levels: LevelCommands;
-  readonly #orders: OrderCommands;
+  readonly #orders: RememberedOrders;
   readonly #counts: CountCommands;
   readonly #clock: ServerClock;
 
   constructor(caller: ScriptCaller, clock: ServerClock, retention?: Retention) {
     this.#holds = new HoldCommands(caller);
     this.#levels = new LevelCommands(caller, retention);
-    this.#orders = new OrderCommands(caller);
+    this.#orders = new RememberedOrders(new OrderCommands(caller), () => caller.epoch);
     this.#counts = new CountCommands(caller);
     this.#clock = clock;
   }

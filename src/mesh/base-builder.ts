@@ -1,6 +1,7 @@
 // Long on purpose: reads and pulls of one channel are one state machine, and a listing goes through both.
 import type { Logger } from 'pino';
 import type { Connector, StockRead, StockRow } from '../connectors/connector.ts';
+import { beliefOf, isKnownForSure } from '../domain/belief.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { ListingChange, ListingView, PublisherLedger } from '../ledger/contract.ts';
@@ -24,6 +25,8 @@ export interface BaseBuilderSettings extends ReadQueueSettings {
   readonly readGapMs: number;
   /** The same while a lowering waits for a read: the platform's own limit is the bound then. */
   readonly awaitedReadGapMs: number;
+  /** So many read requests may be under way at once while a lowering waits for one. */
+  readonly awaitedReadsInFlight: number;
   /** A doorbell is answered this long after its first ring: our own writes and sales ring it too. */
   readonly doorbellDelayMs: number;
   /** Rest between two pages of the sweep at the beginning of a term. */
@@ -33,6 +36,7 @@ export interface BaseBuilderSettings extends ReadQueueSettings {
 export const defaultBaseBuilderSettings: BaseBuilderSettings = {
   readGapMs: 200,
   awaitedReadGapMs: 10,
+  awaitedReadsInFlight: 4,
   doorbellDelayMs: 2_000,
   readAgainMs: 50,
   maxReadAgainMs: 10_000,
@@ -46,6 +50,10 @@ export interface BaseBuilderPorts {
   ready(listingId: ListingId, seq: number): void;
   /** Nothing changed: only what was put off for an answer goes on. */
   resume(listingId: ListingId): void;
+  /** A listing is known to show `units`: up to which sequence that is all it ought to show; undefined: it must be looked at. */
+  provenBy?(listingId: ListingId, units: number): number | undefined;
+  /** That is stored, and its mark is dropped up to there. */
+  proven?(listingId: ListingId, seq: number): void;
   /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. May throw. */
   settling(listing: MappedListing, next: ListingState): Promise<void>;
   /** The platform showed this number, and the reading was not discarded. */
@@ -73,11 +81,12 @@ export interface BaseBuilderOptions {
 }
 
 const settlingAtOnce = 32;
+const maxSleepMs = 1_000;
 
 /**
  * What one channel's listings show, as far as it can be known: reads, and the pulls of orders that make them proof.
  *
- *   asked (no base, suspect, difference to confirm, doorbell) --due, budget--> read
+ *   asked (no base, suspect, difference to confirm, doorbell) --due, budget--> read (several at once while lowerings wait)
  *   read --write open or claimed meanwhile--> discarded, asked again later
  *   read --agrees--> nothing stored          --new base, difference, drop--> stored under the version it was judged by
  *   stored, needs orders --walk that began late enough, all its orders applied--> base settled / difference vouched for
@@ -93,6 +102,12 @@ export class BaseBuilder {
   readonly #reads: ReadQueue;
   readonly #pulls: PullWishes;
   readonly #walks: CompletedWalk[] = [];
+  /** Read requests under way. */
+  readonly #reading = new Set<Promise<void>>();
+  #startedAtMs = Number.NEGATIVE_INFINITY;
+  #endedAtMs = Number.NEGATIVE_INFINITY;
+  #pausedUntilMs = 0;
+  #failures = 0;
 
   constructor(options: BaseBuilderOptions) {
     this.#options = options;
@@ -128,62 +143,100 @@ export class BaseBuilder {
       this.#walks.push(walk);
       this.#alarm.ring();
     });
-    let failures = 0;
     const { channel, ledger, listings, ports, log } = this.#options;
     const { sweepGapMs } = this.#settings;
     const sweeping = sweepUnsettled({ channel, ledger, listings, ports, log, gapMs: sweepGapMs }, term.ended);
     try {
       while (!term.ended.aborted) {
-        try {
-          for (const walk of this.#walks.splice(0)) await this.#pulled(term, walk);
-          const readAny = await this.#readDue(term);
-          failures = 0;
-          if (readAny) await this.#rest(() => this.#gapMs(), term);
-          else await this.#alarm.sleep(this.#reads.nextInMs(1_000));
-        } catch (error) {
-          failures++;
-          const waitMs = jittered(Math.min(100 * 2 ** Math.min(failures, 12), this.#settings.maxReadAgainMs));
-          this.#options.log.warn(
-            { channel: this.#options.channel, err: error, waitMs },
-            'reading stock failed',
-          );
-          await this.#rest(() => waitMs, term);
-        }
+        await this.#applyWalks(term);
+        this.#startReads(term);
+        await this.#alarm.sleep(this.#sleepMs());
       }
     } finally {
       stopListening();
       term.ended.removeEventListener('abort', onEnd);
-      await sweeping;
+      await Promise.all([sweeping, ...this.#reading]);
       this.#walks.length = 0;
       this.#reads.clear();
       this.#pulls.clear();
     }
   }
 
-  #gapMs(): number {
-    const { awaitedReadGapMs, readGapMs } = this.#settings;
-    const gapShare = Math.min(1, this.#options.connector.capabilities.readStockBatchSize / rowsPerGap);
-    return this.#reads.isAwaited ? Math.min(awaitedReadGapMs, readGapMs * gapShare) : readGapMs * gapShare;
+  async #applyWalks(term: LeaseTerm): Promise<void> {
+    for (const walk of this.#walks.splice(0)) {
+      try {
+        await this.#pulled(term, walk);
+      } catch (error) {
+        this.#failed(term, error);
+      }
+    }
   }
 
-  async #readDue(term: LeaseTerm): Promise<boolean> {
-    const { connector, breaker } = this.#options;
-    const due = this.#reads.takeDue(connector.capabilities.readStockBatchSize);
-    if (due.length === 0) return false;
-    const admission = breaker.admit();
+  /**
+   * One request at a time. While lowerings wait the platform's limit is the bound, not our patience: several at once, but
+   * only full ones beside the first, because many small requests would cost more than they bring.
+   */
+  #startReads(term: LeaseTerm): void {
+    const { connector } = this.#options;
+    while (!term.ended.aborted && this.#startInMs() <= 0) {
+      const due = this.#reads.takeDue(connector.capabilities.readStockBatchSize);
+      if (due.length === 0) return;
+      this.#startedAtMs = performance.now();
+      const reading = this.#read(term, due).finally(() => {
+        this.#reading.delete(reading);
+        this.#endedAtMs = performance.now();
+        this.#alarm.ring();
+      });
+      this.#reading.add(reading);
+    }
+  }
+
+  /** Until the next request may start; endless while as many are under way as may be. */
+  #startInMs(): number {
+    const { awaitedReadGapMs, awaitedReadsInFlight, readGapMs } = this.#settings;
+    const batchSize = this.#options.connector.capabilities.readStockBatchSize;
+    const { awaited } = this.#reads;
+    const isFree = this.#reading.size === 0;
+    if (!isFree && (awaited < batchSize || this.#reading.size >= awaitedReadsInFlight))
+      return Number.POSITIVE_INFINITY;
+    const gapMs = readGapMs * Math.min(1, batchSize / rowsPerGap);
+    const restedAtMs =
+      awaited > 0
+        ? this.#startedAtMs + Math.min(awaitedReadGapMs, gapMs)
+        : Math.max(this.#startedAtMs, this.#endedAtMs) + gapMs;
+    return Math.max(restedAtMs, this.#pausedUntilMs) - performance.now();
+  }
+
+  #sleepMs(): number {
+    const startInMs = Math.min(this.#startInMs(), maxSleepMs);
+    return Math.max(startInMs, this.#reads.nextInMs(maxSleepMs));
+  }
+
+  #failed(term: LeaseTerm, error: unknown): void {
+    if (term.ended.aborted) return;
+    this.#failures++;
+    const { channel, log } = this.#options;
+    const longMs = 100 * 2 ** Math.min(this.#failures, 12);
+    const waitMs = jittered(Math.min(longMs, this.#settings.maxReadAgainMs));
+    this.#pausedUntilMs = performance.now() + waitMs;
+    log.warn({ channel, err: error, waitMs }, 'reading stock failed');
+  }
+
+  async #read(term: LeaseTerm, due: readonly DueRead[]): Promise<void> {
+    const admission = this.#options.breaker.admit();
     if (admission.kind === 'refused') {
       for (const read of due) this.#reads.again(read, admission.retryInMs);
-      return false;
+      return;
     }
     try {
       await this.#readBatch(term, due, admission.done);
+      this.#failures = 0;
     } catch (error) {
       for (const read of due) this.#reads.again(read);
-      throw error;
+      this.#failed(term, error);
     } finally {
       admission.done('ok');
     }
-    return true;
   }
 
   async #readBatch(
@@ -191,7 +244,7 @@ export class BaseBuilder {
     due: readonly DueRead[],
     done: (outcome: 'ok' | 'failed') => void,
   ): Promise<void> {
-    const { connector, rules, ports, listing } = this.#options;
+    const { connector, rules, ports, listing, nowMs } = this.#options;
     const asked = due.flatMap((read) => {
       const mapped = listing(read.listingId);
       return mapped === undefined ? [] : [{ mapped, read }];
@@ -200,9 +253,14 @@ export class BaseBuilder {
     const batch: typeof asked = [];
     for (const one of asked) {
       const isOpen = (before.get(one.mapped.listingId)?.state.openWrites.length ?? 0) > 0;
+      const state = before.get(one.mapped.listingId)?.state;
+      const tellingMs = state === undefined ? 0 : rules.earliestTellingMs(state);
       // A delta under way: which side of it the number would be on cannot be told.
       if (isOpen && rules.kind === 'delta') this.#reads.again(one.read);
-      else batch.push(one);
+      else if (tellingMs > nowMs()) {
+        const { listingId, times, isAwaited } = one.read;
+        this.#reads.ask(listingId, tellingMs, times, isAwaited);
+      } else batch.push(one);
     }
     if (batch.length === 0) return;
 
@@ -267,6 +325,7 @@ export class BaseBuilder {
     }
     const location = mapped.locations[0];
     const isDrop = reading.provisionUnits > 0 && location !== undefined;
+    const provenSeq = isDrop ? undefined : this.#provenSeq(reading.next, listingId);
     return {
       listingId,
       expectedVersion: state.version,
@@ -275,8 +334,18 @@ export class BaseBuilder {
       provision: isDrop
         ? { units: reading.provisionUnits, sku: mapped.sku, location, cause: 'drop' }
         : undefined,
-      markPending: true,
+      settledSeq: provenSeq,
+      markPending: provenSeq === undefined ? true : undefined,
     };
+  }
+
+  /** Nothing is open about the listing any more, and it shows what it was last told to. */
+  #provenSeq(next: ListingState, listingId: ListingId): number | undefined {
+    const { rules, ports } = this.#options;
+    const isOpen = next.openWrites.length > 0 || rules.pullAwaitedMs(next) !== undefined;
+    const belief = beliefOf(next);
+    if (isOpen || belief === undefined || !isKnownForSure(next)) return undefined;
+    return ports.provenBy?.(listingId, belief);
   }
 
   /** The orders of a walk are applied: what they vouch for is stored. */
@@ -352,10 +421,11 @@ export class BaseBuilder {
         continue;
       }
       const seq = result.kind === 'settled' ? result.seq : 0;
-      for (const { listingId, next } of left) {
+      for (const { listingId, next, settledSeq } of left) {
         const awaitedMs = this.#options.rules.pullAwaitedMs(next);
         if (awaitedMs !== undefined) this.needsPull(listingId, awaitedMs);
-        ports.ready(listingId, seq);
+        if (settledSeq === undefined) ports.ready(listingId, seq);
+        else ports.proven?.(listingId, settledSeq);
       }
       return;
     }
@@ -366,17 +436,8 @@ export class BaseBuilder {
     const { rows } = await ledger.readListings(
       channel,
       listings.map(({ listingId, sku }) => ({ listingId, sku })),
+      'state',
     );
     return new Map(rows.map((row) => [row.listingId, row]));
-  }
-
-  /** Not cut short by new wishes, unless they change how long it is: it is the budget. */
-  async #rest(forMs: () => number, term: LeaseTerm): Promise<void> {
-    const startMs = performance.now();
-    while (!term.ended.aborted && this.#walks.length === 0) {
-      const leftMs = startMs + forMs() - performance.now();
-      if (leftMs <= 0) return;
-      await this.#alarm.sleep(leftMs);
-    }
   }
 }

@@ -368,6 +368,8 @@ export class ChannelPublishing {
       ports: {
         ready: (listingId, seq) => publisher.ready(listingId, seq),
         resume: (listingId) => publisher.resume(listingId),
+        provenBy: (listingId, units) => publisher.provenBy(listingId, units),
+        proven: (listingId, seq) => publisher.proven(listingId, seq),
         settling: this.#options.settling,
         shown: (mapped, value) => {
           this.#readBack.shown(mapped.listingId, value);

@@ -35,6 +35,7 @@ export async function forgetSome(
     const view = await ledger.readListings(
       channel,
       listings.map(({ listingId, sku }) => ({ listingId, sku })),
+      'state',
     );
     const known = view.rows.filter(({ state }) => state.base !== undefined || state.openWrites.length > 0);
     if (known.length === 0) return;

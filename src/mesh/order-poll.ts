@@ -1,3 +1,4 @@
+// Long on purpose: one poll loop, and everything that may shorten or lengthen its rest, is one state machine.
 import type { Logger } from 'pino';
 import type { Connector, OrderPage } from '../connectors/connector.ts';
 import type { ChannelId } from '../domain/ids.ts';
@@ -27,8 +28,10 @@ export interface OrderPollSettings {
   readonly overlapMs: number;
   /** A pull asked for in between looks back only as far as the index may lag (at least twice its lag). */
   readonly pullOverlapMs: number;
-  /** Least time between the starts of two walks, whoever asks. */
+  /** Least time between the starts of two walks, whoever asks; longer where walks take long, at most `intervalMs`. */
   readonly minGapMs: number;
+  /** Walks that were asked for in between take up at most so much of the time. */
+  readonly maxPullShare: number;
   /** Pushes count as silent when none came for this long. */
   readonly pushSilenceMs: number;
   readonly maxPagesPerWalk: number;
@@ -42,6 +45,7 @@ export const defaultOrderPollSettings: OrderPollSettings = {
   overlapMs: 300_000,
   pullOverlapMs: 30_000,
   minGapMs: 250,
+  maxPullShare: 0.2,
   pushSilenceMs: 60_000,
   maxPagesPerWalk: 400,
   maxWaitingPulls: 10_000,
@@ -89,6 +93,7 @@ export class OrderPoll {
   #loop: Promise<void> | undefined;
   #lastPushAtMs: number;
   #restMs: number;
+  #lastWalkMs = 0;
   #failures = 0;
 
   constructor(options: OrderPollOptions) {
@@ -145,6 +150,7 @@ export class OrderPoll {
     while (!this.#closing.signal.aborted) {
       lastBeganAtMs = performance.now();
       await this.#walkOnce(isPulled);
+      this.#lastWalkMs = performance.now() - lastBeganAtMs;
       const regularAtMs = lastBeganAtMs + jittered(this.#restMs);
       isPulled = false;
       while (!this.#closing.signal.aborted) {
@@ -169,8 +175,10 @@ export class OrderPoll {
   #pullInMs(lastBeganAtMs: number): number {
     if (this.#waiting.length === 0 || this.#failures > 0) return Number.POSITIVE_INFINITY;
     const afterMs = Math.min(...this.#waiting.slice(0, 1_000).map((pull) => pull.afterMs));
-    const gapMs = lastBeganAtMs + this.#settings.minGapMs - performance.now();
-    return Math.max(gapMs, afterMs + 1 - this.#options.nowMs());
+    const { minGapMs, maxPullShare, intervalMs } = this.#settings;
+    const gapMs = Math.max(minGapMs, Math.min(this.#lastWalkMs / maxPullShare, intervalMs));
+    const leftMs = lastBeganAtMs + gapMs - performance.now();
+    return Math.max(leftMs, afterMs + 1 - this.#options.nowMs());
   }
 
   async #walkOnce(isPulled: boolean): Promise<void> {

@@ -78,6 +78,23 @@ export class PublishQueue {
     return true;
   }
 
+  /** Put off, and for nothing newer than `seq`: it is over. False when there is more to look at. */
+  drop(listingId: ListingId, seq: number): boolean {
+    const waiting = this.#putOff.get(listingId);
+    if (waiting === undefined) return !this.isInLane(listingId);
+    return waiting.pending.seq <= seq && this.#putOff.delete(listingId);
+  }
+
+  /** It waits for a look. */
+  isInLane(listingId: ListingId): boolean {
+    return this.#lanes.laneOf(listingId) !== undefined;
+  }
+
+  /** It waits for a look, or for an answer. */
+  isWaiting(listingId: ListingId): boolean {
+    return this.#putOff.has(listingId) || this.isInLane(listingId);
+  }
+
   putOff(pending: PendingListing, forMs: number): void {
     this.#occupied.delete(pending.listingId);
     const dueAtMs = performance.now() + forMs;
@@ -129,7 +146,11 @@ export class PublishQueue {
         all.set(listingId, this.#lanes.pull(listingId) ?? { ...one, listingId, causedAtMs: undefined });
       }
     }
-    for (const listingId of all.keys()) this.#occupied.set(listingId, nowMs + occupyMs);
+    for (const listingId of all.keys()) {
+      this.#occupied.set(listingId, nowMs + occupyMs);
+      // This look decides anew what it was put off for.
+      this.#putOff.delete(listingId);
+    }
     return [...all.values()];
   }
 

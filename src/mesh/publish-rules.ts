@@ -1,6 +1,6 @@
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import type { ListingState, PublishTimes } from '../domain/listing.ts';
-import { decideAbsolute, settleAbsolute } from '../domain/publish-absolute.ts';
+import { decideAbsolute, readBackMs, settleAbsolute } from '../domain/publish-absolute.ts';
 import {
   decideDelta,
   mayRepeat,
@@ -9,7 +9,7 @@ import {
   readDelta,
   settleDelta,
 } from '../domain/publish-delta.ts';
-import { readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
+import { earliestTellingMs, readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from '../domain/publish.ts';
 import type { WriteRecord } from '../ledger/contract.ts';
 import type { CompletedWalk } from './order-poll.ts';
@@ -25,6 +25,10 @@ export interface PublishRules {
   decide(state: ListingState, target: number, nowMs: number): PublishDecision;
   settle(state: ListingState, writeId: string, outcome: WriteOutcome, nowMs: number): Settled;
   read(state: ListingState, reading: StockReading, nowMs: number): ListingReading;
+  /** A read that begins sooner (platform clock) would be discarded. */
+  earliestTellingMs(state: ListingState): number;
+  /** Writes wait to be seen: when the listing is to be read for it; undefined: it is not read for that. */
+  readBackMs(state: ListingState): number | undefined;
   /** A walk of orders was completed and applied. `editedUnits`: provisional units that no order explained. */
   pulled(state: ListingState, walk: CompletedWalk): { next: ListingState; editedUnits: number };
   /** A walk that begins after this moment (our clock) tells what the listing waits for; undefined: it waits for none. */
@@ -71,6 +75,8 @@ function deltaRules(times: PublishTimes): PublishRules {
         ? { kind: 'discarded', readAgainMs: undefined }
         : { kind: 'taken', next: read.next, provisionUnits: 0 };
     },
+    earliestTellingMs: () => 0,
+    readBackMs: () => undefined,
     pulled(state, walk) {
       const offsetMs = (walk.askedAtMs ?? walk.beganAtMs) - walk.beganAtMs;
       // Asked once per listing that the walk answers.
@@ -100,6 +106,8 @@ function absoluteRules(times: PublishTimes): PublishRules {
         ? { kind: 'discarded', readAgainMs: read.readAgainMs }
         : { kind: 'taken', next: read.next, provisionUnits: read.provisionUnits };
     },
+    earliestTellingMs: (state) => earliestTellingMs(state, times),
+    readBackMs: (state) => (state.openWrites.length === 0 ? undefined : readBackMs(state, times)),
     pulled: (state, walk) => walkedAbsolute(state, walk.upperBoundMs),
     // A walk is bound to end at a moment that lies its index lag before its start: one that begins earlier proves nothing
     // here, and would be asked for again at once.

@@ -36,7 +36,7 @@ export interface PublisherSettings {
 
 export const defaultPublisherSettings: PublisherSettings = {
   requestsInFlight: 4,
-  maxSmallRequestsInFlight: 32,
+  maxSmallRequestsInFlight: 64,
   quickAnswerMs: 250,
   slowAnswerMs: 1_000,
   listingsPerLook: 1_000,

@@ -16,11 +16,12 @@ import {
 } from './publisher-options.ts';
 import { RepeatQueue } from './repeat-queue.ts';
 import { RequestWidth } from './request-width.ts';
-import type { Sent } from './request-sender.ts';
+import type { Sent, SettledOutcome } from './request-sender.ts';
 import { RowOutcomes } from './row-outcomes.ts';
 import { Setbacks } from './setbacks.ts';
 import type { MappedListing } from './sku-map.ts';
 import { type WritePlan, isRaising, writeBatches } from './write-batches.ts';
+import { WrittenTargets } from './written-targets.ts';
 
 const guardedLookMs = 5_000;
 /** A request of so few rows gains little from waiting for more of them. */
@@ -55,6 +56,7 @@ export class Publisher {
   readonly #look: ListingLook;
   readonly #setbacks = new Setbacks();
   readonly #outcomes: RowOutcomes;
+  readonly #targets = new WrittenTargets();
   readonly #width: RequestWidth;
   readonly #alarm = new Alarm();
   readonly #tasks = new Set<Promise<void>>();
@@ -75,7 +77,7 @@ export class Publisher {
     this.#queue = new PublishQueue(pendingInMemory, Math.max(0, overtakeMs - soldOutOvertakeMs));
     this.#repeats = new RepeatQueue(repeatMs, maxRepeatMs);
     this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs, assumedLagMs });
-    this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks);
+    this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks, maxRepeatMs);
     const { requestsInFlight, maxSmallRequestsInFlight, quickAnswerMs, slowAnswerMs } = this.#settings;
     const { connector } = options;
     const isSmall = 'batchGroup' in connector || connector.capabilities.lowerBatchSize <= smallBatchRows;
@@ -116,6 +118,20 @@ export class Publisher {
   /** The answer it was put off for brought nothing new. */
   resume(listingId: ListingId): void {
     if (this.#queue.recall(listingId)) this.#alarm.ring();
+  }
+
+  /** A listing is known to show `units`: the sequence up to which that is all it ought to; undefined: it must be looked at. */
+  provenBy(listingId: ListingId, units: number): number | undefined {
+    // It is looked at anyway; and what one of several shows is decided from what the others show.
+    if (this.#queue.isInLane(listingId) || this.#siblingsOf(listingId).length > 1) return undefined;
+    return this.#targets.provenBy(listingId, units);
+  }
+
+  /** Its mark up to that sequence is dropped: what was put off for the proof of it is over. */
+  proven(listingId: ListingId, seq: number): void {
+    this.#targets.forget(listingId);
+    if (this.#queue.drop(listingId, seq)) return;
+    this.resume(listingId);
   }
 
   async run(term: LeaseTerm): Promise<void> {
@@ -214,6 +230,8 @@ export class Publisher {
           continue;
         }
         const look = this.#look.decide(pending, view, views);
+        // Decided anew (a policy may have changed without a sequence of its own): the last write is no longer the whole of it.
+        this.#targets.forget(pending.listingId);
         const setbackMs = look.kind === 'write' ? this.#setbacks.waitMs(pending.listingId, nowMs) : 0;
         if (look.kind === 'unneeded') unneeded.push({ pending, view });
         else if (look.kind === 'put-off') this.#queue.putOff(pending, look.forMs);
@@ -365,10 +383,22 @@ export class Publisher {
         const isOpen = sent.kind === 'open';
         if (isOpen) this.#repeats.addLater(sent.record);
         const pendings = new Map(rows.map((row) => [row.listingId, row.pending]));
+        this.#noteTargets(rows, sent.rows);
         this.#outcomes.apply({ kind, rows, outcomes: sent.rows, pendings, isOpen });
         for (const { listingId } of rows) this.#queue.free(listingId);
         return;
       }
+    }
+  }
+
+  #noteTargets(rows: WritePlan, outcomes: readonly SettledOutcome[]): void {
+    const accepted = new Set(
+      outcomes.flatMap(({ listingId, outcome }) => (outcome.kind === 'accepted' ? [listingId] : [])),
+    );
+    for (const { listingId, to, urgency, position } of rows) {
+      const isWhole = to === Math.max(0, urgency.target);
+      if (isWhole && accepted.has(listingId)) this.#targets.accepted(listingId, to, position.seq);
+      else this.#targets.forget(listingId);
     }
   }
 

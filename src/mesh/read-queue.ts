@@ -45,9 +45,9 @@ export class ReadQueue {
     return this.#waiting.size;
   }
 
-  /** A read is due, or soon, that a lowering waits for. */
-  get isAwaited(): boolean {
-    return this.#awaited.size > 0;
+  /** Reads that are due, or soon, that a lowering waits for. */
+  get awaited(): number {
+    return this.#awaited.size;
   }
 
   clear(): void {

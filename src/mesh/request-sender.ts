@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Connector, RowOutcome, WriteBatch, WriteResult } from '../connectors/connector.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
+import { isKnownForSure } from '../domain/belief.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type {
   ListingChange,
@@ -53,6 +54,8 @@ export interface SettledOutcome {
   readonly outcome: RowOutcome;
   /** It is on the shelf, and nothing about the listing waits to be learnt. */
   readonly isDone: boolean;
+  /** The listing as it was stored with the outcome. */
+  readonly next: ListingState;
 }
 
 const settleTries = 10;
@@ -262,7 +265,7 @@ export class RequestSender {
         // A record that stays is its own reminder; a newer mark would outlive the write that ends it.
         markPending: isDone || settled.record === 'keep' ? undefined : true,
       });
-      if (settled.record === 'close') rows.push({ listingId, outcome, isDone });
+      if (settled.record === 'close') rows.push({ listingId, outcome, isDone, next: settled.next });
     }
     const settlement: Settlement = isOpen
       ? { changes, closeWrites: [], keepWrites: [record] }
@@ -277,7 +280,7 @@ export class RequestSender {
       // The state of a listing that left the map must still be closed; its level is of no concern here.
       sku: listing(listingId)?.sku ?? (listingId as string as MappedListing['sku']),
     }));
-    return ledger.readListings(channel, rows);
+    return ledger.readListings(channel, rows, 'state');
   }
 }
 
@@ -295,11 +298,6 @@ function claimedViews(
     claimed.push({ ...view, state: { ...state, openWrites, version: state.version + 1 } });
   }
   return claimed;
-}
-
-/** A lowering goes out whatever else is open about a listing; what is open is not forgotten over it. */
-function isKnownForSure(state: ListingState): boolean {
-  return state.base?.settled === true && !state.suspect && state.residue === undefined;
 }
 
 function stillUnknown(result: WriteResult): WriteResult {

@@ -1,5 +1,6 @@
 import type { RowOutcome } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
+import type { ListingState } from '../domain/listing.ts';
 import type { WriteRecord } from '../ledger/contract.ts';
 import type { PendingListing } from './pending-lanes.ts';
 import { type PublishQueue, unknownCause } from './publish-queue.ts';
@@ -23,11 +24,13 @@ export class RowOutcomes {
   readonly #options: PublisherOptions;
   readonly #queue: PublishQueue;
   readonly #setbacks: Setbacks;
+  readonly #maxPutOffMs: number;
 
-  constructor(options: PublisherOptions, queue: PublishQueue, setbacks: Setbacks) {
+  constructor(options: PublisherOptions, queue: PublishQueue, setbacks: Setbacks, maxPutOffMs: number) {
     this.#options = options;
     this.#queue = queue;
     this.#setbacks = setbacks;
+    this.#maxPutOffMs = maxPutOffMs;
   }
 
   apply(ended: EndedRequest): void {
@@ -36,7 +39,7 @@ export class RowOutcomes {
     const written = new Map(ended.rows.map((row) => [row.listingId, row.to]));
     const isNamed =
       ended.rows.length === 1 || ended.outcomes.some(({ outcome }) => outcome.kind !== 'rejected');
-    for (const { listingId, outcome, isDone } of ended.outcomes) {
+    for (const { listingId, outcome, isDone, next } of ended.outcomes) {
       metrics.rows.inc({ channel, kind: ended.kind, outcome: outcome.kind });
       const pending = ended.pendings.get(listingId) ?? unknownCause(listingId);
       const to = written.get(listingId);
@@ -44,12 +47,12 @@ export class RowOutcomes {
         this.#options.ports.written?.(listingId, to, pending.causedAtMs);
       if (outcome.kind === 'confirmed') this.#shown(listingId, pending);
       else if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, ended.rows.length);
-      if (!isDone) {
+      if (!isDone && !this.#awaitsRead(pending, outcome, next)) {
         const isShown = outcome.kind === 'confirmed';
         this.#queue.add(isShown ? { ...pending, causedAtMs: undefined } : pending);
-      }
-      // What waited for the end of this write may go on.
-      this.#queue.recall(listingId);
+        // What waited for the end of this write may go on.
+        this.#queue.recall(listingId);
+      } else if (isDone) this.#queue.recall(listingId);
     }
     if (ended.isOpen) return;
     // Rows somebody else settled meanwhile (a read that closed the write): their marks still stand.
@@ -57,6 +60,21 @@ export class RowOutcomes {
     for (const { listingId } of ended.rows) {
       if (!judged.has(listingId)) this.#queue.add(unknownCause(listingId));
     }
+  }
+
+  /**
+   * Accepted and nothing newer known of it: no look could say anything else than "read it then". What changes sooner brings
+   * the listing up by itself.
+   */
+  #awaitsRead({ listingId, seq, lane }: PendingListing, outcome: RowOutcome, next: ListingState): boolean {
+    const { rules, ports, nowMs } = this.#options;
+    if (outcome.kind !== 'accepted' || this.#queue.isWaiting(listingId)) return false;
+    const readMs = rules.readBackMs(next);
+    if (readMs === undefined || next.openWrites.some((write) => write.outcome !== 'accepted')) return false;
+    ports.needsRead(listingId, readMs);
+    const forMs = Math.max(0, readMs - nowMs()) + this.#maxPutOffMs;
+    this.#queue.putOff({ listingId, seq, lane, causedAtMs: undefined }, forMs);
+    return true;
   }
 
   #shown(listingId: ListingId, { causedAtMs }: PendingListing): void {

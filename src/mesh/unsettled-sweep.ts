@@ -24,7 +24,7 @@ export async function sweepUnsettled(sweep: UnsettledSweep, signal: AbortSignal)
   const { channel, ledger, listings, ports, log, gapMs } = sweep;
   let page: { listingId: ListingId; sku: MappedListing['sku'] }[] = [];
   const look = async (): Promise<void> => {
-    const { rows } = await ledger.readListings(channel, page);
+    const { rows } = await ledger.readListings(channel, page, 'state');
     for (const { listingId, state } of rows) {
       const isKnown = state.base?.settled === true && !state.suspect && state.residue === undefined;
       if (!isKnown) ports.ready(listingId, 0);

@@ -7,8 +7,8 @@ import {
   maxOpenWrites,
   untouchedListing,
 } from '../../src/domain/listing.ts';
-import { decideAbsolute, settleAbsolute } from '../../src/domain/publish-absolute.ts';
-import { readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
+import { decideAbsolute, readBackMs, settleAbsolute } from '../../src/domain/publish-absolute.ts';
+import { earliestTellingMs, readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
 
 const times: PublishTimes = {
   readLagMs: 1_000,
@@ -99,6 +99,10 @@ describe('reading', () => {
     expect(readAbsolute(open, { value: 8, startedAtMs: nowMs + 10_999 }, times, nowMs).kind).toBe(
       'discarded',
     );
+    // What is known before the request is sent, so that none is sent for nothing.
+    expect(earliestTellingMs(known, times)).toBe(nowMs - 1_000);
+    expect(earliestTellingMs(open, times)).toBe(nowMs + 11_000);
+    expect(readBackMs(open, times)).toBeGreaterThanOrEqual(earliestTellingMs(open, times));
     expect(read(open, 8, nowMs + 11_000)).toMatchObject({ next: { base: { value: 8 }, openWrites: [] } });
   });
 

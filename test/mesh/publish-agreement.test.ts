@@ -180,3 +180,34 @@ test('a platform that takes plain numbers and shows them later ends at the truth
   await mesh.agrees();
   expect(mesh.shows('X', 'shop-b')).toBe(35);
 });
+
+test('a read that shows what was accepted ends it: the mark is dropped without a further look or write', async () => {
+  const mesh = await start({
+    channels: ['shop-a', 'shop-b'],
+    stock: { X: 40, Y: 7 },
+    capabilities: { writes: 'absolute', readLagMs: 5, applyGraceMs: 60, longestApplyMs: 200 },
+  });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { id, platform } = mesh.channel('shop-b');
+  const before = platform.requests.length;
+  await mesh.sell('X', 3, 'shop-a');
+  await mesh.agrees();
+  await eventually(async () => expect(await mesh.publisher.pending(id, 5)).toEqual([]));
+  const unneeded = async (): Promise<number> => {
+    const { values } = await mesh.metrics.unneeded.get();
+    return values.find(({ labels }) => labels.channel === id)?.value ?? 0;
+  };
+  const looked = await unneeded();
+  await mesh.sell('X', 2, 'shop-a');
+  await eventually(() => expect(mesh.shows('X', 'shop-b')).toBe(35));
+  await eventually(async () => expect(await mesh.publisher.pending(id, 5)).toEqual([]));
+  expect(await unneeded()).toBe(looked);
+  expect(platform.requests.length - before).toBe(2);
+  // What changes between the write and its proof is not lost with the mark.
+  await mesh.sell('X', 1, 'shop-a');
+  await eventually(() => expect(mesh.shows('X', 'shop-b')).toBe(34));
+  await mesh.move('X', 4);
+  await mesh.agrees();
+  expect(mesh.shows('X', 'shop-b')).toBe(38);
+});

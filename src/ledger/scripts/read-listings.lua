@@ -2,7 +2,8 @@
 -- read-listings: what the publisher decides from, as of one moment.
 -- KEYS[1] ledger hash
 -- ARGV[1] highest sequence seen  ARGV[2] channel
--- ARGV[3..] for each row (at most 250): listing id, number of SKUs, the SKUs (its own first, then a bundle's components)
+-- ARGV[3..] for each row (at most 250): listing id, number of SKUs (0: the state alone), the SKUs (its
+--   own first, then a bundle's components)
 -- Returns {'listings', seq, ms, row, ...}; row: one text, fields separated by GS: the state in the order of STATE, then per
 --   SKU the number of its locations and of each location its name, onHand, committed, reserved and what of it settles on
 --   this channel. One text instead of nested arrays costs the client a third.

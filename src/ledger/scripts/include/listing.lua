@@ -34,24 +34,32 @@ local function suspectListing(listing)
   listing.isReplaced = true
 end
 
--- Appends a rise; beyond the limit the oldest by platform time is dropped.
+-- Appends a rise; beyond the limit the oldest by platform time is dropped. An order of many lines brings many: their text
+-- is read once and made once (writeListing).
 local function addRise(listing, at, units)
-  local text = listing.tr
-  text = (text == '' and '' or text .. ',') .. num(at) .. ':' .. num(units)
-  local _, commas = string.gsub(text, ',', ',')
-  if commas >= MAX_RISES then
-    local parts, oldest, oldestAt = {}, 0, nil
-    for part, moment in string.gmatch(text, '((-?%d+):[^,]+)') do
-      parts[#parts + 1] = part
-      moment = tonumber(moment)
-      if not oldestAt or moment < oldestAt then
-        oldest, oldestAt = #parts, moment
+  local rises = listing.rises
+  if not rises then
+    rises = { n = 0, texts = {}, moments = {} }
+    listing.rises = rises
+    for part, moment in string.gmatch(listing.tr, '((-?%d+):[^,]+)') do
+      rises.n = rises.n + 1
+      rises.texts[rises.n], rises.moments[rises.n] = part, tonumber(moment)
+    end
+  end
+  rises.n = rises.n + 1
+  rises.texts[rises.n], rises.moments[rises.n] = num(at) .. ':' .. num(units), at
+  if rises.n > MAX_RISES then
+    local moments, oldest = rises.moments, 1
+    for i = 2, rises.n do
+      if moments[i] < moments[oldest] then
+        oldest = i
       end
     end
-    table.remove(parts, oldest)
-    text = table.concat(parts, ',')
+    table.remove(rises.texts, oldest)
+    table.remove(moments, oldest)
+    rises.n = rises.n - 1
   end
-  setListing(listing, 'tr', text)
+  listing.changed.tr = true
 end
 
 -- `units` taken by the platform (negative: given back), at some moment from `earliest` to `at` by its clock.
@@ -88,6 +96,9 @@ local function writeListing(listing)
   if listing.isReplaced then
     listing.ver = listing.ver + 1
     listing.changed.ver = true
+  end
+  if listing.rises then
+    listing.tr = table.concat(listing.rises.texts, ',')
   end
   local args = { 'HSET', listing.key }
   for name in pairs(listing.changed) do
