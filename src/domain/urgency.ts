@@ -29,6 +29,18 @@ function riskOf({ target, unitsPerHour, lagMs }: Urgency): number {
   return (unitsPerHour * lagMs) / Math.max(1, target);
 }
 
+/** Whoever has stock for longer than this at its present speed does not go before those that wait longer. */
+const calmHours = 1;
+
+/**
+ * What can be told of the risk before a listing's numbers are read: 1 over the hours until it is sold out at its present
+ * speed. 0 for everything that has time: among those the oldest goes, or some would wait for as long as others sell.
+ */
+export function sellOutRisk(unitsPerHour: number, left: number): number {
+  const perHour = unitsPerHour / Math.max(1, left);
+  return perHour < 1 / calmHours ? 0 : perHour;
+}
+
 /** Something of a request is sold out and still on the shelf: it goes past requests that only wait for their turn. */
 export function zeroes(rows: readonly { readonly from: number; readonly to: number }[]): boolean {
   return rows.some(({ from, to }) => to <= 0 && to < from);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beliefOf } from '../domain/belief.ts';
 import type { ListingId } from '../domain/ids.ts';
-import { zeroes } from '../domain/urgency.ts';
+import { sellOutRisk, zeroes } from '../domain/urgency.ts';
 import type { ListingView, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { LeaseTerm } from './channel-lease.ts';
@@ -258,7 +258,7 @@ export class Publisher {
   #riskOf({ listingId, units }: PendingListing): number {
     const { listing, ports, nowMs } = this.#options;
     const sku = listing(listingId)?.sku;
-    return sku === undefined ? 0 : (ports.unitsPerHour?.(sku, nowMs()) ?? 0) / Math.max(1, units ?? 1);
+    return sku === undefined ? 0 : sellOutRisk(ports.unitsPerHour?.(sku, nowMs()) ?? 0, units ?? 1);
   }
 
   #requestGroup(listingId: ListingId): string {

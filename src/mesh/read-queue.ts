@@ -34,6 +34,8 @@ export class ReadQueue {
   readonly #nowMs: () => number;
   readonly #waiting = new Map<ListingId, Waiting>();
   readonly #awaited = new Set<ListingId>();
+  /** No read is due before it; some of those it was computed from may be gone. */
+  #soonestMs = Number.POSITIVE_INFINITY;
   readonly #recent = new Map<ListingId, { readonly atMs: number; readonly times: number }>();
 
   constructor(settings: ReadQueueSettings, nowMs: () => number) {
@@ -53,6 +55,7 @@ export class ReadQueue {
   clear(): void {
     this.#waiting.clear();
     this.#awaited.clear();
+    this.#soonestMs = Number.POSITIVE_INFINITY;
   }
 
   ask(listingId: ListingId, dueAtMs: number, times = 0, isAwaited = false): void {
@@ -61,6 +64,7 @@ export class ReadQueue {
     if (isAwaited) this.#awaited.add(listingId);
     if (known !== undefined && known.dueAtMs <= dueAtMs) return;
     this.#waiting.set(listingId, { dueAtMs, times });
+    this.#soonestMs = Math.min(this.#soonestMs, dueAtMs);
   }
 
   /** As `ask`, but not sooner after its last read than reads of it are spaced. */
@@ -78,15 +82,24 @@ export class ReadQueue {
 
   takeDue(limit: number): readonly DueRead[] {
     const due: DueRead[] = [];
+    const nowMs = this.#nowMs();
+    if (this.#soonestMs > nowMs) return due;
     const othersShare = this.#awaited.size === 0 ? limit : Math.floor(limit * shareOfOthers);
-    this.#take(due, this.#awaited, limit - othersShare);
-    this.#take(due, this.#waiting.keys(), limit);
-    this.#take(due, this.#awaited, limit);
+    this.#take(due, this.#awaited, limit - othersShare, nowMs);
+    this.#take(due, this.#waiting.keys(), limit, nowMs);
+    this.#take(due, this.#awaited, limit, nowMs);
+    // With room left nothing that is due was left behind: when the next one is, is found once, not at every question.
+    if (due.length < limit) this.#soonestMs = this.#firstDueMs();
     return due;
   }
 
-  #take(due: DueRead[], from: Iterable<ListingId>, limit: number): void {
-    const nowMs = this.#nowMs();
+  #firstDueMs(): number {
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const { dueAtMs } of this.#waiting.values()) firstMs = Math.min(firstMs, dueAtMs);
+    return firstMs;
+  }
+
+  #take(due: DueRead[], from: Iterable<ListingId>, limit: number, nowMs: number): void {
     for (const listingId of from) {
       if (due.length >= limit) return;
       const waiting = this.#waiting.get(listingId);
@@ -112,17 +125,9 @@ export class ReadQueue {
     }
   }
 
-  /** Until one is due, at most `atMostMs`: with very many waiting, an answer that is soon enough will do. */
+  /** Until one may be due, at most `atMostMs`. */
   nextInMs(atMostMs: number): number {
-    let dueAtMs = Number.POSITIVE_INFINITY;
-    let looked = 0;
-    for (const ids of [this.#awaited, this.#waiting.keys()]) {
-      for (const listingId of ids) {
-        dueAtMs = Math.min(dueAtMs, this.#waiting.get(listingId)?.dueAtMs ?? dueAtMs);
-        if (++looked >= 1_000) break;
-      }
-    }
-    return Math.min(atMostMs, Math.max(1, dueAtMs - this.#nowMs()));
+    return Math.min(atMostMs, Math.max(1, this.#soonestMs - this.#nowMs()));
   }
 
   #backOffMs(times: number): number {

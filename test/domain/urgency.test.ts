@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Urgency, compareUrgency } from '../../src/domain/urgency.ts';
+import { type Urgency, compareUrgency, sellOutRisk } from '../../src/domain/urgency.ts';
 
 const calm: Urgency = { target: 5, belief: 5, unitsPerHour: 1, lagMs: 1000, seq: 1 };
 
@@ -34,3 +34,18 @@ describe('the order of pending listings', () => {
 function sorted(listings: readonly Urgency[]): readonly Urgency[] {
   return listings.toSorted(compareUrgency);
 }
+
+describe('the risk before its numbers are read', () => {
+  it('is the same for all that have time, so that the oldest of them goes', () => {
+    expect(sellOutRisk(0, 0)).toBe(0);
+    expect(sellOutRisk(4_000, 50_000)).toBe(0);
+    expect(sellOutRisk(10, 50_000)).toBe(0);
+  });
+
+  it('grows with the speed and with what is missing, once the hour may see the last unit go', () => {
+    expect(sellOutRisk(10, 5)).toBeGreaterThan(sellOutRisk(10, 8));
+    expect(sellOutRisk(20, 8)).toBeGreaterThan(sellOutRisk(10, 8));
+    expect(sellOutRisk(1, 1)).toBeGreaterThan(0);
+    expect(sellOutRisk(1, 0)).toBe(sellOutRisk(1, 1));
+  });
+});

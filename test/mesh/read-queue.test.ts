@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import type { ListingId } from '../../src/domain/ids.ts';
 import { ReadQueue } from '../../src/mesh/read-queue.ts';
@@ -44,4 +45,37 @@ test('when the next one is due is known although a thousand others wait for late
   for (let n = 0; n < 2_000; n++) queue.ask(id(n), nowMs + 60_000);
   queue.ask(id(3_000), nowMs + 20, 0, true);
   expect(queue.nextInMs(1_000)).toBe(20);
+});
+
+test('whatever is asked for is taken when it is due, and nobody sleeps past it', () => {
+  const step = fc.record({
+    asks: fc.array(fc.record({ n: fc.nat(30), inMs: fc.nat(500), isAwaited: fc.boolean() }), {
+      maxLength: 6,
+    }),
+    passesMs: fc.nat(300),
+    limit: fc.integer({ min: 1, max: 8 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      queue.clear();
+      const dueAtMs = new Map<string, number>();
+      for (const { asks, passesMs, limit } of steps) {
+        for (const { n, inMs, isAwaited } of asks) {
+          queue.ask(id(n), nowMs + inMs, 0, isAwaited);
+          dueAtMs.set(id(n), Math.min(dueAtMs.get(id(n)) ?? Number.POSITIVE_INFINITY, nowMs + inMs));
+        }
+        nowMs += passesMs;
+        const got = taken(limit);
+        const due = [...dueAtMs].filter(([, atMs]) => atMs <= nowMs);
+        expect(got.length).toBe(Math.min(limit, due.length));
+        for (const listingId of got) {
+          expect(dueAtMs.get(listingId)).toBeLessThanOrEqual(nowMs);
+          dueAtMs.delete(listingId);
+        }
+        const nextMs = Math.min(...dueAtMs.values()) - nowMs;
+        expect(queue.nextInMs(1_000)).toBeLessThanOrEqual(Math.min(1_000, Math.max(1, nextMs)));
+      }
+      expect(queue.size).toBe(dueAtMs.size);
+    }),
+  );
 });
