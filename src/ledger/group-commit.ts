@@ -7,11 +7,6 @@ export interface GroupCommitLimits {
   readonly maxWaiting: number;
   /** The first call waits for the end of the event-loop turn too: for callers that come in groups. */
   readonly gathers?: boolean;
-  /**
-   * Once so many wait, the next call leaves at the end of the event-loop turn beside those on their way: the server works
-   * while their answers are told. Absent: it leaves when a call returns.
-   */
-  readonly overlapsFrom?: number;
 }
 
 interface Waiting<Request, Answer> {
@@ -24,7 +19,7 @@ interface Waiting<Request, Answer> {
 /**
  * Sends the concurrent calls of one daemon as one: what arrives while calls are on their way waits and leaves together.
  *
- *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns, or enough wait--> sending (all that waits)
+ *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns--> sending (all that waits)
  *
  * One caller at a time pays nothing (unless it gathers: one turn of the loop). After a batch of several the next one leaves at the end of the event-loop turn, so
  * that the callers just answered can join it instead of waiting a whole round behind a batch of one.
@@ -62,13 +57,7 @@ export class GroupCommit<Request, Answer> {
       if (this.#limits.gathers === true) {
         if (this.#inFlight < this.#limits.maxInFlight) this.#schedule();
       } else if (this.#inFlight === 0) this.#sendBatch();
-      else if (this.#isWorthACall()) this.#schedule();
     });
-  }
-
-  #isWorthACall(): boolean {
-    const { maxInFlight, overlapsFrom = Number.POSITIVE_INFINITY } = this.#limits;
-    return this.#inFlight < maxInFlight && this.#waiting.length >= overlapsFrom;
   }
 
   #sendWaiting(): void {

@@ -46,7 +46,7 @@ export class HoldCommands implements Pick<
     this.#caller = caller;
     this.#reserves = new GroupCommit(
       'reserve',
-      { maxBatch: maxBatchLines, maxInFlight: 3, maxWaiting, overlapsFrom: 8 },
+      { maxBatch: maxBatchLines, maxInFlight: 2, maxWaiting },
       (request) => request.lineCount,
       (requests) => this.#reserveAll(requests),
     );
