@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SyncRecord } from '../src/mesh/sync-journal.ts';
 import type { HistoryRow } from '../src/reconcile/exports.ts';
 import { SeededRandom } from '../sandbox/shopify/random.ts';
 import { Shelves } from './mesh/load.ts';
 import { openSetting } from './mesh/setting.ts';
+import { exportedRows } from './support/exported-rows.ts';
 import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
 
 /**
@@ -21,19 +23,6 @@ const loadMs = 25_000;
 const decideMs = 100;
 /** Answers of requests that were sent together come so close to each other. */
 const togetherMs = 50;
-
-/** A row of `stockmesh export sync`. */
-interface Told {
-  readonly channel: string;
-  readonly sku: string;
-  readonly kind: string;
-  readonly to: number;
-  readonly outcome: string;
-  /** `<epoch>-<seq>` of the ledger it was computed from. */
-  readonly sequence: string;
-  /** When its outcome was known. */
-  readonly atMs: number;
-}
 
 interface SoldOut {
   readonly sku: string;
@@ -90,10 +79,10 @@ try {
   ).length;
 
   const known = new Map<string, { readonly seq: number; readonly atMs: number }>();
-  for (const row of await rowsOf<HistoryRow>('history'))
+  for (const row of await exportedRows<HistoryRow>(setting.privateUrl, 'history'))
     if (row.availableBefore > 0 && row.availableAfter <= 0)
       known.set(row.sku, { seq: seqOf(row.sequence), atMs: Date.parse(row.at) });
-  const told = (await rowsOf<Told>('sync')).filter(
+  const told = (await exportedRows<SyncRecord>(setting.privateUrl, 'sync')).filter(
     ({ kind, outcome }) => kind !== 'read-back' && (outcome === 'accepted' || outcome === 'confirmed'),
   );
   let zeroBehindNonZero = 0;
@@ -171,12 +160,6 @@ try {
 
 function seqOf(sequence: string): number {
   return Number(sequence.split('-')[1]);
-}
-
-async function rowsOf<Row>(what: string): Promise<readonly Row[]> {
-  const response = await fetch(`${setting.privateUrl}/exports/${what}?format=jsonl`);
-  const lines = (await response.text()).split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }
 
 process.exitCode = failures === 0 ? 0 : 1;

@@ -1,22 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { askDaemon } from '../../demo/figures.ts';
+import type { SyncRecord } from '../../src/mesh/sync-journal.ts';
 import type { CountedExposure, ExposureCount, ToldWrite } from '../../sandbox/exposure-count.ts';
+import { exportedRows } from '../support/exported-rows.ts';
 
 export interface ExposureOutcome extends CountedExposure {
   /** What the daemon says of the same. */
   readonly computed: number;
   /** By how much it says that may be wrong. */
   readonly doubtful: number;
-}
-
-interface Told {
-  readonly channel: string;
-  readonly sku: string;
-  readonly kind: string;
-  readonly to: number;
-  readonly outcome: string;
-  readonly atMs: number;
-  readonly readAtMs?: number;
 }
 
 interface Channel {
@@ -58,14 +50,9 @@ export function isSame({ units, untold, computed, doubtful }: ExposureOutcome): 
 }
 
 async function toldWrites(privateUrl: string): Promise<ReadonlyMap<string, readonly ToldWrite[]>> {
-  const response = await fetch(`${privateUrl}/exports/sync?format=jsonl`, {
-    signal: AbortSignal.timeout(10_000),
-  });
-  const told = (await response.text())
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Told)
-    .filter(({ kind, outcome }) => kind === 'put' && outcome === 'accepted');
+  const told = (await exportedRows<SyncRecord>(privateUrl, 'sync')).filter(
+    ({ kind, outcome }) => kind === 'put' && outcome === 'accepted',
+  );
   const byChannel = Map.groupBy(told, ({ channel }) => channel);
   return new Map(
     [...byChannel].map(([channel, writes]) => [

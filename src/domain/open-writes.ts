@@ -12,6 +12,14 @@ export function newestSentMs(state: ListingState): number {
   return Math.max(...state.openWrites.map(sentMs));
 }
 
+/**
+ * A read that begins sooner may show the time before the newest open write; 0: none is open. By our clock, as writes are
+ * dated: what a base is dated by is the platform's, and says nothing of when to ask again.
+ */
+export function writesShownFromMs(state: ListingState, times: PublishTimes): number {
+  return state.openWrites.length === 0 ? 0 : newestSentMs(state) + times.applyGraceMs + times.readLagMs;
+}
+
 /** The number is what this write leaves, less own orders that are known to have come after it. */
 export function isShown(
   state: ListingState,

@@ -1,6 +1,6 @@
 import { settledBeliefOf } from './belief.ts';
 import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
-import { newestSentMs } from './open-writes.ts';
+import { newestSentMs, writesShownFromMs } from './open-writes.ts';
 import type { PublishDecision, Settled, WriteOutcome } from './publish.ts';
 
 /**
@@ -66,7 +66,7 @@ function decideBesideOpenWrites(
 
 /** With a write open: when the listing is read next, unless something else about it changes first. */
 export function readBackMs(state: ListingState, times: PublishTimes): number {
-  const writeMs = newestSentMs(state) + times.applyGraceMs + times.readLagMs;
+  const writeMs = writesShownFromMs(state, times);
   if (state.residue !== undefined) return Math.max(nextReadMs(state, times), writeMs);
   const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
   return Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);

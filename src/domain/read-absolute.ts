@@ -1,6 +1,6 @@
 import { baseFrom, ordersAround, settledBeliefOf } from './belief.ts';
 import type { ListingBase, ListingState, OpenWrite, PublishTimes } from './listing.ts';
-import { givenBackSince, isShown, lowestShownBy, newestSentMs, sentMs } from './open-writes.ts';
+import { givenBackSince, isShown, lowestShownBy, sentMs, writesShownFromMs } from './open-writes.ts';
 import type { StockReading } from './publish.ts';
 
 /**
@@ -31,8 +31,10 @@ export function readAbsolute(
   nowMs: number,
 ): AbsoluteReading {
   const asOfMs = reading.startedAtMs - times.readLagMs;
-  const readAgainMs = earliestTellingMs(state, times);
-  if (reading.startedAtMs < readAgainMs) return { kind: 'discarded', readAgainMs };
+  if (state.base !== undefined && asOfMs < state.base.asOfMs)
+    return { kind: 'discarded', readAgainMs: state.base.asOfMs + times.readLagMs };
+  const shownFromMs = writesShownFromMs(state, times);
+  if (reading.startedAtMs < shownFromMs) return { kind: 'discarded', readAgainMs: shownFromMs };
 
   const judged = judge(state, reading, asOfMs, times, nowMs);
   const openWrites = stillOpen(judged, reading, times);
@@ -41,13 +43,6 @@ export function readAbsolute(
     next: { ...judged.next, openWrites },
     provisionUnits: judged.provisionUnits,
   };
-}
-
-/** A read that begins sooner may be older than the base, or than a write of ours: it tells nothing. */
-export function earliestTellingMs(state: ListingState, times: PublishTimes): number {
-  const baseMs = state.base === undefined ? 0 : state.base.asOfMs + times.readLagMs;
-  if (state.openWrites.length === 0) return baseMs;
-  return Math.max(baseMs, newestSentMs(state) + times.applyGraceMs + times.readLagMs);
 }
 
 interface Judged {

@@ -24,7 +24,9 @@ interface Remembered {
  *   unknown --applied alone, nothing refused--> remembered: the lines' counters in the ledger are the snapshot's
  *   remembered --the same snapshot--> answered, no call        --another one, new epoch, `rememberMs` over--> unknown
  *
- * Two calls for one order at once, or a refused fall, leave it unknown: the ledger then holds something else.
+ * Two calls for one order at once, or a refused fall, leave it unknown: the ledger then holds something else. What a
+ * repeat would have done besides is to date the counters anew, against a fetch that began sooner and comes later with less;
+ * if one ever does, it takes the place of what is remembered, and the next walk applies the newer snapshot again.
  */
 export class RememberedOrders implements Pick<Ledger, 'applyOrder'> {
   readonly #orders: Pick<Ledger, 'applyOrder'>;

@@ -252,14 +252,13 @@ export class BaseBuilder {
     const before = await this.#views(asked.map(({ mapped }) => mapped));
     const batch: typeof asked = [];
     for (const one of asked) {
-      const isOpen = (before.get(one.mapped.listingId)?.state.openWrites.length ?? 0) > 0;
       const state = before.get(one.mapped.listingId)?.state;
-      const tellingMs = state === undefined ? 0 : rules.earliestTellingMs(state);
+      const readableMs = state === undefined ? 0 : rules.readableFromMs(state);
       // A delta under way: which side of it the number would be on cannot be told.
-      if (isOpen && rules.kind === 'delta') this.#reads.again(one.read);
-      else if (tellingMs > nowMs()) {
+      if (rules.kind === 'delta' && (state?.openWrites.length ?? 0) > 0) this.#reads.again(one.read);
+      else if (readableMs > nowMs()) {
         const { listingId, times, isAwaited } = one.read;
-        this.#reads.ask(listingId, tellingMs, times, isAwaited);
+        this.#reads.ask(listingId, readableMs, times, isAwaited);
       } else batch.push(one);
     }
     if (batch.length === 0) return;

@@ -3,7 +3,7 @@ import type { ListingId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
 import { type Staleness, fresh } from '../domain/staleness.ts';
-import type { ListingsView, ListingView } from '../ledger/contract.ts';
+import type { ListingsView, ListingView, WriteRecord } from '../ledger/contract.ts';
 import { publisherLease } from '../ledger/write-commands.ts';
 import { BaseBuilder } from './base-builder.ts';
 import { Breaker, type BreakerState, defaultBreakerSettings } from './breaker.ts';
@@ -22,7 +22,7 @@ import { PlannedWrites, type WritePlan } from './planned-writes.ts';
 import { type PublisherPorts, defaultPublisherSettings } from './publisher-options.ts';
 import { Publisher } from './publisher.ts';
 import { ReadBackClock } from './read-back-clock.ts';
-import { RequestSender } from './request-sender.ts';
+import { RequestSender, type SettledOutcome } from './request-sender.ts';
 import { ShelfLag } from './shelf-lag.ts';
 import { siblingsOf } from './sibling-listings.ts';
 import type { MappedListing, SkuMap } from './sku-map.ts';
@@ -342,15 +342,7 @@ export class ChannelPublishing {
       onWritten: (record, rows) => {
         this.#answers++;
         this.#journal?.written(record, rows, listing);
-        for (const { listingId, outcome } of rows) {
-          const sku = listing(listingId)?.sku;
-          const isTaken = outcome.kind === 'accepted' || outcome.kind === 'confirmed';
-          const to = record.rows.find((row) => row.listingId === listingId)?.to;
-          if (sku !== undefined && to !== undefined && isTaken) {
-            const { writeId, sentAtMs } = record;
-            this.#exposure?.written(listingId, sku, { writeId, sentAtMs, to }, nowMs());
-          }
-        }
+        if (this.#exposure !== undefined) this.#expose(this.#exposure, record, rows);
       },
     });
     const builder: BaseBuilder = new BaseBuilder({
@@ -399,6 +391,18 @@ export class ChannelPublishing {
       guard: this.#guard,
     });
     return { publisher, builder, poll, token: term.token };
+  }
+
+  #expose(exposure: ExposureMeter, record: WriteRecord, outcomes: readonly SettledOutcome[]): void {
+    const { writeId, sentAtMs } = record;
+    const numbers = new Map(record.rows.map(({ listingId, to }) => [listingId, to]));
+    for (const { listingId, outcome } of outcomes) {
+      const sku = this.#options.map.listing(listingId)?.sku;
+      const to = numbers.get(listingId);
+      const isTaken = outcome.kind === 'accepted' || outcome.kind === 'confirmed';
+      if (sku !== undefined && to !== undefined && isTaken)
+        exposure.written(listingId, sku, { writeId, sentAtMs, to }, this.#options.nowMs());
+    }
   }
 
   #readAtMs({ state }: ListingView): number | undefined {

@@ -32,8 +32,6 @@ export interface Views {
 export interface LookSettings {
   /** Longest time a listing is put off; whoever answers sooner says so. */
   readonly maxPutOffMs: number;
-  /** What a request takes from us to the shelf. */
-  readonly assumedLagMs: number;
 }
 
 const hourMs = 3_600_000;
@@ -69,8 +67,8 @@ export class ListingLook {
   }
 
   decide(pending: PendingListing, view: ListingView, views: Views): Look {
-    const { connector, rules, ports, listing, nowMs } = this.#options;
-    const { maxPutOffMs, assumedLagMs } = this.#settings;
+    const { rules, ports, listing, nowMs } = this.#options;
+    const { maxPutOffMs } = this.#settings;
     const { listingId, state } = view;
     const mapped = listing(listingId);
     if (mapped === undefined || !isWritable(mapped) || ports.isFrozen(listingId)) return { kind: 'unneeded' };
@@ -103,7 +101,7 @@ export class ListingLook {
       target,
       belief: beliefOf(state),
       unitsPerHour: ports.unitsPerHour?.(mapped.sku, nowMs()) ?? soldLately(state, nowMs()),
-      lagMs: ports.lagMs?.() ?? connector.capabilities.applyGraceMs + assumedLagMs,
+      lagMs: ports.lagMs(),
       seq: pending.seq,
     };
     const { from, to } = decision;

@@ -1,6 +1,7 @@
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import type { ListingState, PublishTimes } from '../domain/listing.ts';
 import { decideAbsolute, readBackMs, settleAbsolute } from '../domain/publish-absolute.ts';
+import { writesShownFromMs } from '../domain/open-writes.ts';
 import {
   decideDelta,
   mayRepeat,
@@ -9,7 +10,7 @@ import {
   readDelta,
   settleDelta,
 } from '../domain/publish-delta.ts';
-import { earliestTellingMs, readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
+import { readAbsolute, walkedAbsolute } from '../domain/read-absolute.ts';
 import type { PublishDecision, Settled, StockReading, WriteOutcome } from '../domain/publish.ts';
 import type { WriteRecord } from '../ledger/contract.ts';
 import type { CompletedWalk } from './order-poll.ts';
@@ -25,8 +26,8 @@ export interface PublishRules {
   decide(state: ListingState, target: number, nowMs: number): PublishDecision;
   settle(state: ListingState, writeId: string, outcome: WriteOutcome, nowMs: number): Settled;
   read(state: ListingState, reading: StockReading, nowMs: number): ListingReading;
-  /** A read that begins sooner (platform clock) would be discarded. */
-  earliestTellingMs(state: ListingState): number;
+  /** A read that begins sooner (our clock) would be discarded for a write of ours; 0: none stands in its way. */
+  readableFromMs(state: ListingState): number;
   /** Writes wait to be seen: when the listing is to be read for it; undefined: it is not read for that. */
   readBackMs(state: ListingState): number | undefined;
   /** A walk of orders was completed and applied. `editedUnits`: provisional units that no order explained. */
@@ -75,7 +76,7 @@ function deltaRules(times: PublishTimes): PublishRules {
         ? { kind: 'discarded', readAgainMs: undefined }
         : { kind: 'taken', next: read.next, provisionUnits: 0 };
     },
-    earliestTellingMs: () => 0,
+    readableFromMs: () => 0,
     readBackMs: () => undefined,
     pulled(state, walk) {
       const offsetMs = (walk.askedAtMs ?? walk.beganAtMs) - walk.beganAtMs;
@@ -106,7 +107,7 @@ function absoluteRules(times: PublishTimes): PublishRules {
         ? { kind: 'discarded', readAgainMs: read.readAgainMs }
         : { kind: 'taken', next: read.next, provisionUnits: read.provisionUnits };
     },
-    earliestTellingMs: (state) => earliestTellingMs(state, times),
+    readableFromMs: (state) => writesShownFromMs(state, times),
     readBackMs: (state) => (state.openWrites.length === 0 ? undefined : readBackMs(state, times)),
     pulled: (state, walk) => walkedAbsolute(state, walk.upperBoundMs),
     // A walk is bound to end at a moment that lies its index lag before its start: one that begins earlier proves nothing

@@ -82,8 +82,8 @@ export interface PublisherPorts {
   written?(listingId: ListingId, to: number, causedAtMs: number | undefined): void;
   /** A change of stock was confirmed on the shelf so long after its movement. */
   tookToShelf?(ms: number): void;
-  /** How long that takes on this channel lately; absent: what is assumed. */
-  lagMs?(): number;
+  /** How long that takes on this channel lately; until it was measured, what is assumed. */
+  lagMs(): number;
   /** Units of the SKU sold per hour lately, on all channels. */
   readonly unitsPerHour?: ((sku: MappedListing['sku'], nowMs: number) => number) | undefined;
   /** `dry-run` and `observe`: what would have been sent. */

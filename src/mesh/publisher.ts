@@ -72,11 +72,11 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#settings = { ...defaultPublisherSettings, ...options.settings };
-    const { pendingInMemory, repeatMs, maxRepeatMs, assumedLagMs } = this.#settings;
+    const { pendingInMemory, repeatMs, maxRepeatMs } = this.#settings;
     const { overtakeMs, soldOutOvertakeMs } = this.#settings;
     this.#queue = new PublishQueue(pendingInMemory, Math.max(0, overtakeMs - soldOutOvertakeMs));
     this.#repeats = new RepeatQueue(repeatMs, maxRepeatMs);
-    this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs, assumedLagMs });
+    this.#look = new ListingLook(options, { maxPutOffMs: maxRepeatMs });
     this.#outcomes = new RowOutcomes(options, this.#queue, this.#setbacks, maxRepeatMs);
     const { requestsInFlight, maxSmallRequestsInFlight, quickAnswerMs, slowAnswerMs } = this.#settings;
     const { connector } = options;

@@ -47,12 +47,13 @@ export class RowOutcomes {
         this.#options.ports.written?.(listingId, to, pending.causedAtMs);
       if (outcome.kind === 'confirmed') this.#shown(listingId, pending);
       else if (outcome.kind === 'rejected') this.#refused(listingId, outcome, isNamed, ended.rows.length);
-      if (!isDone && !this.#awaitsRead(pending, outcome, next)) {
+      if (!isDone) {
+        if (this.#awaitsRead(pending, outcome, next)) continue;
         const isShown = outcome.kind === 'confirmed';
         this.#queue.add(isShown ? { ...pending, causedAtMs: undefined } : pending);
-        // What waited for the end of this write may go on.
-        this.#queue.recall(listingId);
-      } else if (isDone) this.#queue.recall(listingId);
+      }
+      // What waited for the end of this write may go on.
+      this.#queue.recall(listingId);
     }
     if (ended.isOpen) return;
     // Rows somebody else settled meanwhile (a read that closed the write): their marks still stand.
@@ -66,14 +67,15 @@ export class RowOutcomes {
    * Accepted and nothing newer known of it: no look could say anything else than "read it then". What changes sooner brings
    * the listing up by itself.
    */
-  #awaitsRead({ listingId, seq, lane }: PendingListing, outcome: RowOutcome, next: ListingState): boolean {
+  #awaitsRead(pending: PendingListing, outcome: RowOutcome, next: ListingState): boolean {
     const { rules, ports, nowMs } = this.#options;
+    const { listingId } = pending;
     if (outcome.kind !== 'accepted' || this.#queue.isWaiting(listingId)) return false;
     const readMs = rules.readBackMs(next);
     if (readMs === undefined || next.openWrites.some((write) => write.outcome !== 'accepted')) return false;
     ports.needsRead(listingId, readMs);
     const forMs = Math.max(0, readMs - nowMs()) + this.#maxPutOffMs;
-    this.#queue.putOff({ listingId, seq, lane, causedAtMs: undefined }, forMs);
+    this.#queue.putOff({ ...pending, causedAtMs: undefined }, forMs);
     return true;
   }
 

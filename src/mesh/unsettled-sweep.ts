@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { isKnownForSure } from '../domain/belief.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { PublisherLedger } from '../ledger/contract.ts';
 import type { MappedListing } from './sku-map.ts';
@@ -26,8 +27,7 @@ export async function sweepUnsettled(sweep: UnsettledSweep, signal: AbortSignal)
   const look = async (): Promise<void> => {
     const { rows } = await ledger.readListings(channel, page, 'state');
     for (const { listingId, state } of rows) {
-      const isKnown = state.base?.settled === true && !state.suspect && state.residue === undefined;
-      if (!isKnown) ports.ready(listingId, 0);
+      if (!isKnownForSure(state)) ports.ready(listingId, 0);
     }
     page = [];
     await delay(gapMs, undefined, { signal });

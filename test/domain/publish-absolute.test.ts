@@ -8,7 +8,8 @@ import {
   untouchedListing,
 } from '../../src/domain/listing.ts';
 import { decideAbsolute, readBackMs, settleAbsolute } from '../../src/domain/publish-absolute.ts';
-import { earliestTellingMs, readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
+import { writesShownFromMs } from '../../src/domain/open-writes.ts';
+import { readAbsolute, walkedAbsolute } from '../../src/domain/read-absolute.ts';
 
 const times: PublishTimes = {
   readLagMs: 1_000,
@@ -100,9 +101,9 @@ describe('reading', () => {
       'discarded',
     );
     // What is known before the request is sent, so that none is sent for nothing.
-    expect(earliestTellingMs(known, times)).toBe(nowMs - 1_000);
-    expect(earliestTellingMs(open, times)).toBe(nowMs + 11_000);
-    expect(readBackMs(open, times)).toBeGreaterThanOrEqual(earliestTellingMs(open, times));
+    expect(writesShownFromMs(known, times)).toBe(0);
+    expect(writesShownFromMs(open, times)).toBe(nowMs + 11_000);
+    expect(readBackMs(open, times)).toBeGreaterThanOrEqual(writesShownFromMs(open, times));
     expect(read(open, 8, nowMs + 11_000)).toMatchObject({ next: { base: { value: 8 }, openWrites: [] } });
   });
 

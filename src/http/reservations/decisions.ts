@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AuditContent } from '../audit/audit-record.ts';
 import type { Caller } from '../api/caller.ts';
-import { momentOf } from './moment.ts';
+import { isoTimeOf } from './iso-time.ts';
 import type { ReservationParts } from './parts.ts';
 
 type Decided = Omit<AuditContent, 'at' | 'key_id' | 'known'> & {
@@ -36,7 +36,7 @@ export class Decisions {
   }
 
   now(): string {
-    return momentOf(this.#parts.ledger.nowMs());
+    return isoTimeOf(this.#parts.ledger.nowMs());
   }
 
   isSampled(what: 'denial' | 'read'): boolean {

@@ -5,7 +5,7 @@ import type { Caller } from '../api/caller.ts';
 import type { Availability, AvailabilityItem } from './answers.ts';
 import { agentOf } from './asked.ts';
 import { ageOf, type Decisions } from './decisions.ts';
-import { momentOf } from './moment.ts';
+import { isoTimeOf } from './iso-time.ts';
 import type { ReservationParts } from './parts.ts';
 import type { AvailabilityQuery } from './requests.ts';
 import type { Outcome } from './service.ts';
@@ -88,7 +88,7 @@ export class Reading {
     const body: Availability = {
       items,
       sequence: this.#decisions.sequenceOf(snapshot.seq),
-      as_of: momentOf(nowMs),
+      as_of: isoTimeOf(nowMs),
       age_ms: ageOf(snapshot.ageMs),
       max_age_ms: settings.availability.maxAgeMs,
       decision_id: this.#decisions.isSampled('read') ? this.#decisions.newId() : null,

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Receipt } from './answers.ts';
-import { momentOf } from './moment.ts';
+import { isoTimeOf } from './iso-time.ts';
 
 /** What a genuine token says. */
 export interface ShownReceipt {
@@ -37,7 +37,7 @@ export class Receipts {
     const sha256 = hash('sha256', text, 'hex');
     const said = `${sequence}.${shownAtMs}.${sha256}`;
     const token = `${said}.${seal(this.#keys[0], said)}`;
-    const receipt = { sequence, shown_at: momentOf(shownAtMs), sha256, token };
+    const receipt = { sequence, shown_at: isoTimeOf(shownAtMs), sha256, token };
     answer.receipt = receipt;
     return `${text.slice(0, -1)},"receipt":${JSON.stringify(receipt)}}`;
   }

@@ -10,7 +10,7 @@ import { ageOf, type Decisions } from './decisions.ts';
 import { codeOf, type DeniedResult, isSoldOut, linesBySku, messageOf } from './ledger-words.ts';
 import { shownAgent } from './hold-id.ts';
 import { HotQueue } from './hot-queue.ts';
-import { momentOf } from './moment.ts';
+import { isoTimeOf } from './iso-time.ts';
 import type { ReservationParts } from './parts.ts';
 import type { Outcome } from './service.ts';
 import type { StockView } from './stock-view.ts';
@@ -169,7 +169,7 @@ export class Reserving {
       lines: linesBySku(result.lines),
       agent_id: shownAgent(asked.agent),
       settles_on: asked.settlesOn ?? null,
-      expires_at: momentOf(result.expiresAtMs),
+      expires_at: isoTimeOf(result.expiresAtMs),
       expires_in_ms: Math.max(0, Math.round(result.expiresAtMs - nowMs)),
       sequence: this.#decisions.sequenceOf(result.seq),
       data_age_ms: 0,

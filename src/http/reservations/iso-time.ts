@@ -4,7 +4,7 @@ const knownMs = new Float64Array(slots).fill(Number.NaN);
 const texts = Array.from({ length: slots }, () => '');
 
 /** ISO 8601, UTC. Answers come by the dozen within a millisecond: its text is made once. */
-export function momentOf(ms: number): string {
+export function isoTimeOf(ms: number): string {
   const slot = Math.abs(Math.trunc(ms)) % slots;
   let text = texts[slot];
   if (text === undefined || knownMs[slot] !== ms) {
