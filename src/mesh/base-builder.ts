@@ -52,8 +52,8 @@ export interface BaseBuilderPorts {
   resume(listingId: ListingId): void;
   /** A listing is known to show `units`: up to which sequence that is all it ought to show; undefined: it must be looked at. */
   provenBy?(listingId: ListingId, units: number): number | undefined;
-  /** That is stored, and its mark is dropped up to there. */
-  proven?(listingId: ListingId, seq: number): void;
+  /** That is stored as `state`, and its mark is dropped up to there: nobody looks at the listing for it. */
+  proven?(listingId: ListingId, seq: number, state: ListingState): void;
   /** The base is about to become settled, and nobody relies on it yet: the moment for an opening figure. May throw. */
   settling(listing: MappedListing, next: ListingState): Promise<void>;
   /** The platform showed this number, and the reading was not discarded. */
@@ -81,6 +81,8 @@ export interface BaseBuilderOptions {
 }
 
 const settlingAtOnce = 32;
+/** A listing that is written all the time is left to the next walk after so many. */
+const vouchTurns = 3;
 const maxSleepMs = 1_000;
 
 /**
@@ -299,7 +301,8 @@ export class BaseBuilder {
       const change = this.#judge(mapped, view, row, asking);
       if (change !== undefined) changes.push(change);
     }
-    await this.#store(term, changes);
+    const moved = await this.#store(term, changes);
+    for (const { read: asking } of batch) if (moved.has(asking.listingId)) this.#reads.again(asking);
   }
 
   #judge(
@@ -353,26 +356,39 @@ export class BaseBuilder {
     const answered = this.#pulls.takeAnswered(walk).flatMap((listingId) => listing(listingId) ?? []);
     const batchSize = this.#options.connector.capabilities.readStockBatchSize;
     for (let start = 0; start < answered.length; start += batchSize) {
+      let left: readonly MappedListing[] = answered.slice(start, start + batchSize);
       try {
-        await this.#vouch(term, walk, answered.slice(start, start + batchSize));
+        // What a write moved meanwhile is judged again by the same walk: its mark may be dropped, and nobody asks for it.
+        for (let turn = 0; turn < vouchTurns && left.length > 0; turn++) {
+          const moved = await this.#vouch(term, walk, left);
+          left = left.filter(({ listingId }) => moved.has(listingId));
+        }
+        for (const { listingId } of left) this.needsPull(listingId, walk.beganAtMs - 1);
       } catch (error) {
-        for (const { listingId } of answered.slice(start)) this.needsPull(listingId, walk.beganAtMs - 1);
+        for (const { listingId } of [...left, ...answered.slice(start + batchSize)])
+          this.needsPull(listingId, walk.beganAtMs - 1);
         throw error;
       }
     }
   }
 
-  async #vouch(term: LeaseTerm, walk: CompletedWalk, listings: readonly MappedListing[]): Promise<void> {
+  /** Answers those that moved while they were judged: nothing of them is stored. */
+  async #vouch(
+    term: LeaseTerm,
+    walk: CompletedWalk,
+    listings: readonly MappedListing[],
+  ): Promise<ReadonlySet<ListingId>> {
     const { rules, ports } = this.#options;
     const views = await this.#views(listings);
     let changes: ListingChange[] = [];
     let settling: { readonly mapped: MappedListing; readonly next: ListingState }[] = [];
+    const moved = new Set<ListingId>();
     const flush = async (): Promise<void> => {
       for (let start = 0; start < settling.length; start += settlingAtOnce) {
         const some = settling.slice(start, start + settlingAtOnce);
         await Promise.all(some.map(({ mapped, next }) => ports.settling(mapped, next)));
       }
-      await this.#store(term, changes);
+      for (const listingId of await this.#store(term, changes)) moved.add(listingId);
       settling = [];
       changes = [];
     };
@@ -404,18 +420,23 @@ export class BaseBuilder {
       });
     }
     await flush();
+    return moved;
   }
 
-  /** Rows that moved meanwhile are judged anew: the publisher looks at them and asks for what is still missing. */
-  async #store(term: LeaseTerm, changes: readonly ListingChange[]): Promise<void> {
+  /** Answers the rows that moved meanwhile, of which nothing is stored: whoever judged them judges them anew. */
+  async #store(term: LeaseTerm, changes: readonly ListingChange[]): Promise<ReadonlySet<ListingId>> {
     const { channel, ledger, ports } = this.#options;
+    const allMoved = new Set<ListingId>();
     let left = changes;
     while (left.length > 0) {
       const result = await ledger.settle(channel, term.token, { changes: left, closeWrites: [] });
-      if (result.kind === 'suspected') return;
+      if (result.kind === 'suspected') return allMoved;
       const moved = new Set(result.kind === 'conflict' ? result.listings : []);
       if (result.kind === 'conflict' && moved.size > 0) {
-        for (const listingId of moved) ports.resume(listingId);
+        for (const listingId of moved) {
+          allMoved.add(listingId);
+          ports.resume(listingId);
+        }
         left = left.filter(({ listingId }) => !moved.has(listingId));
         continue;
       }
@@ -424,10 +445,11 @@ export class BaseBuilder {
         const awaitedMs = this.#options.rules.pullAwaitedMs(next);
         if (awaitedMs !== undefined) this.needsPull(listingId, awaitedMs);
         if (settledSeq === undefined) ports.ready(listingId, seq);
-        else ports.proven?.(listingId, settledSeq);
+        else ports.proven?.(listingId, settledSeq, next);
       }
-      return;
+      return allMoved;
     }
+    return allMoved;
   }
 
   async #views(listings: readonly MappedListing[]): Promise<ReadonlyMap<ListingId, ListingView>> {

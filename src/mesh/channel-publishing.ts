@@ -361,7 +361,10 @@ export class ChannelPublishing {
         ready: (listingId, seq) => publisher.ready(listingId, seq),
         resume: (listingId) => publisher.resume(listingId),
         provenBy: (listingId, units) => publisher.provenBy(listingId, units),
-        proven: (listingId, seq) => publisher.proven(listingId, seq),
+        proven: (listingId, seq, state) => {
+          this.#exposure?.looked(listingId, state);
+          publisher.proven(listingId, seq);
+        },
         settling: this.#options.settling,
         shown: (mapped, value) => {
           this.#readBack.shown(mapped.listingId, value);

@@ -213,6 +213,22 @@ test('a read that shows what was accepted ends it: the mark is dropped without a
   expect(mesh.shows('X', 'shop-b')).toBe(38);
 });
 
+test('what was sold beside a write counts as exposed once its proof has come, though nobody looks at the listing for it', async () => {
+  const mesh = await start({
+    channels: ['shop-a', 'shop-b'],
+    stock: { X: 40 },
+    capabilities: { writes: 'absolute', readLagMs: 5, applyGraceMs: 60, longestApplyMs: 200 },
+  });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { id, publishing } = mesh.channel('shop-b');
+  await mesh.sell('X', 1, 'shop-b');
+  await mesh.agrees();
+  await eventually(async () => expect(await mesh.publisher.pending(id, 5)).toEqual([]));
+  await mesh.sell('X', 3, 'shop-a');
+  await eventually(() => expect(publishing.exposure?.soldUnits).toBe(1));
+});
+
 test('a policy that changes between writes and their proof, without a sequence of its own, is not lost with the marks', async () => {
   // So many that the readings come before the listings are looked at again by themselves.
   const skus = Array.from({ length: 1_100 }, (_, n) => `SKU-${n}`);

@@ -48,6 +48,21 @@ test('two channels that open the same SKU at once open it once', async () => {
   expect(await mesh.available('X')).toBe(10);
 });
 
+test('a listing that sells while its base is judged settled is judged again: nobody else asks for it', async () => {
+  let sold = 0;
+  const mesh = await start({
+    stock: { X: 10 },
+    tuning: { poll: { intervalMs: 60_000, maxIntervalMs: 60_000 } },
+    settling: async (here) => {
+      if (sold++ === 0) await here.sell('X', 1);
+    },
+  });
+  await mesh.basesSettled();
+  expect(sold).toBeGreaterThan(1);
+  await mesh.agrees();
+  expect(mesh.shows('X')).toBe(9);
+});
+
 test('a number changed by hand is reported after three reads; lowerings go on, nothing is written over it', async () => {
   const mesh = await start({ stock: { X: 10 } });
   await mesh.basesSettled();

@@ -22,6 +22,7 @@ import type {
   ChannelTuning,
 } from '../../../src/mesh/channel-publishing-options.ts';
 import { ChannelPublishing } from '../../../src/mesh/channel-publishing.ts';
+import { ExposureMetrics } from '../../../src/mesh/exposure-meter.ts';
 import { FanOut } from '../../../src/mesh/fan-out.ts';
 import { Ingest } from '../../../src/mesh/ingest.ts';
 import { OpenedLevels } from '../../../src/mesh/opened-levels.ts';
@@ -77,6 +78,8 @@ export interface RigOptions {
   readonly isOpening?: boolean;
   readonly catalogue?: Catalogue;
   readonly guard?: BlastLimits;
+  /** Runs where a base is judged settled and not yet stored so. */
+  readonly settling?: (rig: PublishingRig, sku: string) => Promise<void>;
 }
 
 /** A ledger on real Redis, the log reader, fan-out, ingest and one publisher per simulated platform. */
@@ -88,6 +91,7 @@ export class PublishingRig {
   readonly ingest: Ingest;
   readonly channels: readonly RigChannel[];
   readonly metrics = new PublishMetrics(new Registry());
+  readonly exposure = new ExposureMetrics(new Registry());
   readonly log = pino({ level: process.env['RIG_LOG'] ?? 'silent' });
   readonly opened: OpenedLevels;
   readonly journal: SyncJournal | undefined;
@@ -324,8 +328,12 @@ export class PublishingRig {
       isFrozen: (listingId) => this.#options.isFrozen?.(channel.id, listingId) ?? false,
       journal: this.journal,
       staleness: () => this.staleness,
+      exposure: this.exposure,
       hasFigure: (sku, location) => this.opened.has(sku, location),
-      settling: (listing, next) => this.#openings.settling(channel.id, listing, next),
+      settling: async (listing, next) => {
+        await this.#openings.settling(channel.id, listing, next);
+        await this.#options.settling?.(this, listing.sku);
+      },
       mayPublish: () => channel.mayPublish,
       onAccessLost: (reason) => channel.accessLost.push(reason),
       lookBackMs: 60_000,
@@ -361,6 +369,12 @@ export class PublishingRig {
   }
 }
 
+/** What a call of a killed process answers, also one whose pages are asked for. */
+function killed(): Promise<never> & AsyncIterable<never> {
+  const answer = Promise.reject<never>(new Error('killed'));
+  return Object.assign(answer, { [Symbol.asyncIterator]: () => ({ next: () => answer }) });
+}
+
 /** The same object, whose calls neither leave nor come back once its process is "killed". */
 function severable<T extends object>(
   target: T,
@@ -372,7 +386,7 @@ function severable<T extends object>(
       const value = Reflect.get(object, name, object) as unknown;
       if (typeof value !== 'function') return value;
       return (...args: unknown[]): unknown => {
-        if (isSevered()) return Promise.reject(new Error('killed'));
+        if (isSevered()) return killed();
         const result = Reflect.apply(value, object, args) as unknown;
         if (!(result instanceof Promise)) return result;
         return result.then((answer: unknown) => {
