@@ -371,7 +371,7 @@ export class PublishingRig {
 
 /** What a call of a killed process answers, also one whose pages are asked for. */
 function killed(): Promise<never> & AsyncIterable<never> {
-  const answer = Promise.reject<never>(new Error('killed'));
+  const answer = Promise.reject(new Error('killed'));
   return Object.assign(answer, { [Symbol.asyncIterator]: () => ({ next: () => answer }) });
 }
 
