@@ -32,7 +32,7 @@ async function read(channel: string): Promise<object> {
       peakRssMb = Math.max(peakRssMb, rssMb());
     }
   } else {
-    for await (const page of connector.pollCounts(null, signal)) {
+    for await (const page of connector.compareCounts?.(signal) ?? connector.pollCounts(null, signal)) {
       if (page.kind === 'held') throw new Error(`${channel} is held: ${page.reason}`);
       rows += page.counts.length;
       pages++;

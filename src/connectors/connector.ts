@@ -57,6 +57,11 @@ export interface Connector {
 
   /** Only where the platform owns the on-hand figure (a WMS): what it has, from the cursor on (null: all of it). */
   pollCounts?(cursor: string | null, signal: AbortSignal, want?: CountWant): AsyncIterable<CountPage>;
+  /**
+   * Everything, for comparing and never for applying: pages as they are read, without cursor or guards. A row may come
+   * twice, the later one counts. A held page at the end: nothing of the reading counts. Absent: `pollCounts` from null.
+   */
+  compareCounts?(signal: AbortSignal): AsyncIterable<CountPage>;
   /** Fresh counts of these items at every place; an item the platform does not know is simply absent. */
   fetchCounts?(itemIds: readonly string[], signal: AbortSignal): Promise<CountPage>;
   /** Whether everything costs less of the platform's limits than `fetchCounts` of so many items. */

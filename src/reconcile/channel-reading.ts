@@ -52,7 +52,7 @@ export class ChannelReading {
   async readAll(run: OpenRun): Promise<string | undefined> {
     const { channel, signal } = this.#options;
     const { connector, map } = channel;
-    const check = new BulkCheck(map);
+    const check = new BulkCheck(map.size);
     let unvalued: MappedListing[] = [];
     const known: KnownRow[] = [];
     let judgedAtMs = performance.now();

@@ -1,8 +1,9 @@
 import type { ListingRef, PlatformListing, StockRead } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { ListingView } from '../ledger/contract.ts';
-import type { MappedListing, SkuMap } from '../mesh/sku-map.ts';
+import type { MappedListing } from '../mesh/sku-map.ts';
 import type { ReconciledChannel } from './reconciled-channel.ts';
+import { SeenRows } from './seen-rows.ts';
 
 /** One listing as the platform shows it, and as the ledger had it before and after. */
 export interface ObservedRow {
@@ -97,12 +98,11 @@ function flawOf(asked: readonly ListingRef[], read: StockRead, mayBeGone: boolea
 
 /** Checks a bulk reading page by page: pages that shift while they are read repeat a listing, or leave many out. */
 export class BulkCheck {
-  /** Of listings that the map knows, its own text: the page's would be a second copy of every key. */
-  readonly #seen = new Set<string>();
-  readonly #map: Pick<SkuMap, 'listing'>;
+  readonly #seen: SeenRows;
 
-  constructor(map: Pick<SkuMap, 'listing'>) {
-    this.#map = map;
+  /** `known`: how many listings the reading will show at least. */
+  constructor(known: number) {
+    this.#seen = new SeenRows(known);
   }
 
   get seen(): number {
@@ -116,17 +116,17 @@ export class BulkCheck {
   page(listings: readonly PlatformListing[]): string | undefined {
     for (const { ref, problems } of listings) {
       // One that shares its SKU with a later one is named again by the connector, with that problem.
-      if (this.#seen.has(ref.key) && !problems.includes('duplicate-sku'))
+      if (this.#seen.note(ref.key) !== 'new' && !problems.includes('duplicate-sku'))
         return `the listings changed while they were read: ${ref.key} came twice`;
-      this.#seen.add(this.#map.listing(ref.key as ListingId)?.listingId ?? ref.key);
     }
     return undefined;
   }
 
   end(known: number): string | undefined {
-    if (known === 0 || this.#seen.size * 2 >= known) return undefined;
-    if (this.#seen.size === 0) return `the reading was empty, ${known} listings are known`;
-    return `the reading was cut short: ${this.#seen.size} listings, ${known} are known`;
+    const { seen } = this;
+    if (known === 0 || seen * 2 >= known) return undefined;
+    if (seen === 0) return `the reading was empty, ${known} listings are known`;
+    return `the reading was cut short: ${seen} listings, ${known} are known`;
   }
 }
 

@@ -57,10 +57,15 @@ export class RunTally {
   /** A row that looked otherwise at first turned out to be this. */
   recount(from: Verdict, to: Verdict): void {
     if (from === to) return;
-    const left = (this.#byVerdict.get(from) ?? 0) - 1;
-    if (left > 0) this.#byVerdict.set(from, left);
-    else this.#byVerdict.delete(from);
+    this.uncount(from);
     this.count(to);
+  }
+
+  /** A row that looked like this can, after all, not be judged. */
+  uncount(verdict: Verdict): void {
+    const left = (this.#byVerdict.get(verdict) ?? 0) - 1;
+    if (left > 0) this.#byVerdict.set(verdict, left);
+    else this.#byVerdict.delete(verdict);
   }
 
   add(figures: Partial<Record<Counted, number>>): void {

@@ -18,6 +18,7 @@ import type { ReconcileMetrics } from './reconcile-metrics.ts';
 import type { RunRequest } from './run.ts';
 import type { RunStore } from './run-store.ts';
 import { RunTally } from './run-tally.ts';
+import { SeenRows } from './seen-rows.ts';
 import type { CountWitness, ThreeWay } from './three-way.ts';
 import { timeId } from './time-id.ts';
 
@@ -26,7 +27,7 @@ export interface ReconciledWarehouse {
   readonly id: ChannelId;
   readonly channel: ChannelSettings;
   readonly owned: ReadonlyMap<LocationId, OwnedLocation>;
-  readonly connector: Pick<Connector, 'pollCounts' | 'fetchCounts' | 'capabilities'>;
+  readonly connector: Pick<Connector, 'pollCounts' | 'compareCounts' | 'fetchCounts' | 'capabilities'>;
   readonly intake: Pick<CountIntake, 'isReading' | 'pollNow' | 'doorbell'>;
   readonly settings: Pick<ChannelReconcileSettings, 'mode' | 'policy' | 'spacingMs'>;
 }
@@ -52,6 +53,21 @@ interface Suspect extends ExpectedCount {
   readonly watch: DriftWatch;
 }
 
+/** What one reading keeps beyond the page in hand: what differs, and findings that seem to be over. */
+interface Comparison {
+  readonly tally: RunTally;
+  /** Empty: all. */
+  readonly skus: ReadonlySet<string>;
+  /** Subjects of open findings. */
+  readonly open: ReadonlySet<string>;
+  readonly places: Map<LocationId, string>;
+  readonly suspects: Map<string, Suspect>;
+  /** By subject; nothing is resolved before the reading proved complete. */
+  readonly over: Map<string, OwnedCount>;
+  /** Where items have ids of their own: which of them stood for the level. */
+  readonly items: SeenRows;
+}
+
 const lookEveryMs = 1_000;
 const skusPerPeek = 200;
 const maxSuspects = 10_000;
@@ -65,7 +81,7 @@ const witnessTimeoutMs = 20_000;
 /**
  * Reconciliation of a warehouse against the ledger, when it is asked for: in whichever daemon reads the warehouse.
  *
- *   idle --a run is asked for--> reading all counts --those that differ--> read again twice --> findings --> idle
+ *   idle --a run is asked for--> reading page by page --complete--> those that differ read again twice --> findings --> idle
  *   reading --held, cut short, the warehouse away--> aborted, nothing concluded
  *
  * The counts it reads are compared, never applied: who applies them is the intake, which a finding may ask to read.
@@ -171,55 +187,75 @@ export class WarehouseReconciler implements CountWitness {
   }
 
   async #compare(tally: RunTally, skus: ReadonlySet<string>): Promise<string | undefined> {
-    const { connector } = this.#options.warehouse;
-    if (connector.pollCounts === undefined) return 'the warehouse has no counts to read';
-    const suspects: Suspect[] = [];
+    const { connector, id } = this.#options.warehouse;
+    const { signal } = this.#closing;
+    const pages = connector.compareCounts?.(signal) ?? connector.pollCounts?.(null, signal);
+    if (pages === undefined) return 'the warehouse has no counts to read';
     let rows = 0;
-    const found = await this.#options.findings.listOpen(Number.POSITIVE_INFINITY, {
-      channel: this.#options.warehouse.id,
-    });
-    const open = new Set(found.map((finding) => subjectOf(finding)));
-    for await (const page of ahead(connector.pollCounts(null, this.#closing.signal))) {
+    const found = await this.#options.findings.listOpen(Number.POSITIVE_INFINITY, { channel: id });
+    const comparison: Comparison = {
+      tally,
+      skus,
+      open: new Set(found.map((finding) => subjectOf(finding))),
+      places: new Map(),
+      suspects: new Map(),
+      over: new Map(),
+      items: new SeenRows(),
+    };
+    for await (const page of ahead(pages)) {
       if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
       rows += page.counts.length;
-      const flaw = await this.#lookAt(tally, page, skus, suspects, open);
+      const flaw = await this.#lookAt(comparison, page);
       if (flaw !== undefined) return flaw;
     }
     if (rows === 0) return 'the reading was empty';
+    for (const count of comparison.over.values()) await this.#agrees(tally, count);
     this.#asked = 0;
     try {
-      await this.#confirm(tally, suspects);
+      await this.#confirm(tally, [...comparison.suspects.values()]);
     } finally {
       this.#applyCounts();
     }
     return undefined;
   }
 
-  async #lookAt(
-    tally: RunTally,
-    page: CountPage,
-    skus: ReadonlySet<string>,
-    suspects: Suspect[],
-    open: ReadonlySet<string>,
-  ): Promise<string | undefined> {
-    const counts = this.#own(page);
+  async #lookAt(comparison: Comparison, page: CountPage): Promise<string | undefined> {
+    const { tally, skus, open, suspects, over } = comparison;
+    const counts = this.#own(page, comparison.places);
     if (typeof counts === 'string') return counts;
     const wanted = counts.filter(({ sku }) => skus.size === 0 || skus.has(sku));
     tally.add({ rows: wanted.length, requests: 1 });
     for await (const some of ahead(this.#expected(wanted))) {
       let agreed = 0;
       for (const { count, expected } of some) {
+        const key = keyOf(count);
+        // Only those that have a finding: a healthy row costs no call, and no text, of its own.
+        const subject = open.size > 0 ? this.#subjectOf(count) : '';
+        const isOdd = count.itemId !== count.sku && comparison.items.note(key, count.itemId) === 'other';
+        if (isOdd) {
+          // Two items with one SKU at one place: which of them the level is nobody can tell.
+          tally.add({ unjudged: 1 });
+          forget(comparison, key, subject);
+          continue;
+        }
+        const earlier = suspects.get(key);
+        if (earlier !== undefined && earlier.count.asOfMs > count.asOfMs) {
+          tally.count('count-differs');
+          continue;
+        }
         const difference = differenceOf(count.onHand, expected, false);
         if (holds(difference, 0)) {
           agreed++;
-          // Only those that have a finding: a healthy row costs no call, and no text, of its own.
-          if (open.size > 0 && open.has(this.#subjectOf(count))) await this.#agrees(tally, count);
+          // It moved over a page's border, and its later look agrees.
+          if (suspects.delete(key)) tally.recount('count-differs', 'agrees');
+          if (open.has(subject)) over.set(subject, count);
           continue;
         }
         tally.count('count-differs');
+        over.delete(subject);
         const seen = watchDrift(undefined, difference, count.asOfMs, 0);
-        if (seen.kind === 'watched' && suspects.length < maxSuspects)
-          suspects.push({ count, watch: seen.watch, expected });
+        if (seen.kind === 'watched' && (suspects.size < maxSuspects || suspects.has(key)))
+          suspects.set(key, { count, watch: seen.watch, expected });
       }
       if (agreed > 0) tally.count('agrees', agreed);
     }
@@ -274,13 +310,13 @@ export class WarehouseReconciler implements CountWitness {
     intake.pollNow();
   }
 
-  #own(page: CountPage): readonly OwnedCount[] | string {
+  #own(page: CountPage, places = new Map<LocationId, string>()): readonly OwnedCount[] | string {
     if (page.kind === 'held') return `the warehouse's answer is held: ${page.reason}`;
     const { warehouse } = this.#options;
     const read = ownCounts(page, {
       settings: warehouse.channel,
       owned: warehouse.owned,
-      places: new Map(),
+      places,
       clockMs: 0,
     });
     if (read.conflict !== undefined) return read.conflict;
@@ -401,6 +437,11 @@ export class WarehouseReconciler implements CountWitness {
     const { position } = await this.#options.ledger.peek([] as Sku[]);
     return `${position.epoch}-${position.seq}`;
   }
+}
+
+function forget({ tally, suspects, over }: Comparison, key: string, subject: string): void {
+  over.delete(subject);
+  if (suspects.delete(key)) tally.uncount('count-differs');
 }
 
 function keyOf({ location, sku }: OwnedCount): string {

@@ -92,10 +92,18 @@ async function* usual(): AsyncGenerator<CountPage> {
   yield page(rows());
 }
 
+/** A reading for comparison alone: these pages, one after the other. */
+function inPages(...pages: readonly (() => CountPage)[]): NonNullable<Connector['compareCounts']> {
+  return async function* () {
+    for (const made of pages) yield made();
+  };
+}
+
 function start(
   action: DriftAction,
   pollCounts: NonNullable<Connector['pollCounts']> = usual,
   threeWay?: ConstructorParameters<typeof WarehouseReconciler>[0]['threeWay'],
+  compareCounts?: NonNullable<Connector['compareCounts']>,
 ): WarehouseReconciler {
   const started = new WarehouseReconciler({
     warehouse: {
@@ -116,6 +124,7 @@ function start(
       owned: new Map([[main, { pickLagMs: 0 }]]),
       connector: {
         pollCounts,
+        ...(compareCounts === undefined ? {} : { compareCounts }),
         fetchCounts: async (items) => page(rows(items.map((item) => item.replace('item-', '')))),
         capabilities: { readStockBatchSize: 10 } as Connector['capabilities'],
       },
@@ -192,6 +201,101 @@ test.each<[string, NonNullable<Connector['pollCounts']>, string]>([
   expect(run).toMatchObject({ state: 'aborted', reason: expect.stringContaining(reason) });
   expect(await open()).toEqual([]);
   expect(doorbells).toEqual([]);
+});
+
+test.each<[string, readonly (() => CountPage)[], string]>([
+  [
+    'held at its end',
+    [() => page(rows()), () => ({ kind: 'held', source: 'stock', reason: '9 of 10 rows', parked: [] })],
+    'held: 9 of 10 rows',
+  ],
+  [
+    'broken off behind a page',
+    [
+      () => page(rows()),
+      () => {
+        throw new Error('two pages in a row are the same');
+      },
+    ],
+    'two pages in a row are the same',
+  ],
+  [
+    'of two places that are one location, on two pages',
+    [() => page(rows(['X'])), () => page(rows(['Y']).map((one) => ({ ...one, locationId: 'W9' })))],
+    'W1 and W9 are both main',
+  ],
+])('pages of a reading that is %s repair and resolve nothing', async (_what, pages, reason) => {
+  counted.set('X', 7);
+  start('park', usual);
+  await reconcile();
+  await reconciler?.close();
+  expect(await open()).toMatchObject([{ sku: 'X', state: 'parked' }]);
+  counted.set('X', 10);
+  counted.set('Y', 2);
+  start('adopt', usual, undefined, inPages(...pages));
+  const run = await reconcile();
+  expect(run).toMatchObject({ state: 'aborted', reason: expect.stringContaining(reason), resolved: 0 });
+  // X seemed to agree again and Y to differ: neither counts.
+  expect(await open()).toMatchObject([{ sku: 'X', state: 'parked' }]);
+  expect(doorbells).toEqual([]);
+});
+
+test('what seemed over is resolved at the end of a complete reading', async () => {
+  counted.set('X', 7);
+  start('park', usual);
+  await reconcile();
+  await reconciler?.close();
+  counted.set('X', 10);
+  start(
+    'park',
+    usual,
+    undefined,
+    inPages(
+      () => page(rows(['X'])),
+      () => page(rows(['Y'])),
+    ),
+  );
+  expect(await reconcile()).toMatchObject({ state: 'completed', rows: 2, resolved: 1 });
+  expect(await open()).toEqual([]);
+});
+
+test('a row that moved over the border of a page counts by its later look', async () => {
+  const late = (units: number) => (): CountPage => {
+    counted.set('X', units);
+    return page(rows(['X']));
+  };
+  start(
+    'park',
+    usual,
+    undefined,
+    inPages(late(7), () => page(rows(['Y'])), late(10)),
+  );
+  expect(await reconcile()).toMatchObject({ rows: 3, opened: 0, byVerdict: { agrees: 3 } });
+  await reconciler?.close();
+  start(
+    'park',
+    usual,
+    undefined,
+    inPages(late(10), () => page(rows(['Y'])), late(7)),
+  );
+  expect(await reconcile()).toMatchObject({ opened: 1, driftUnits: 3 });
+});
+
+test('two items with one SKU at one place, on two pages: neither is judged by', async () => {
+  const other = (): CountPage =>
+    page(rows(['X']).map((one) => ({ ...one, itemId: 'item-other', onHand: 1 })));
+  start(
+    'adopt',
+    usual,
+    undefined,
+    inPages(
+      () => page(rows()),
+      other,
+      () => page(rows(['X'])),
+    ),
+  );
+  expect(await reconcile()).toMatchObject({ state: 'completed', opened: 0, unjudged: 2 });
+  expect(await open()).toEqual([]);
 });
 
 test('a count that changes while it is read is no finding', async () => {

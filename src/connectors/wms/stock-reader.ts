@@ -1,5 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
-import type { CountPage, CountWant } from '../counts.ts';
+import type { CountPage, CountWant, PlatformCount } from '../counts.ts';
 import { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
 import type { ApiAnswer, WmsApi } from './api.ts';
@@ -13,7 +13,7 @@ import { guardsOf } from './guards.ts';
 import { type SourcePage, pagesOf, requestFor } from './pages.ts';
 import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
 import { SeenChanges } from './seen-changes.ts';
-import { Tally } from './tally.ts';
+import { Tally, maxRows } from './tally.ts';
 import type { TemplateValues } from './template.ts';
 
 const defaultSnapshotEveryMs = 3_600_000;
@@ -29,6 +29,9 @@ const dayMs = 86_400_000;
  *   otherwise, where the source can say what changed --> changes since the last reading, page by page
  *
  * The moment from which the next changes are read is taken before the snapshot's first request.
+ *
+ * Who only compares counts (`compare`) needs no judgement before the first row, only one at the end: pages are given as
+ * they are read, and nothing of them is kept.
  */
 export class StockReader {
   readonly #source: HttpConnection;
@@ -105,21 +108,45 @@ export class StockReader {
     this.#learnClock(await this.#api.read(probe, signal));
   }
 
+  /**
+   * Everything, page by page: memory for one page. A row that moved over a page's border comes twice, the later look
+   * counts; what speaks against the whole comes last, as a held page. Lots that are summed are known at the end only.
+   */
+  async *compare(signal: AbortSignal): AsyncGenerator<CountPage> {
+    const { snapshot } = this.#source;
+    const nowMs = this.#clock.nowMs();
+    if (snapshot.map.duplicates === 'sum') {
+      yield await this.#snapshot(undefined, nowMs, signal);
+      return;
+    }
+    const seen = { rows: 0, badRows: 0, newestMs: 0 };
+    let pages = 0;
+    const mapper = new CountMapper(snapshot.map, snapshot.each);
+    for await (const { page, place } of this.#places(snapshot, { since: null, until: null }, signal)) {
+      const tally = new Tally('reject');
+      this.#add(tally, mapper, page, place);
+      const { counts, parked } = tally.result();
+      pages++;
+      seen.rows += tally.rows;
+      if (seen.rows > maxRows) throw tooMany(seen.rows);
+      seen.badRows += tally.badRows;
+      seen.newestMs = newestOfCounts(counts, seen.newestMs);
+      yield { ...noRows, kind: 'changes', source: 'stock', counts, parked };
+    }
+    this.#snapshotCost = pages * this.#costOf(pageSizeOf(snapshot.paging));
+    const reason = this.#flawOf(seen, nowMs);
+    if (reason !== undefined) yield { kind: 'held', source: 'stock', reason, parked: [] };
+  }
+
   async #snapshot(since: string | undefined, nowMs: number, signal: AbortSignal): Promise<CountPage> {
     const { snapshot, guards, zeroMissingAfter } = this.#source;
     const tally = new Tally(snapshot.map.duplicates ?? 'reject');
     const pages = await this.#gather(snapshot, tally, { since: null, until: null }, signal);
     this.#snapshotCost = pages * this.#costOf(pageSizeOf(snapshot.paging));
     const { counts, parked } = tally.result();
-    const held = (reason: string): CountPage => ({ kind: 'held', source: 'stock', reason, parked });
-    const badRatio = guards?.maxBadRowRatio ?? maxBadRowRatio;
-    if (tally.badRows >= minBadRows && tally.badRows > tally.rows * badRatio) {
-      return held(`${tally.badRows} of ${tally.rows} rows cannot be read`);
-    }
-    const newestMs = counts.reduce((newest, { asOfMs }) => Math.max(newest, asOfMs), 0);
-    if (guards?.maxAgeMs !== undefined && counts.length > 0 && newestMs < nowMs - guards.maxAgeMs) {
-      return held(`its newest figure is of ${new Date(newestMs).toISOString()}`);
-    }
+    const { rows, badRows } = tally;
+    const reason = this.#flawOf({ rows, badRows, newestMs: newestOfCounts(counts, 0) }, nowMs);
+    if (reason !== undefined) return { kind: 'held', source: 'stock', reason, parked };
     return {
       ...noRows,
       kind: 'snapshot',
@@ -132,6 +159,21 @@ export class StockReader {
     };
   }
 
+  /** Why a whole reading proves nothing. `newestMs`: 0 when it holds no figure. */
+  #flawOf(
+    seen: { readonly rows: number; readonly badRows: number; readonly newestMs: number },
+    nowMs: number,
+  ): string | undefined {
+    const { guards } = this.#source;
+    const { rows, badRows, newestMs } = seen;
+    if (badRows >= minBadRows && badRows > rows * (guards?.maxBadRowRatio ?? maxBadRowRatio))
+      return `${badRows} of ${rows} rows cannot be read`;
+    const maxAgeMs = guards?.maxAgeMs;
+    if (maxAgeMs !== undefined && newestMs > 0 && newestMs < nowMs - maxAgeMs)
+      return `its newest figure is of ${new Date(newestMs).toISOString()}`;
+    return undefined;
+  }
+
   /** Answers how many pages it took. */
   async #gather(
     reading: Reading,
@@ -141,13 +183,22 @@ export class StockReader {
   ): Promise<number> {
     const mapper = new CountMapper(reading.map, reading.each);
     let pages = 0;
-    for (const place of reading.places ?? [undefined]) {
-      for await (const page of this.#pages(reading, 'stock', { ...values, place: place ?? null }, signal)) {
-        this.#add(tally, mapper, page, place);
-        pages++;
-      }
+    for await (const { page, place } of this.#places(reading, values, signal)) {
+      this.#add(tally, mapper, page, place);
+      pages++;
     }
     return pages;
+  }
+
+  /** The pages of every place that the source is asked for one by one. */
+  async *#places(
+    reading: Reading,
+    values: TemplateValues,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ readonly page: SourcePage; readonly place: string | undefined }> {
+    for (const place of reading.places ?? [undefined])
+      for await (const page of this.#pages(reading, 'stock', { ...values, place: place ?? null }, signal))
+        yield { page, place };
   }
 
   #costOf(rows: number): number {
@@ -157,13 +208,7 @@ export class StockReader {
   #add(tally: Tally, mapper: CountMapper, { rows, answer }: SourcePage, place: string | undefined): void {
     const askedAtMs = answer.askedAtMs - (this.#source.readLagMs ?? 0);
     for (const row of rows) for (const mapped of mapper.map(row, { askedAtMs, place })) tally.add(mapped);
-    if (tally.isFull) {
-      throw new StockmeshError('CONNECTOR_ANSWER_INVALID', {
-        platform,
-        operation: 'stock',
-        reason: `more than ${tally.rows} rows`,
-      });
-    }
+    if (tally.isFull) throw tooMany(tally.rows);
   }
 
   async *#changes(
@@ -258,6 +303,15 @@ export class StockReader {
       yield page;
     }
   }
+}
+
+function newestOfCounts(counts: readonly PlatformCount[], sinceMs: number): number {
+  return counts.reduce((newest, { asOfMs }) => Math.max(newest, asOfMs), sinceMs);
+}
+
+function tooMany(rows: number): StockmeshError {
+  const fields = { platform, operation: 'stock', reason: `more than ${rows} rows` };
+  return new StockmeshError('CONNECTOR_ANSWER_INVALID', fields);
 }
 
 /** Our clock may have been set back since. */

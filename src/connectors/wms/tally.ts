@@ -2,8 +2,8 @@ import type { PlatformCount } from '../counts.ts';
 import type { ParkedRow } from '../parked-row.ts';
 import type { CountRow, MappedRow } from './count-rows.ts';
 
-/** More rows than this are not held in memory: the reading fails. */
-const maxRows = 500_000;
+/** More rows than this are no reading of a warehouse: it fails. */
+export const maxRows = 500_000;
 
 /**
  * The rows of one reading, gathered before any of them counts. Offset pages shift while rows come and go, so a row may be

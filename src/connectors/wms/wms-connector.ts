@@ -90,6 +90,7 @@ function httpConnector(source: HttpConnection, options: WmsConnectorOptions): Co
     },
     parseWebhook: (raw, headers) => webhooks?.parse(raw, headers) ?? nothing,
     pollCounts: (cursor, signal, want) => reader.poll(cursor, signal, want),
+    compareCounts: (signal) => reader.compare(signal),
     fullReadMs: (rows) => fullReadMs(source, rows),
     isAllCheaper: (items) => reader.isAllCheaper(items),
     ...(source.lookup === undefined

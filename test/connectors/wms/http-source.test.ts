@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PublishedBudget } from '../../../src/connectors/ports.ts';
 import type { HttpConnection, Paging, Reading } from '../../../src/connectors/wms/options.ts';
-import { never, rejection } from '../shopify/parts.ts';
+import { everything, never, rejection } from '../shopify/parts.ts';
 import { figures, plainSource, poll, readOnce, rigFor, secret } from './parts.ts';
 import { type ScriptedAnswer, type SeenRequest, scriptedSource } from './scripted-source.ts';
 
@@ -493,5 +493,73 @@ describe('changes', () => {
       '11,12',
       '13',
     ]);
+  });
+});
+
+describe('a reading that is only compared', () => {
+  const compared = async (connection: HttpConnection): Promise<readonly string[]> => {
+    const { connector } = rigFor(connection);
+    if (connector.compareCounts === undefined) throw new Error('nothing to compare');
+    const pages = await everything(connector.compareCounts(never));
+    return pages.map((page) => (page.kind === 'held' ? `held: ${page.reason}` : figures(page).join(' ')));
+  };
+  const paged = (pages: readonly (readonly object[])[], more: Partial<HttpConnection> = {}) =>
+    scriptedSource(({ query }) => ({ json: { rows: pages[Number(query.get('page')) - 1] ?? [] } })).then(
+      ({ url }) =>
+        plainSource(url, {
+          snapshot: reading({ kind: 'page', first: 1, size: 2 }, { page: '{{page}}' }, more.snapshot ?? {}),
+          ...(more.guards === undefined ? {} : { guards: more.guards }),
+        }),
+    );
+
+  test('gives each page before the next is asked for, and a row twice that moved', async () => {
+    let asked = 0;
+    const source = await scriptedSource(({ query }) => {
+      asked++;
+      const rows = query.get('page') === '1' ? [row('A'), row('B')] : [row('B', 2)];
+      return { json: { rows } };
+    });
+    const snapshot = reading({ kind: 'page', first: 1, size: 2 }, { page: '{{page}}' });
+    const pages = rigFor(plainSource(source.url, { snapshot })).connector.compareCounts?.(never);
+    const walk = pages?.[Symbol.asyncIterator]();
+    const first = await walk?.next();
+    expect(asked).toBe(1);
+    expect(first?.done === false && first.value.kind !== 'held' ? figures(first.value) : []).toEqual([
+      'A@A=1',
+      'B@A=1',
+    ]);
+    const second = await walk?.next();
+    expect(second?.done === false && second.value.kind !== 'held' ? figures(second.value) : []).toEqual([
+      'B@A=2',
+    ]);
+    expect((await walk?.next())?.done).toBe(true);
+  });
+
+  test('what speaks against the whole of it comes last', async () => {
+    const bad = [row('C', 'many'), row('D', 'many')];
+    const connection = await paged([[row('A'), row('B')], bad, [row('E', null)]]);
+    expect(await compared(connection)).toEqual(['A@A=1 B@A=1', '', '', 'held: 3 of 5 rows cannot be read']);
+  });
+
+  test('lots that are summed are known at its end only: one page', async () => {
+    const lots = [
+      [
+        { ...row('A', 1), lot: '1' },
+        { ...row('B', 1), lot: '2' },
+      ],
+      [{ ...row('A', 4), lot: '3' }],
+    ];
+    const map = { sku: 'sku', location: 'place', onHand: 'qty', duplicates: 'sum', rowId: 'lot' } as const;
+    const snapshot = reading({ kind: 'page', first: 1, size: 2 }, { page: '{{page}}' }, { map });
+    expect(await compared(await paged(lots, { snapshot }))).toEqual(['A@A=5 B@A=1']);
+  });
+
+  test('pages that repeat end it as they end any other', async () => {
+    const connection = await paged([
+      [row('A'), row('B')],
+      [row('A'), row('B')],
+    ]);
+    const walk = compared(connection);
+    expect((await rejection(walk)).message).toContain('two pages in a row are the same');
   });
 });
