@@ -7,8 +7,11 @@ import { endpoints } from './endpoints.ts';
 import { idOf, secondsOf } from './ids.ts';
 import type { TiktokSettings } from './options.ts';
 import { failureOf, stuck, unreadable } from './outcome.ts';
-import { listingsOf } from './product-listing.ts';
+import type { Inventory } from './inventory.ts';
+import { idsOf } from './ids.ts';
+import { listingsOf, shownBefore } from './product-listing.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
+import { type SkuOwner, SkuOwners } from './sku-owners.ts';
 import type { Warehouses } from './warehouses.ts';
 
 const pageSize = 100;
@@ -38,7 +41,8 @@ interface ProductPage {
  * the last change, oldest first: a product that changes meanwhile moves into a later slice and is seen there. Within a
  * slice pages can shift; one that showed fewer products than TikTok counts is walked again.
  *
- * Two SKUs with one seller SKU are both named, the earlier one again, so that neither is written.
+ * Two SKUs with one seller SKU are both named, the earlier one again, so that neither is written. Of what was shown only
+ * ids are kept: the walk needs memory for a page, and for a few numbers a SKU.
  */
 export class Catalogue {
   readonly #parts: {
@@ -46,6 +50,7 @@ export class Catalogue {
     readonly settings: TiktokSettings;
     readonly warehouses: Warehouses;
     readonly platformClock: PlatformClock;
+    readonly inventory: Inventory;
     readonly memory: ShelfMemory;
     readonly log: ConnectorLog;
   };
@@ -55,6 +60,7 @@ export class Catalogue {
     readonly settings: TiktokSettings;
     readonly warehouses: Warehouses;
     readonly platformClock: PlatformClock;
+    readonly inventory: Inventory;
     readonly memory: ShelfMemory;
     readonly log: ConnectorLog;
   }) {
@@ -62,7 +68,7 @@ export class Catalogue {
   }
 
   async *pages(cursor: string | null, signal: AbortSignal): AsyncGenerator<ListingPage> {
-    const owners = new Map<string, readonly PlatformListing[]>();
+    const owners = new SkuOwners();
     this.#parts.warehouses.forget();
     let waiting: Slice[] = [{ fromS: secondsOf(cursor), toS: undefined }];
     for (let count = 0; count < maxSlices; count++) {
@@ -169,39 +175,53 @@ export class Catalogue {
 
   async #listings(
     page: ProductPage,
-    owners: Map<string, readonly PlatformListing[]>,
+    owners: SkuOwners,
     signal: AbortSignal,
   ): Promise<{ listings: readonly PlatformListing[]; parked: readonly ParkedRow[] }> {
     const { settings, memory } = this.#parts;
     const warehouses = await this.#parts.warehouses.all(signal);
     const listings = new Map<string, PlatformListing>();
     const parked: ParkedRow[] = [];
+    const earlier = new Map<string, { readonly owner: SkuOwner; readonly sellerSku: string }>();
     for (const product of page.products) {
       const found = listingsOf(product, { settings, warehouses, memory, readAtMs: page.readAtMs });
       parked.push(...found.parked);
-      for (const [, ofSku] of Map.groupBy(found.listings, ({ ref }) => ref.itemId))
-        for (const listing of withDuplicates(ofSku, owners)) listings.set(listing.ref.key, listing);
+      for (const listing of found.listings) {
+        const { sku: sellerSku, ref } = listing;
+        const ids = idsOf(ref);
+        const owner = ids === undefined || sellerSku === '' ? undefined : owners.claim(sellerSku, ids);
+        if (owner !== undefined) earlier.set(owner.skuId, { owner, sellerSku });
+        listings.set(ref.key, owner === undefined ? listing : withProblem(listing));
+      }
+    }
+    if (earlier.size === 0) return { listings: [...listings.values()], parked };
+    const context = { settings, warehouses, memory, readAtMs: page.readAtMs };
+    const onPage = Map.groupBy(listings.values(), ({ ref }) => ref.itemId);
+    await this.#remember(earlier.keys(), signal);
+    for (const { owner, sellerSku } of earlier.values()) {
+      const known = onPage.get(`${owner.productId}/${owner.skuId}`);
+      for (const listing of known ?? shownBefore({ ...owner, sellerSku }, context))
+        if (!listing.problems.includes('duplicate-sku')) listings.set(listing.ref.key, withProblem(listing));
     }
     return { listings: [...listings.values()], parked };
   }
+
+  /** Warehouses were noted when the SKU was shown; a walk that took long asks for what has been forgotten since. */
+  async #remember(skuIds: Iterable<string>, signal: AbortSignal): Promise<void> {
+    const { memory, inventory } = this.#parts;
+    const unknown = [...skuIds].filter((skuId) => memory.warehousesOf(skuId) === undefined);
+    if (unknown.length === 0) return;
+    for await (const { parked } of inventory.read(unknown, signal))
+      for (const { reference, reason } of parked)
+        this.#parts.log.warn(
+          { skuId: reference, reason },
+          'a SKU whose seller SKU came twice cannot be read',
+        );
+  }
 }
 
-/** The SKU's listings, and those of another SKU that turns out to have the same seller SKU. */
-function withDuplicates(
-  ofSku: readonly PlatformListing[],
-  owners: Map<string, readonly PlatformListing[]>,
-): readonly PlatformListing[] {
-  const first = ofSku[0];
-  if (first === undefined || first.sku === '') return ofSku;
-  const owner = owners.get(first.sku);
-  if (owner === undefined || owner[0]?.ref.itemId === first.ref.itemId) {
-    owners.set(first.sku, ofSku);
-    return ofSku;
-  }
-  return [...owner, ...ofSku].map((listing) => ({
-    ...listing,
-    problems: [...new Set([...listing.problems, 'duplicate-sku' as const])],
-  }));
+function withProblem(listing: PlatformListing): PlatformListing {
+  return { ...listing, problems: [...listing.problems, 'duplicate-sku'] };
 }
 
 function productIdOf(product: unknown): string {

@@ -56,21 +56,17 @@ interface ProductSku {
 
 function skuListings(found: ProductSku, context: ListingContext): readonly PlatformListing[] {
   const { product, productId, status, sku, skuId, shelf } = found;
-  const { settings, warehouses, memory, readAtMs } = context;
+  const { memory, readAtMs } = context;
   const sellerSku = textOf(sku['seller_sku']) ?? '';
   const isLive = status === 'ACTIVATE' && statusOf(sku) !== 'DEACTIVATED';
   memory.noteSelling(skuId, isLive);
   const isBundle = memory.isBundle(skuId) || (listOf(sku['combined_skus']) ?? []).length > 0;
-  const isOurs = (warehouseId: string): boolean => settings.warehouses?.has(warehouseId) ?? true;
-  const isBarred = settings.otherWarehouses === 'refuse' && [...shelf.keys()].some((id) => !isOurs(id));
+  const problemsAt = placeProblems([...shelf.keys()], isLive, isBundle, context);
   const listings: PlatformListing[] = [];
   for (const [warehouseId, value] of shelf) {
-    if (!isOurs(warehouseId)) continue;
-    const problems: ListingProblem[] = [];
-    if (sellerSku === '') problems.push('missing-sku');
-    if (!isLive || warehouses.get(warehouseId)?.sells === false) problems.push('inactive');
-    if (isBundle) problems.push('bundle-parent');
-    if (isBarred) problems.push('beside-foreign-stock');
+    const problems = problemsAt(warehouseId);
+    if (problems === undefined) continue;
+    if (sellerSku === '') problems.unshift('missing-sku');
     listings.push({
       ref: listingRef(productId, skuId, warehouseId),
       itemAliases: [skuId],
@@ -83,6 +79,43 @@ function skuListings(found: ProductSku, context: ListingContext): readonly Platf
     });
   }
   return listings;
+}
+
+/** Listings of a SKU shown on an earlier page, by what is remembered of it: without numbers and title. */
+export function shownBefore(
+  found: { readonly productId: string; readonly skuId: string; readonly sellerSku: string },
+  context: ListingContext,
+): readonly PlatformListing[] {
+  const { productId, skuId, sellerSku } = found;
+  const { memory, readAtMs } = context;
+  const warehouseIds = memory.warehousesOf(skuId) ?? [];
+  const place = placeProblems(warehouseIds, memory.sells(skuId), memory.isBundle(skuId), context);
+  return warehouseIds.flatMap((warehouseId) => {
+    const problems = place(warehouseId);
+    if (problems === undefined) return [];
+    const ref = listingRef(productId, skuId, warehouseId);
+    const none = { barcode: null, title: null, value: null };
+    return { ref, itemAliases: [skuId], sku: sellerSku, ...none, readAtMs, problems };
+  });
+}
+
+/** What keeps a SKU's listing in a warehouse from being written; undefined where the warehouse is not ours. */
+function placeProblems(
+  warehouseIds: readonly string[],
+  isLive: boolean,
+  isBundle: boolean,
+  { settings, warehouses }: ListingContext,
+): (warehouseId: string) => ListingProblem[] | undefined {
+  const isOurs = (warehouseId: string): boolean => settings.warehouses?.has(warehouseId) ?? true;
+  const isBarred = settings.otherWarehouses === 'refuse' && warehouseIds.some((id) => !isOurs(id));
+  return (warehouseId) => {
+    if (!isOurs(warehouseId)) return undefined;
+    const problems: ListingProblem[] = [];
+    if (!isLive || warehouses.get(warehouseId)?.sells === false) problems.push('inactive');
+    if (isBundle) problems.push('bundle-parent');
+    if (isBarred) problems.push('beside-foreign-stock');
+    return problems;
+  };
 }
 
 /** Units by warehouse, or why they cannot be told. */

@@ -66,7 +66,7 @@ export function createTiktokConnector(options: TiktokConnectorOptions): Connecto
   const context = { unpaidTakesStock: settings.unpaidTakesStock, memory };
   const walk = new OrderWalk({ api, platformClock, context, indexLagMs: settings.orderIndexLagMs, log });
   const orders = new OrderFetcher(api, context);
-  const catalogue = new Catalogue({ api, settings, warehouses, platformClock, memory, log });
+  const catalogue = new Catalogue({ api, settings, warehouses, platformClock, inventory, memory, log });
   const stock = new StockReader(inventory, memory);
   const writer = new StockWriter({ api, inventory, memory, settings });
   const subscriptions = new Subscriptions(api);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { PlatformListing } from '../../../src/connectors/connector.ts';
 import { everything, never, rejection } from '../shopify/parts.ts';
 import { type SandboxRig, sandboxRig } from './parts.ts';
 
@@ -73,6 +74,54 @@ describe('listings', () => {
     expect([...listings.values()].find(({ sku }) => sku === '')?.problems).toEqual(['missing-sku']);
     expect([...listings.values()].find(({ sku }) => sku === 'CLOSED')?.problems).toEqual(['inactive']);
     expect([...listings.values()].find(({ sku }) => sku === 'S149')?.problems).toEqual([]);
+  });
+
+  test('a SKU whose seller SKU comes again pages later is named with all that keeps it from being written', async () => {
+    for (const isSlow of [false, true]) {
+      await using rig = await sandboxRig();
+      const add = (sku: string) => rig.shop.inventory.addProduct({ skus: [{ sku, quantities: 1 }] });
+      const off = rig.shop.inventory.addProduct({
+        status: 'SELLER_DEACTIVATED',
+        skus: [{ sku: 'TWICE', quantities: 7 }],
+      });
+      for (let index = 0; index < 120; index++) add(`S${index}`);
+      add('TWICE');
+      let pages = 0;
+      const shown = new Map<string, PlatformListing[]>();
+      for await (const page of rig.connector.readListings(null, never)) {
+        for (const one of page.listings) shown.set(one.ref.key, [...(shown.get(one.ref.key) ?? []), one]);
+        // What was noted of the first page is too old by now: its warehouses are asked for.
+        if (isSlow && ++pages === 1) rig.advance(700_000);
+      }
+      const [first, again, ...more] = shown.get(`${off.skus[0]?.id}@${rig.warehouseId}`) ?? [];
+      expect(first).toMatchObject({ value: 7, problems: ['inactive'] });
+      expect(again).toMatchObject({
+        ref: first?.ref,
+        itemAliases: first?.itemAliases,
+        sku: 'TWICE',
+        value: null,
+        problems: ['inactive', 'duplicate-sku'],
+      });
+      expect(more).toEqual([]);
+      expect(requests(rig, 'inventory-search')).toBe(isSlow ? 1 : 0);
+    }
+  });
+
+  test('two SKUs of one page with one seller SKU are named once each, with their numbers', async () => {
+    await using rig = await sandboxRig();
+    const product = rig.shop.inventory.addProduct({
+      skus: [
+        { sku: 'TWICE', quantities: 3 },
+        { sku: 'TWICE', quantities: 4 },
+      ],
+    });
+    const pages = await everything(rig.connector.readListings(null, never));
+    const found = pages.flatMap(({ listings }) => listings);
+    expect(found.map(({ value, problems }) => [value, problems])).toEqual([
+      [3, ['duplicate-sku']],
+      [4, ['duplicate-sku']],
+    ]);
+    expect(new Set(found.map(({ ref }) => ref.itemId)).size).toBe(product.skus.length);
   });
 
   test('a warehouse that is not ours makes the SKU foreign, unless it may be repeated', async () => {
