@@ -1,5 +1,4 @@
-import { StockmeshError } from '../../domain/errors.ts';
-import type { CountPage, CountWant, PlatformCount } from '../counts.ts';
+import type { CountPage, CountWant } from '../counts.ts';
 import { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
 import type { ApiAnswer, WmsApi } from './api.ts';
@@ -7,19 +6,17 @@ import { changesReader, newestOf, noRows } from './changes.ts';
 import { CountMapper } from './count-rows.ts';
 import { compilePath } from './json-path.ts';
 import { writeMoment } from './moments.ts';
-import { type ChangeReading, type HttpConnection, type Reading, platform } from './options.ts';
+import type { ChangeReading, HttpConnection, Reading } from './options.ts';
 import { pageSizeOf } from './full-read.ts';
 import { guardsOf } from './guards.ts';
 import { type SourcePage, pagesOf, requestFor } from './pages.ts';
 import { type ReadingState, readCursor, writeCursor } from './reading-cursor.ts';
 import { SeenChanges } from './seen-changes.ts';
-import { Tally, maxRows } from './tally.ts';
+import { Tally } from './tally.ts';
 import type { TemplateValues } from './template.ts';
+import { WholeReading, tooMany } from './whole-reading.ts';
 
 const defaultSnapshotEveryMs = 3_600_000;
-const maxBadRowRatio = 0.2;
-/** Fewer bad rows than this never hold a snapshot of an API: they are parked one by one. */
-const minBadRows = 3;
 const dayMs = 86_400_000;
 
 /**
@@ -113,28 +110,24 @@ export class StockReader {
    * counts; what speaks against the whole comes last, as a held page. Lots that are summed are known at the end only.
    */
   async *compare(signal: AbortSignal): AsyncGenerator<CountPage> {
-    const { snapshot } = this.#source;
+    const { snapshot, guards } = this.#source;
     const nowMs = this.#clock.nowMs();
     if (snapshot.map.duplicates === 'sum') {
       yield await this.#snapshot(undefined, nowMs, signal);
       return;
     }
-    const seen = { rows: 0, badRows: 0, newestMs: 0 };
-    let pages = 0;
+    const whole = new WholeReading();
     const mapper = new CountMapper(snapshot.map, snapshot.each);
     for await (const { page, place } of this.#places(snapshot, { since: null, until: null }, signal)) {
       const tally = new Tally('reject');
       this.#add(tally, mapper, page, place);
       const { counts, parked } = tally.result();
-      pages++;
-      seen.rows += tally.rows;
-      if (seen.rows > maxRows) throw tooMany(seen.rows);
-      seen.badRows += tally.badRows;
-      seen.newestMs = newestOfCounts(counts, seen.newestMs);
+      whole.pages++;
+      whole.add(tally, counts);
       yield { ...noRows, kind: 'changes', source: 'stock', counts, parked };
     }
-    this.#snapshotCost = pages * this.#costOf(pageSizeOf(snapshot.paging));
-    const reason = this.#flawOf(seen, nowMs);
+    this.#snapshotCost = whole.pages * this.#costOf(pageSizeOf(snapshot.paging));
+    const reason = whole.flaw(guards, nowMs);
     if (reason !== undefined) yield { kind: 'held', source: 'stock', reason, parked: [] };
   }
 
@@ -144,8 +137,9 @@ export class StockReader {
     const pages = await this.#gather(snapshot, tally, { since: null, until: null }, signal);
     this.#snapshotCost = pages * this.#costOf(pageSizeOf(snapshot.paging));
     const { counts, parked } = tally.result();
-    const { rows, badRows } = tally;
-    const reason = this.#flawOf({ rows, badRows, newestMs: newestOfCounts(counts, 0) }, nowMs);
+    const whole = new WholeReading();
+    whole.add(tally, counts);
+    const reason = whole.flaw(guards, nowMs);
     if (reason !== undefined) return { kind: 'held', source: 'stock', reason, parked };
     return {
       ...noRows,
@@ -157,21 +151,6 @@ export class StockReader {
       zeroMissingAfter,
       cursor: writeCursor({ since: this.#notAhead(since, nowMs), snapshotAtMs: nowMs }),
     };
-  }
-
-  /** Why a whole reading proves nothing. `newestMs`: 0 when it holds no figure. */
-  #flawOf(
-    seen: { readonly rows: number; readonly badRows: number; readonly newestMs: number },
-    nowMs: number,
-  ): string | undefined {
-    const { guards } = this.#source;
-    const { rows, badRows, newestMs } = seen;
-    if (badRows >= minBadRows && badRows > rows * (guards?.maxBadRowRatio ?? maxBadRowRatio))
-      return `${badRows} of ${rows} rows cannot be read`;
-    const maxAgeMs = guards?.maxAgeMs;
-    if (maxAgeMs !== undefined && newestMs > 0 && newestMs < nowMs - maxAgeMs)
-      return `its newest figure is of ${new Date(newestMs).toISOString()}`;
-    return undefined;
   }
 
   /** Answers how many pages it took. */
@@ -303,15 +282,6 @@ export class StockReader {
       yield page;
     }
   }
-}
-
-function newestOfCounts(counts: readonly PlatformCount[], sinceMs: number): number {
-  return counts.reduce((newest, { asOfMs }) => Math.max(newest, asOfMs), sinceMs);
-}
-
-function tooMany(rows: number): StockmeshError {
-  const fields = { platform, operation: 'stock', reason: `more than ${rows} rows` };
-  return new StockmeshError('CONNECTOR_ANSWER_INVALID', fields);
 }
 
 /** Our clock may have been set back since. */
