@@ -14,13 +14,18 @@ export class ListingMemory {
 
   note(facts: ListingFacts): void {
     const { sku, foreignCodes, productType } = facts;
+    const isForeign = foreignCodes.length > 0;
+    const known = this.#skus.get(sku);
+    // Its place in the order means nothing while there is room for all.
+    const isSame = known?.isForeign === isForeign && known.productType === productType;
+    if (isSame && this.#skus.size < maxSkus / 2) return;
     // The oldest knowledge goes first: a SKU that is still listed is read again and comes back as the newest.
     this.#skus.delete(sku);
     if (this.#skus.size >= maxSkus) {
       const oldest = this.#skus.keys().next();
       if (oldest.done !== true) this.#skus.delete(oldest.value);
     }
-    this.#skus.set(sku, { isForeign: foreignCodes.length > 0, productType });
+    this.#skus.set(sku, { isForeign, productType });
   }
 
   forget(sku: string): void {

@@ -44,7 +44,7 @@ export class ListingSearch {
   /** In the order of their SKUs: pages by the time of the last update would shift with every sale. */
   async page(pageToken: string | undefined, signal: AbortSignal): Promise<SearchPage> {
     const query = { sortBy: 'sku', sortOrder: 'ASC', pageToken, includedData: discoveredData };
-    return await this.#search(query, signal);
+    return await this.#search(query, signal, pageToken !== undefined);
   }
 
   /** At most `maxIdentifiers` SKUs; one that Amazon does not know is absent. `discover`: with their barcodes. */
@@ -106,7 +106,8 @@ export class ListingSearch {
     let pageToken: string | undefined;
     for (let count = 0; count < maxPagesOfSkus; count++) {
       const query = { identifiersType: 'SKU', identifiers: skus, pageToken, includedData: included };
-      const page = await this.#search(query, signal);
+      // A discovery walks through the whole catalogue, twenty SKUs at a time.
+      const page = await this.#search(query, signal, included === discoveredData);
       pages.push(page);
       pageToken = page.next;
       if (pageToken === undefined) return pages;
@@ -136,6 +137,7 @@ export class ListingSearch {
   async #search(
     query: Readonly<Record<string, string | readonly string[] | undefined>>,
     signal: AbortSignal,
+    isOneOfMany: boolean,
   ): Promise<SearchPage> {
     const operation = operations.searchListingsItems;
     const { sellerId, marketplaceId } = this.#settings;
@@ -147,6 +149,7 @@ export class ListingSearch {
         query: { marketplaceIds: [marketplaceId], pageSize: maxIdentifiers, ...query },
       },
       signal,
+      isOneOfMany,
     );
     const nodes = listOf(body['items']);
     if (nodes === undefined) throw unreadable(operation.name, 'items is no list');

@@ -29,6 +29,7 @@ const slowRatePerS = 0.1;
 const maxReadAttempts = 4;
 const retryPauseMs = 500;
 const doubtEveryMs = 60_000;
+const aheadMs = 10_000;
 const userAgent = 'stockmesh/0.1 (Language=TypeScript)';
 
 /**
@@ -39,6 +40,8 @@ export class SpApi {
   readonly #parts: SpApiParts;
   /** Rate that Amazon's header last told, per operation: only news goes to the shared limiter. */
   readonly #toldRates = new Map<string, number>();
+  /** Budget that a walk asked for ahead, per operation; false: there was none in time. One request's worth is lost at its end. */
+  readonly #ahead = new Map<string, { readonly isGranted: Promise<boolean>; readonly askedAtMs: number }>();
   /** When a refusal without details last made us renew a token, per grant. */
   readonly #doubtedAtMs = new Map<SpApiOperation['grant'], number>();
 
@@ -72,6 +75,7 @@ export class SpApi {
     request: SpApiRequest,
     signal: AbortSignal,
     longestWaitMs?: number,
+    isOneOfMany = false,
   ): Promise<SpApiOutcome> {
     const { requestTimeoutMs, maxReadWaitMs, maxSlowWaitMs } = this.#parts.settings;
     const usualWaitMs = operation.ratePerS < slowRatePerS ? maxSlowWaitMs : maxReadWaitMs;
@@ -82,6 +86,7 @@ export class SpApi {
         signal,
         maxWaitMs,
         timeoutMs: requestTimeoutMs,
+        isOneOfMany,
       });
       const isPassing =
         outcome.kind === 'throttled' || outcome.kind === 'unknown' || outcome.kind === 'not-sent';
@@ -93,21 +98,23 @@ export class SpApi {
     }
   }
 
-  async read(operation: SpApiOperation, request: SpApiRequest, signal: AbortSignal): Promise<Answered> {
-    const outcome = await this.tryRead(operation, request, signal);
+  /** `isOneOfMany`: a request of a walk; the next one's budget is asked for while this one is under way. */
+  async read(
+    operation: SpApiOperation,
+    request: SpApiRequest,
+    signal: AbortSignal,
+    isOneOfMany = false,
+  ): Promise<Answered> {
+    const outcome = await this.tryRead(operation, request, signal, undefined, isOneOfMany);
     if (outcome.kind !== 'answer') throw failureOf(operation.name, outcome);
     return outcome;
   }
 
   async #attempt(operation: SpApiOperation, request: SpApiRequest, limits: Limits): Promise<SpApiOutcome> {
-    const { limiter } = this.#parts;
     const tokens = this.#parts.tokens[operation.grant];
-    await limiter.acquire(operation.name, 1, {
-      maxWaitMs: limits.maxWaitMs,
-      signal: limits.signal,
-      budget: budgetOf(operation),
-      isUrgent: () => limits.isUrgent === true,
-    });
+    if (limits.isOneOfMany !== true || !(await this.#takeAhead(operation)))
+      await this.#acquire(operation, limits);
+    if (limits.isOneOfMany === true) this.#askAhead(operation, limits);
     // A read's time starts when its turn has come; a mutation's ran from the call.
     const bounded =
       limits.timeoutMs === undefined
@@ -122,6 +129,31 @@ export class SpApi {
     const renewed = await inTime(bounded, limits.callers, () => tokens.replace(token, bounded));
     if (renewed === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     return await this.#send(operation, request, renewed, bounded);
+  }
+
+  /** The budget that the request before this one asked for, unless it has lain there since another time. */
+  async #takeAhead({ name }: SpApiOperation): Promise<boolean> {
+    const ahead = this.#ahead.get(name);
+    this.#ahead.delete(name);
+    if (ahead === undefined || performance.now() - ahead.askedAtMs > aheadMs) return false;
+    return await ahead.isGranted;
+  }
+
+  #askAhead(operation: SpApiOperation, limits: Limits): void {
+    const isGranted = this.#acquire(operation, limits).then(
+      () => true,
+      () => false,
+    );
+    this.#ahead.set(operation.name, { isGranted, askedAtMs: performance.now() });
+  }
+
+  #acquire(operation: SpApiOperation, limits: Limits): Promise<void> {
+    return this.#parts.limiter.acquire(operation.name, 1, {
+      maxWaitMs: limits.maxWaitMs,
+      signal: limits.signal,
+      budget: budgetOf(operation),
+      isUrgent: () => limits.isUrgent === true,
+    });
   }
 
   async #send(
@@ -181,6 +213,8 @@ export class SpApi {
     const isNews = refillPerS !== undefined && refillPerS !== this.#rateOf(operation);
     if (isNews) this.#toldRates.set(operation.name, refillPerS);
     if (outcome.kind === 'throttled') {
+      // Budget from before the pause is none.
+      this.#ahead.delete(operation.name);
       // Others of this seller's applications may share the account: a little more than the time of one request.
       const pauseMs = Math.ceil(outcome.waitMs * (1 + Math.random() * 0.2));
       limiter.learn(operation.name, { ...budgetOf(operation), refillPerS, available: 0, pauseMs });
@@ -200,6 +234,7 @@ interface Limits {
   readonly maxWaitMs: number;
   readonly timeoutMs?: number | undefined;
   readonly isUrgent?: boolean | undefined;
+  readonly isOneOfMany?: boolean | undefined;
 }
 
 /** One less than Amazon's burst: its bucket and ours do not tick together. */

@@ -28,8 +28,13 @@ export class Budget {
       case 'sliding-window':
         return this.#take(requests, 1, bucketFor(limits), signal);
       case 'credits':
-        if (limits.requests !== undefined) await this.#take(requests, 1, bucketFor(limits.requests), signal);
-        return this.#take(credits, Math.min(1 + rows, limits.capacity), limits, signal);
+        // Asked for together: one after the other they were two answers to wait for before each page.
+        await Promise.all([
+          limits.requests === undefined
+            ? undefined
+            : this.#take(requests, 1, bucketFor(limits.requests), signal),
+          this.#take(credits, Math.min(1 + rows, limits.capacity), limits, signal),
+        ]);
     }
   }
 

@@ -1,5 +1,5 @@
 import nock from 'nock';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAmazonConnector } from '../../../src/connectors/amazon/amazon-connector.ts';
 import { MemoryLog, MemoryTokens, never, rejection } from '../shopify/parts.ts';
 import { MemoryBuckets, refFor } from './parts.ts';
@@ -115,4 +115,59 @@ test.each([
       ...wrong,
     }),
   ).toThrow(named);
+});
+
+describe('a walk over the catalogue', () => {
+  const asked = (): number =>
+    limiter.taken.filter(({ operation }) => operation === 'searchListingsItems').length;
+
+  /** Answers of one search after the other; a number is a status without a body. */
+  function answers(...all: readonly (number | 'page' | 'last')[]): void {
+    let sku = 0;
+    for (const one of all) {
+      const search = nock(api).get(/^\/listings\/2021-08-01\/items\/A1EXAMPLE\?/);
+      if (typeof one === 'number') search.reply(one, { errors: [{ code: 'QuotaExceeded' }] });
+      else {
+        const fulfillmentAvailability = [{ fulfillmentChannelCode: 'DEFAULT', quantity: 1 }];
+        const items = [{ sku: `S-${++sku}`, summaries: [], fulfillmentAvailability }];
+        const pagination = one === 'page' ? { nextToken: `token-${sku}` } : {};
+        search.reply(200, { numberOfResults: 3, items, pagination });
+      }
+    }
+  }
+
+  test('asks for the budget of its next search while one is under way: one more than it needs', async () => {
+    answers('page', 'page', 'last');
+    const pages = connector().readListings(null, never)[Symbol.asyncIterator]();
+    await pages.next();
+    // The first page may be the only one.
+    expect(asked()).toBe(1);
+    await pages.next();
+    expect(asked()).toBe(3);
+    while ((await pages.next()).done !== true);
+    expect(asked()).toBe(4);
+  });
+
+  test('uses no budget from before a refusal', async () => {
+    answers('page', 429, 'page', 'last');
+    let listings = 0;
+    for await (const page of connector().readListings(null, never)) listings += page.listings.length;
+    expect(listings).toBe(3);
+    // 1, then 2 and one ahead of it that the refusal spoils, 2 again with one ahead for 3, 3 and one ahead.
+    expect(asked()).toBe(6);
+  });
+
+  test('waits for its turn, or is told, where none came ahead', async () => {
+    answers('page', 'page', 'last');
+    const pages = connector().readListings(null, never)[Symbol.asyncIterator]();
+    await pages.next();
+    await pages.next();
+    // Asked for before there was none left.
+    limiter.empty.add('searchListingsItems');
+    await pages.next();
+    expect(nock.pendingMocks()).toEqual([]);
+    answers('last');
+    const later = connector().readListings(null, never)[Symbol.asyncIterator]();
+    await expect(later.next()).rejects.toMatchObject({ code: 'CONNECTOR_LIMIT_WAIT' });
+  });
 });
