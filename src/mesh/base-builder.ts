@@ -17,12 +17,16 @@ import { type DueRead, ReadQueue, type ReadQueueSettings } from './read-queue.ts
 import type { MappedListing } from './sku-map.ts';
 import { sweepUnsettled } from './unsettled-sweep.ts';
 
+/** More listings that wait to be read than trading alone leaves behind. */
+const manyReads = 2_000;
 /** Rows of a read that the rest after it is meant for; where a request holds fewer, the rest is shorter. */
 const rowsPerGap = 250;
 
 export interface BaseBuilderSettings extends ReadQueueSettings {
   /** Least time between two full read requests: the channel's read budget. The platform's own limit is the limiter's matter. */
   readonly readGapMs: number;
+  /** The same while so much waits that hours would go by: a channel that is connected, or read again after a restart. */
+  readonly bulkReadGapMs: number;
   /** The same while a lowering waits for a read: the platform's own limit is the bound then. */
   readonly awaitedReadGapMs: number;
   /** So many read requests may be under way at once while a lowering waits for one. */
@@ -35,6 +39,7 @@ export interface BaseBuilderSettings extends ReadQueueSettings {
 
 export const defaultBaseBuilderSettings: BaseBuilderSettings = {
   readGapMs: 200,
+  bulkReadGapMs: 50,
   awaitedReadGapMs: 10,
   awaitedReadsInFlight: 4,
   doorbellDelayMs: 2_000,
@@ -195,13 +200,14 @@ export class BaseBuilder {
 
   /** Until the next request may start; endless while as many are under way as may be. */
   #startInMs(): number {
-    const { awaitedReadGapMs, awaitedReadsInFlight, readGapMs } = this.#settings;
+    const { awaitedReadGapMs, awaitedReadsInFlight, bulkReadGapMs, readGapMs } = this.#settings;
     const batchSize = this.#options.connector.capabilities.readStockBatchSize;
     const { awaited } = this.#reads;
     const isFree = this.#reading.size === 0;
     if (!isFree && (awaited < batchSize || this.#reading.size >= awaitedReadsInFlight))
       return Number.POSITIVE_INFINITY;
-    const gapMs = readGapMs * Math.min(1, batchSize / rowsPerGap);
+    const usualGapMs = this.#reads.size > manyReads ? Math.min(bulkReadGapMs, readGapMs) : readGapMs;
+    const gapMs = usualGapMs * Math.min(1, batchSize / rowsPerGap);
     const restedAtMs =
       awaited > 0
         ? this.#startedAtMs + Math.min(awaitedReadGapMs, gapMs)

@@ -7,6 +7,7 @@ import type { ListingView, WriteRecord } from '../ledger/contract.ts';
 import { Alarm, jittered } from './alarm.ts';
 import type { LeaseTerm } from './channel-lease.ts';
 import { ListingLook, type PlannedRow } from './listing-look.ts';
+import { LookWidth } from './look-width.ts';
 import type { PendingListing } from './pending-lanes.ts';
 import { PublishQueue } from './publish-queue.ts';
 import {
@@ -58,6 +59,7 @@ export class Publisher {
   readonly #outcomes: RowOutcomes;
   readonly #targets = new WrittenTargets();
   readonly #width: RequestWidth;
+  readonly #lookWidth = new LookWidth();
   readonly #alarm = new Alarm();
   readonly #tasks = new Set<Promise<void>>();
   #requestsInFlight = 0;
@@ -210,8 +212,9 @@ export class Publisher {
     const isOpen = this.#mayRequest(nowMs) && this.#width.hasRoom(this.#requestsInFlight);
     const slots = isOpen ? this.#width.slots - this.#requestsInFlight : this.#soldOutSlots(nowMs);
     if (slots <= 0) return false;
-    const limit = Math.min(this.#settings.listingsPerLook, slots * connector.capabilities.lowerBatchSize);
-    const groups = { max: slots, of: (id: ListingId) => this.#requestGroup(id) };
+    const width = isOpen ? slots * this.#lookWidth.factor : slots;
+    const limit = Math.min(this.#settings.listingsPerLook, width * connector.capabilities.lowerBatchSize);
+    const groups = { max: width, of: (id: ListingId) => this.#requestGroup(id) };
     const order = {
       riskOf: (pending: PendingListing) => this.#riskOf(pending),
       isSoldOutOnly: !isOpen,
@@ -238,6 +241,7 @@ export class Publisher {
         else if (setbackMs > 0) this.#queue.putOff(pending, setbackMs);
         else planned.push(look.row);
       }
+      this.#lookWidth.looked(taken.length >= limit, planned.length);
       await this.#dispatchGuarded(term, planned, unneeded, slots);
       if (unneeded.length > 0) this.#track(this.#dropMarks(term, unneeded, views.position.seq));
     } catch (error) {

@@ -147,3 +147,15 @@ test("stock in the platform's own warehouse is neither parked nor written", asyn
   expect((await mesh.mesh.parked(5)).map(({ reference }) => reference)).toEqual(['Y@L1']);
   expect(platform.requests).toEqual([]);
 });
+
+test('a channel of which hardly anything is known yet is read with shorter rests than one that trades', async () => {
+  const stock = Object.fromEntries(Array.from({ length: 2_300 }, (_none, n) => [`SKU-${n}`, 5]));
+  const mesh = await start({
+    stock,
+    isOpening: false,
+    // With rests of an hour the second request would not come.
+    tuning: { baseBuilder: { readGapMs: 3_600_000, bulkReadGapMs: 5, doorbellDelayMs: 20 } },
+  });
+  const { platform } = mesh.channel('shop-a');
+  await eventually(() => expect(platform.reads).toBeGreaterThan(1));
+});
