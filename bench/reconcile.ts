@@ -1,5 +1,6 @@
 import { type Cycle, openSetting } from './reconcile/setting.ts';
 import type { Reading } from './reconcile/bare-reader.ts';
+import type { Held } from './reconcile/heap-watch.ts';
 import { publishedCycles } from './reconcile/published.ts';
 import { printConditions, printResult, printTable, printVerdict } from './support/report.ts';
 
@@ -23,6 +24,8 @@ interface SizeResult {
   readonly cpuMsPer1000: number;
   readonly bareCpuMsPer1000: number;
   readonly grownMb: number;
+  readonly held: readonly (Held & { readonly channel: string })[];
+  readonly heldMb: number;
   readonly peakMb: number;
   readonly bareMb: number;
   readonly seconds: number;
@@ -40,7 +43,8 @@ async function measure(skus: number): Promise<SizeResult> {
     const count = skus > 20_000 ? 1 : 3;
     if (count > 1) await oneRound(setting);
     for (let n = 0; n < count; n++) rounds.push(await oneRound(setting));
-    return resultOf(skus, setting.connectS, rounds, await setting.findings());
+    const held = await setting.held();
+    return resultOf(skus, setting.connectS, rounds, held, await setting.findings());
   } finally {
     await setting.stop();
   }
@@ -65,7 +69,13 @@ async function oneRound(setting: Awaited<ReturnType<typeof openSetting>>): Promi
   return { bare, cycles, control };
 }
 
-function resultOf(skus: number, connectS: number, rounds: readonly Round[], findings: number): SizeResult {
+function resultOf(
+  skus: number,
+  connectS: number,
+  rounds: readonly Round[],
+  held: SizeResult['held'],
+  findings: number,
+): SizeResult {
   const perChannel = new Map<string, { bareMs: number; ms: number }>();
   const channels = rounds[0]?.cycles.map(({ channel }) => channel) ?? [];
   const of = (all: readonly Reading[], channel: string): number =>
@@ -95,6 +105,8 @@ function resultOf(skus: number, connectS: number, rounds: readonly Round[], find
     cpuMsPer1000: (cpuOf(cycles) / rowsOf(cycles)) * 1_000,
     bareCpuMsPer1000: (cpuOf(bare) / rowsOf(bare)) * 1_000,
     grownMb: Math.max(...cycles.map(({ grownMb }) => grownMb)),
+    held,
+    heldMb: Math.max(...held.map(({ beforeMb, mostMb }) => mostMb - beforeMb)),
     peakMb: Math.max(...cycles.map(({ peakRssMb }) => peakRssMb)),
     bareMb: Math.max(...bare.map(({ peakRssMb }) => peakRssMb)),
     seconds: sum(({ ms }) => ms) / 1_000,
@@ -122,6 +134,13 @@ printTable(
   ['SKUs', 'channel', 'bare ms', 'cycle ms', 'ratio'],
   results.flatMap(({ skus, perChannel }) =>
     [...perChannel].map(([channel, { bareMs, ms }]) => [skus, channel, bareMs, ms, ms / bareMs]),
+  ),
+);
+console.log('alive in the daemon, garbage collected before each look, in a cycle whose time is not counted:');
+printTable(
+  ['SKUs', 'channel', 'before MB', 'more at most MB', 'looks'],
+  results.flatMap(({ skus, held }) =>
+    held.map(({ channel, beforeMb, mostMb, looks }) => [skus, channel, beforeMb, mostMb - beforeMb, looks]),
   ),
 );
 printTable(
@@ -171,6 +190,8 @@ printResult({
   figures: {
     cycleS10k: at(10_000)?.seconds ?? null,
     cycleS100k: at(100_000)?.seconds ?? null,
+    heldMbSmall: small?.heldMb ?? null,
+    heldMbLarge: large?.heldMb ?? null,
     grownMbSmall: small?.grownMb ?? null,
     grownMbLarge: large?.grownMb ?? null,
     cpuMsPer1000Rows: large?.cpuMsPer1000 ?? null,

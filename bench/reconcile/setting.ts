@@ -7,6 +7,7 @@ import { ledgerStock } from '../../demo/agreement.ts';
 import { type DaemonChannel } from '../../demo/figures.ts';
 import { makeWorkspace, type Workspace } from '../../demo/workspace.ts';
 import { BareReader, type Reading } from './bare-reader.ts';
+import { type Held, HeapWatch, heapOption } from './heap-watch.ts';
 
 export interface Cycle extends Reading {
   readonly state: string;
@@ -24,6 +25,8 @@ export interface Setting {
   readonly connectS: number;
   readonly bare: BareReader;
   cycle(channel: string): Promise<Cycle>;
+  /** What the daemon keeps alive during one more cycle of each channel, whose time says nothing. */
+  held(): Promise<readonly (Held & { readonly channel: string })[]>;
   findings(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -69,18 +72,30 @@ export async function openSetting(skus: number): Promise<Setting> {
     privateUrl,
     onRestart: (reason) => console.error(`the daemon ended: ${reason}`),
   });
+  process.env['NODE_OPTIONS'] = [process.env['NODE_OPTIONS'], heapOption].filter(Boolean).join(' ');
   const startedMs = performance.now();
   daemon.start();
   await daemon.ready(90_000);
   await connected(privateUrl, platforms, stock);
   const connectS = (performance.now() - startedMs) / 1_000;
   const bare = new BareReader(bareConfig(workspace, platforms));
+  const channels = platforms.config.map(({ id }) => String(id));
   return {
     platforms,
-    channels: platforms.config.map(({ id }) => String(id)),
+    channels,
     connectS,
     bare,
     cycle: (channel) => cycle(privateUrl, daemon, channel),
+    async held() {
+      const { pid } = daemon;
+      if (pid === undefined) throw new Error('no daemon');
+      const watch = await HeapWatch.open(pid, workspace.logPath);
+      const all: (Held & { channel: string })[] = [];
+      for (const channel of channels)
+        all.push({ channel, ...(await watch.during(() => cycle(privateUrl, daemon, channel))) });
+      watch.close();
+      return all;
+    },
     async findings() {
       const [open, resolved] = await Promise.all(
         ['open', 'resolved'].map((state) =>
@@ -167,14 +182,7 @@ async function cycle(privateUrl: string, daemon: DaemonProcess, channel: string)
   if (pid === undefined) throw new Error('no daemon');
   const beforeMb = rssMb(pid);
   const beforeCpuMs = cpuMs(pid);
-  const response = await fetch(`${privateUrl}/reconcile`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ channel, actor: 'bench' }),
-  });
-  const asked = (await response.json()) as { runs?: readonly { runId: string }[] };
-  const runId = asked.runs?.[0]?.runId;
-  if (runId === undefined) throw new Error(`POST /reconcile answered ${response.status}`);
+  const runId = await askForRun(privateUrl, channel);
   let peakRssMb = beforeMb;
   const untilMs = performance.now() + runMaxMs;
   for (let look = 1; performance.now() < untilMs; look++) {
@@ -202,6 +210,22 @@ async function cycle(privateUrl: string, daemon: DaemonProcess, channel: string)
     };
   }
   throw new Error(`the run on ${channel} did not end`);
+}
+
+/** Tried again: a daemon whose heap is being looked at may be too late for its own ledger. */
+async function askForRun(privateUrl: string, channel: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const response = await fetch(`${privateUrl}/reconcile`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ channel, actor: 'bench' }),
+    });
+    const asked = (await response.json()) as { runs?: readonly { runId: string }[] };
+    const runId = asked.runs?.[0]?.runId;
+    if (runId !== undefined) return runId;
+    if (attempt >= 5) throw new Error(`POST /reconcile answered ${response.status}`);
+    await delay(1_000);
+  }
 }
 
 /** Patient: the daemon is busy with what is measured, and so is its Redis. */
