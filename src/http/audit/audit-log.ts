@@ -5,6 +5,7 @@ import { Counter, type Registry } from 'prom-client';
 import { type AuditContent, firstHash, lineOf, readLine } from './audit-record.ts';
 import { linesOf, type Segment, segmentName, segmentsIn } from './audit-segments.ts';
 import { type AuditHead, type AuditReport, verifyAudit } from './audit-verify.ts';
+import { WaitingLines } from './waiting-lines.ts';
 
 export interface AuditLogOptions {
   readonly directory: string;
@@ -34,7 +35,7 @@ export class AuditLog {
   readonly #options: AuditLogOptions;
   readonly #lost: Counter;
   readonly #kept: Counter;
-  #pending: string[] = [];
+  readonly #pending = new WaitingLines();
   #n = 0;
   #hash = firstHash;
   #file: FileHandle | undefined;
@@ -71,14 +72,14 @@ export class AuditLog {
   /** Answers the JSON text of the record. */
   append(content: AuditContent): string {
     const contentText = JSON.stringify(content);
-    if (this.#pending.length >= maxPending) {
+    if (this.#pending.count >= maxPending) {
       this.#lost.inc();
       return contentText;
     }
     const { text, hash } = lineOf(this.#hash, this.#n + 1, contentText);
     this.#n++;
     this.#hash = hash;
-    this.#pending.push(text);
+    this.#pending.add(text);
     this.#timer ??= setTimeout(() => this.#flushSoon(), flushMs);
     return contentText;
   }
@@ -122,17 +123,19 @@ export class AuditLog {
   }
 
   async #write(): Promise<void> {
-    const lines = this.#pending;
-    if (lines.length === 0) return;
-    this.#pending = [];
+    const { count } = this.#pending;
+    if (count === 0) return;
+    const blocks = this.#pending.take();
     const head = { n: this.#n, hash: this.#hash };
-    const first = head.n - lines.length + 1;
+    const first = head.n - count + 1;
     if (this.#file === undefined || this.#fileBytes >= this.#options.segmentBytes)
       await this.#nextFile(first);
-    const bytes = Buffer.from(lines.join(''));
-    await this.#file?.appendFile(bytes);
-    this.#fileBytes += bytes.length;
-    this.#kept.inc(lines.length);
+    for (const { written } of blocks) {
+      await this.#file?.appendFile(written);
+      this.#fileBytes += written.length;
+    }
+    this.#pending.giveBack(blocks);
+    this.#kept.inc(count);
     await this.#options.keepHead(head).catch(this.#options.onError);
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AuditContent } from '../audit/audit-record.ts';
+import { RecentLines } from '../audit/recent-lines.ts';
 import type { Caller } from '../api/caller.ts';
 import { isoTimeOf } from './iso-time.ts';
 import type { ReservationParts } from './parts.ts';
@@ -10,18 +11,15 @@ type Decided = Omit<AuditContent, 'at' | 'key_id' | 'known'> & {
   readonly stock?: unknown;
 };
 
-const maxRecent = 5_000;
+const minRecent = 5_000;
 
 /** Ids, clock and records of decisions. */
 export class Decisions {
   readonly #parts: Pick<ReservationParts, 'audit' | 'ledger' | 'settings' | 'epoch'>;
   readonly #prefix = randomBytes(6).toString('base64url');
   #count = 0;
-  /**
-   * The newest, for their own callers: nobody reads a gigabyte of files for an agent. As text: ten thousand records of
-   * objects that live this long cost the collector more than reading the few that are asked for.
-   */
-  readonly #recent: string[] = [];
+  /** The newest, for their own callers: nobody reads a gigabyte of files for an agent. */
+  readonly #recent = new RecentLines(minRecent);
 
   constructor(parts: Pick<ReservationParts, 'audit' | 'ledger' | 'settings' | 'epoch'>) {
     this.#parts = parts;
@@ -63,14 +61,12 @@ export class Decisions {
       rationale: decided.rationale,
       known: { sequence, data_age_ms: dataAgeMs, stock },
     };
-    this.#recent.push(this.#parts.audit.append(content));
-    if (this.#recent.length >= 2 * maxRecent) this.#recent.splice(0, maxRecent);
+    this.#recent.add(this.#parts.audit.append(content));
   }
 
   /** Those that hold one of the words, oldest first; a word may stand anywhere in them. */
   recent(words: readonly string[]): readonly AuditContent[] {
-    const found = this.#recent.filter((text) => words.some((word) => text.includes(word)));
-    return found.map((text) => JSON.parse(text) as AuditContent);
+    return this.#recent.holding(words).map((text) => JSON.parse(text) as AuditContent);
   }
 }
 
