@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { StockmeshError } from '../domain/errors.ts';
+import { answerClass, identify } from './answer-headers.ts';
 import { sendProblem, sendThrown } from './problem.ts';
 
 export interface ListenerLimits {
@@ -23,7 +25,9 @@ export function createListener(
   log: Logger,
   tls?: { readonly cert: string; readonly key: string },
 ): FastifyInstance {
+  let isClosing = false;
   const server = {
+    ServerResponse: answerClass(() => isClosing),
     headersTimeout: limits.headersTimeoutMs,
     // Node looks for slow senders only this often; its own 30 s would make the limits above meaningless.
     connectionsCheckingInterval: 1_000,
@@ -39,7 +43,7 @@ export function createListener(
     requestIdHeader: false,
     // An address the router itself refuses (a parameter too long, a broken escape) belongs to no route.
     frameworkErrors: (error, request, reply) => void sendThrown(request, reply, error),
-    routerOptions: { maxParamLength: 200 },
+    routerOptions: { maxParamLength: 200, compile: true },
     ...(tls === undefined ? { http: server } : { https: { ...server, ...tls, minVersion: 'TLSv1.2' } }),
   }) as FastifyInstance;
   app.server.maxConnections = limits.maxConnections;
@@ -49,27 +53,17 @@ export function createListener(
     if (whose === 'defect')
       log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'request failed');
   });
-  let isClosing = false;
   app.addHook('preClose', async () => {
     isClosing = true;
-  });
-  // Hooks of every request are not async: each promise of one costs as much as what it does.
-  app.addHook('onSend', (request, reply, payload, done) => {
-    // A connection that was busy when the closing began would be kept alive after its answer.
-    if (isClosing) reply.header('connection', 'close');
-    reply.header('x-request-id', request.id);
-    reply.header('x-content-type-options', 'nosniff');
-    reply.header('cache-control', 'no-store');
-    done(null, payload);
   });
   return app;
 }
 
 /** Ids that no other process makes, and that cost nothing: they name requests, they open nothing. */
-function requestIds(): () => string {
+function requestIds(): (request: IncomingMessage) => string {
   const prefix = randomBytes(9).toString('base64url');
   let count = 0;
-  return () => `${prefix}.${(++count).toString(36)}`;
+  return (request) => identify(request, `${prefix}.${(++count).toString(36)}`);
 }
 
 /** Starts listening; answers the address in force (the port may have been 0). */

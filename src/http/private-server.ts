@@ -36,9 +36,6 @@ export function createPrivateServer(options: PrivateServerOptions): FastifyInsta
 
   // Everything here is JSON; what a form of another site can send without asking first is not taken at all.
   app.removeContentTypeParser('text/plain');
-  app.addHook('onRoute', ({ method, url, config }) => {
-    if (config?.scope === undefined) throw new TypeError(`${String(method)} ${url} says no scope`);
-  });
   const problemOf = fromBrowser(options.host);
   checkCallers(app, options.authenticate, ({ raw }) => problemOf(raw.headers));
 

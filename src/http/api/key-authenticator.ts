@@ -49,7 +49,12 @@ function withoutCredentials(
 
 /** `inject` of tests has no remote address of a network: it is this process. */
 function isThisMachine(address: string | undefined): boolean {
-  return address === undefined || address === '::1' || /^(?:::ffff:)?127\./.test(address);
+  return (
+    address === undefined ||
+    address.startsWith('127.') ||
+    address === '::1' ||
+    address.startsWith('::ffff:127.')
+  );
 }
 
 function fail(buckets: TokenBuckets, request: FastifyRequest, reason: string): never {

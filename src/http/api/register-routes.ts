@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { PrivateRoutes } from '../private-route.ts';
 import { callerOf } from './authenticate.ts';
+import { jsonOf } from './json-text.ts';
 import type { Route } from './route.ts';
 import { compileValidator } from './validators.ts';
 
@@ -15,7 +16,7 @@ export function tableRoutes(routes: readonly Route[], errorHandler?: ErrorHandle
   return (app) => {
     app.setValidatorCompiler(compileValidator);
     // Answers are made by us and typed; parsing each again would cost more than making it.
-    app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+    app.setSerializerCompiler(() => jsonOf);
     for (const route of routes) {
       const { schemas } = route;
       app.route({
@@ -36,12 +37,12 @@ export function tableRoutes(routes: readonly Route[], errorHandler?: ErrorHandle
         },
         // Not async: a promise more for every answer, and none at all for one that is ready.
         handler: (request, reply) => {
-          const { params, query, headers, body } = request as Validated;
+          const { params, query, body } = request as Validated;
           return route.handler({
             caller: callerOf(request),
             params,
             query,
-            headers,
+            headers: schemas.headers === undefined ? undefined : request.headers,
             body,
             request,
             reply,

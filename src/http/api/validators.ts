@@ -46,17 +46,42 @@ function withoutValue(checked: Checked): Checked {
 /** Buyers ask for the same few SKUs again and again: what a query was parsed to is kept, frozen, boundedly. */
 function remembering(check: Validator): Validator {
   const known = new Map<string, Checked>();
+  /** Of queries of one name, the last that was asked with: its values. */
+  const values = new Map<string, Checked>();
+  let lastName: string | undefined;
   return (input) => {
-    const key = keyOf(input as Readonly<Record<string, unknown>>);
+    const query = input as Readonly<Record<string, unknown>>;
+    const name = onlyNameOf(query);
+    if (name === undefined) return answered(known, keyOf(query), input);
+    const value = query[name];
+    if (typeof value !== 'string' || value.length > maxKeyLength) return check(input);
+    if (name !== lastName) {
+      values.clear();
+      lastName = name;
+    }
+    return answered(values, value, input);
+  };
+
+  function answered(from: Map<string, Checked>, key: string | undefined, input: unknown): Checked {
     if (key === undefined) return check(input);
-    const before = known.get(key);
+    const before = from.get(key);
     if (before !== undefined) return before;
     const checked = check(input);
     if (checked.error !== undefined) return checked;
-    if (known.size >= maxRemembered) known.clear();
-    known.set(key, { value: Object.freeze(checked.value) });
-    return checked;
-  };
+    if (from.size >= maxRemembered) from.clear();
+    const kept = { value: Object.freeze(checked.value) };
+    from.set(key, kept);
+    return kept;
+  }
+}
+
+function onlyNameOf(query: Readonly<Record<string, unknown>>): string | undefined {
+  let only: string | undefined;
+  for (const name in query) {
+    if (only !== undefined) return undefined;
+    only = name;
+  }
+  return only;
 }
 
 /** Tells queries of single texts apart; none of one with lists, or a long one. */

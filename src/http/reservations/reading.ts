@@ -20,6 +20,14 @@ interface Snapshot {
   readonly source: 'copy' | 'ledger' | 'old_copy';
 }
 
+/** How an answer comes about. */
+interface How {
+  readonly seq: number;
+  readonly ageMs: number;
+  readonly nowMs: number;
+  readonly isSampled: boolean;
+}
+
 interface AskedOf {
   readonly caller: Caller;
   /** As the ledger names it; empty: no agent. */
@@ -29,16 +37,30 @@ interface AskedOf {
   readonly isFresh: boolean;
 }
 
+/** An answer from the copy, and all that it was made of. */
+interface Told {
+  readonly sku: AvailabilityQuery['sku'];
+  readonly buyer: BuyerClass;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly nowMs: number;
+  readonly ageMs: number;
+  readonly outcome: Outcome<Availability>;
+}
+
 /** What a buyer could have, and how sure that is. */
 export class Reading {
   readonly #parts: ReservationParts;
   readonly #decisions: Decisions;
   readonly #shown: ShownItems;
+  /** The newest: when thousands ask about one SKU, dozens ask within the same millisecond. */
+  #told: Told | undefined;
 
   constructor(parts: ReservationParts, decisions: Decisions) {
     this.#parts = parts;
     this.#decisions = decisions;
     this.#shown = new ShownItems(parts.copy, parts.rules);
+    parts.copy.onChanged(() => (this.#told = undefined));
   }
 
   /** At once where the copy may answer. */
@@ -49,16 +71,55 @@ export class Reading {
     const agent =
       query.agent_id === undefined && caller.agentId === undefined ? '' : agentOf(caller, query.agent_id);
     const buyer: BuyerClass = agent !== '' || caller.class === 'agent' ? 'agent' : 'checkout';
-    const skus = (typeof query.sku === 'string' ? [query.sku] : query.sku) as Sku[];
-    const asked: AskedOf = { caller, agent, buyer, skus, isFresh: query.fresh === 'true' };
-    if (asked.isFresh) return this.#lookedUp(asked);
-    const snapshot = this.#copied();
-    if (snapshot.source === 'old_copy') return this.#lookedUp(asked, snapshot);
+    const ageMs = this.#parts.copy.ageMs();
+    if (query.fresh === 'true' || ageMs > this.#parts.settings.availability.maxAgeMs) {
+      const asked = askedOf(caller, agent, buyer, query);
+      return asked.isFresh ? this.#lookedUp(asked) : this.#lookedUp(asked, this.#copied());
+    }
+    return this.#fromCopy(caller, agent, buyer, query, ageMs);
+  }
+
+  /** The copy is young enough. */
+  #fromCopy(
+    caller: Caller,
+    agent: string,
+    buyer: BuyerClass,
+    query: AvailabilityQuery,
+    preciseAgeMs: number,
+  ): Outcome<Availability> {
+    const { copy, ledger, metrics } = this.#parts;
+    const { sku } = query;
+    const { seq } = copy.position;
+    const epoch = this.#parts.epoch();
+    const nowMs = ledger.nowMs();
+    const ageMs = ageOf(preciseAgeMs);
+    const isSampled = this.#decisions.isSampled('read');
+    const told = this.#told;
+    if (
+      !isSampled &&
+      told !== undefined &&
+      told.sku === sku &&
+      told.buyer === buyer &&
+      told.nowMs === nowMs &&
+      told.ageMs === ageMs &&
+      told.seq === seq &&
+      told.epoch === epoch
+    ) {
+      metrics.answered('copy', told.outcome.body.items.length);
+      metrics.dataAge.read.observe(preciseAgeMs / 1_000);
+      return told.outcome;
+    }
+    const asked = askedOf(caller, agent, buyer, query);
     const items: AvailabilityItem[] = [];
-    const ageMs = ageOf(snapshot.ageMs);
     let text = '';
-    for (const sku of skus) text += `${text === '' ? '' : ','}${this.#shown.add(sku, buyer, ageMs, items)}`;
-    return this.#told(asked, snapshot, items, text);
+    for (const of of asked.skus)
+      text += `${text === '' ? '' : ','}${this.#shown.add(of, buyer, ageMs, items)}`;
+    const outcome = this.#answer(asked, { seq, ageMs: preciseAgeMs, nowMs, isSampled }, items, text);
+    if (!isSampled) {
+      Object.freeze(outcome.body);
+      this.#told = { sku, buyer, epoch, seq, nowMs, ageMs, outcome };
+    }
+    return outcome;
   }
 
   /** What the copy alone cannot answer. */
@@ -73,25 +134,31 @@ export class Reading {
           : this.#item(sku, buyer, snapshot),
       );
     }
-    return this.#told(asked, snapshot, items, JSON.stringify(items).slice(1, -1));
+    const { seq, ageMs } = snapshot;
+    const how = {
+      seq,
+      ageMs,
+      nowMs: this.#parts.ledger.nowMs(),
+      isSampled: this.#decisions.isSampled('read'),
+    };
+    return this.#answer(asked, how, items, JSON.stringify(items).slice(1, -1));
   }
 
   /** `itemsText`: JSON of the items, without brackets. */
-  #told(
+  #answer(
     { caller, agent, buyer, skus, isFresh }: AskedOf,
-    snapshot: Snapshot,
+    { seq, ageMs, nowMs, isSampled }: How,
     items: AvailabilityItem[],
     itemsText: string,
   ): Outcome<Availability> {
-    const { ledger, metrics, receipts, settings } = this.#parts;
-    const nowMs = ledger.nowMs();
+    const { metrics, receipts, settings } = this.#parts;
     const body: Availability = {
       items,
-      sequence: this.#decisions.sequenceOf(snapshot.seq),
+      sequence: this.#decisions.sequenceOf(seq),
       as_of: isoTimeOf(nowMs),
-      age_ms: ageOf(snapshot.ageMs),
+      age_ms: ageOf(ageMs),
       max_age_ms: settings.availability.maxAgeMs,
-      decision_id: this.#decisions.isSampled('read') ? this.#decisions.newId() : null,
+      decision_id: isSampled ? this.#decisions.newId() : null,
     };
     // As JSON.stringify would have it (a test compares): nothing in it needs escaping, and its items are text already.
     let text =
@@ -99,7 +166,7 @@ export class Reading {
       `"max_age_ms":${body.max_age_ms},"decision_id":${body.decision_id === null ? 'null' : `"${body.decision_id}"`}}`;
     if (buyer === 'agent') text = receipts.attach(body, body.sequence, nowMs, text);
     for (const { source } of items) metrics.answered(source);
-    if (Number.isFinite(snapshot.ageMs)) metrics.dataAge.read.observe(snapshot.ageMs / 1_000);
+    if (Number.isFinite(ageMs)) metrics.dataAge.read.observe(ageMs / 1_000);
     if (body.decision_id !== null) {
       this.#decisions.record(caller, {
         kind: 'read',
@@ -187,6 +254,16 @@ export class Reading {
       pace: 'stop',
     };
   }
+}
+
+function askedOf(
+  caller: Caller,
+  agent: string,
+  buyer: BuyerClass,
+  { sku, fresh }: AvailabilityQuery,
+): AskedOf {
+  const skus = (typeof sku === 'string' ? [sku] : sku) as Sku[];
+  return { caller, agent, buyer, skus, isFresh: fresh === 'true' };
 }
 
 function isAway(error: unknown): boolean {

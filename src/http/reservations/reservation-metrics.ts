@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Movement } from '../../domain/movement.ts';
 import { type Tallied, TalliedHistogram } from '../../telemetry/tallied-histogram.ts';
+import type { AvailabilityItem } from './answers.ts';
 import { SlidingShare } from './sliding-share.ts';
 
 /** How many of the newest are looked at for each share. */
@@ -20,7 +21,7 @@ export class ReservationMetrics {
   readonly denials = new SlidingShare(windows.denials);
   readonly promises = new SlidingShare(windows.promises);
   /** Since Prometheus asked last: these come by the ten thousand a second, and its own labels are hashed each time. */
-  readonly #answers = new Map<string, number>();
+  readonly #answers = { copy: 0, ledger: 0, old_copy: 0, channel: 0, none: 0 };
   readonly #requests = new Map<string, Map<string, number>>();
   /** `agent US sku` of a denial -> when, and its place among the denials. */
   readonly #deniedAt = new Map<string, { readonly atMs: number; readonly ticket: number }>();
@@ -50,8 +51,10 @@ export class ReservationMetrics {
         labelNames: ['source'],
         registers: [],
         collect() {
-          for (const [source, count] of answers) this.inc({ source }, count);
-          answers.clear();
+          for (const [source, count] of Object.entries(answers)) {
+            if (count > 0) this.inc({ source }, count);
+            answers[source as AvailabilityItem['source']] = 0;
+          }
         },
       }),
     );
@@ -108,8 +111,8 @@ export class ReservationMetrics {
     });
   }
 
-  answered(source: string): void {
-    this.#answers.set(source, (this.#answers.get(source) ?? 0) + 1);
+  answered(source: AvailabilityItem['source'], count = 1): void {
+    this.#answers[source] += count;
   }
 
   requested(buyer: string, outcome: string): void {

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { JsonText } from '../api/json-text.ts';
 import { type Route, route } from '../api/route.ts';
 import {
   availability,
@@ -185,14 +186,14 @@ function whenGone(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
-function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body | string {
-  reply.code(outcome.status);
-  const wait = retryOf(outcome.body);
+function send<Body>(reply: FastifyReply, outcome: Outcome<Body>): Body | JsonText {
+  const { status, text } = outcome;
+  if (status !== 200) reply.code(status);
+  // Whoever is denied or refused is told when to come back; nobody else.
+  const wait = status < 400 ? undefined : retryOf(outcome.body);
   if (wait !== undefined) reply.header('retry-after', String(Math.ceil(wait)));
   if (outcome.isReplayed) reply.header('idempotent-replayed', 'true');
-  if (outcome.text === undefined) return outcome.body;
-  reply.header('content-type', 'application/json; charset=utf-8');
-  return outcome.text;
+  return text === undefined ? outcome.body : new JsonText(text);
 }
 
 /** Seconds after which a denied or refused request may be worth a repeat. */
