@@ -7,6 +7,11 @@ export interface GroupCommitLimits {
   readonly maxWaiting: number;
   /** The first call waits for the end of the event-loop turn too: for callers that come in groups. */
   readonly gathers?: boolean;
+  /**
+   * A call leaves beside the one on its way, at the end of the turn, once at least as many wait as that one carries: the
+   * server works while answers are told, and no call is smaller for it than the one before.
+   */
+  readonly pairs?: boolean;
 }
 
 interface Waiting<Request, Answer> {
@@ -19,7 +24,7 @@ interface Waiting<Request, Answer> {
 /**
  * Sends the concurrent calls of one daemon as one: what arrives while calls are on their way waits and leaves together.
  *
- *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns--> sending (all that waits)
+ *   idle --add--> sending (a batch of one, at once) --add--> waiting --a call returns, or as many wait as it carries--> sending (all that waits)
  *
  * One caller at a time pays nothing (unless it gathers: one turn of the loop). After a batch of several the next one leaves at the end of the event-loop turn, so
  * that the callers just answered can join it instead of waiting a whole round behind a batch of one.
@@ -31,6 +36,8 @@ export class GroupCommit<Request, Answer> {
   readonly #limits: GroupCommitLimits;
   #waiting: Waiting<Request, Answer>[] = [];
   #inFlight = 0;
+  /** Requests of the newest call. */
+  #lastSize = 0;
   #isScheduled = false;
 
   constructor(
@@ -57,7 +64,13 @@ export class GroupCommit<Request, Answer> {
       if (this.#limits.gathers === true) {
         if (this.#inFlight < this.#limits.maxInFlight) this.#schedule();
       } else if (this.#inFlight === 0) this.#sendBatch();
+      else if (this.#isPair()) this.#schedule();
     });
+  }
+
+  #isPair(): boolean {
+    const { pairs, maxInFlight } = this.#limits;
+    return pairs === true && this.#inFlight < maxInFlight && this.#waiting.length >= this.#lastSize;
   }
 
   #sendWaiting(): void {
@@ -68,6 +81,7 @@ export class GroupCommit<Request, Answer> {
   #sendBatch(): void {
     const batch = this.#takeBatch();
     this.#inFlight++;
+    this.#lastSize = batch.length;
     void this.#settle(batch);
   }
 

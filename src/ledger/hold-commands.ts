@@ -46,14 +46,21 @@ export class HoldCommands implements Pick<
     this.#caller = caller;
     this.#reserves = new GroupCommit(
       'reserve',
-      { maxBatch: maxBatchLines, maxInFlight: 2, maxWaiting },
+      { maxBatch: maxBatchLines, maxInFlight: 2, maxWaiting, pairs: true },
       (request) => request.lineCount,
       (requests) => this.#reserveAll(requests),
     );
   }
 
-  async reserve(request: ReserveRequest): Promise<ReserveResult> {
-    return this.#reserves.add(prepareReserve(request));
+  /** No promise beside the one of its call. */
+  reserve(request: ReserveRequest): Promise<ReserveResult> {
+    let prepared: PreparedReserve;
+    try {
+      prepared = prepareReserve(request);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#reserves.add(prepared);
   }
 
   async #reserveAll(requests: readonly PreparedReserve[]): Promise<readonly ReserveResult[]> {
@@ -161,9 +168,9 @@ function prepareReserve(request: ReserveRequest): PreparedReserve {
   const settlesOn = request.settlesOn === 'external' ? '' : checkOptionalText('settlesOn', request.settlesOn);
   const actor = checkOptionalText('actor', request.actor);
   // What policy compiled (locations, caps, units to keep) may differ between a call and its repeat.
-  const asked: (string | number)[] = [ttlMs, agent, pool, settlesOn];
-  for (const line of lines) asked.push(line.sku, line.units);
-  const head = [holdId, fingerprintOf(asked), ttlMs, actor, agent, pool, settlesOn].join(US);
+  let asked = `${ttlMs}${GS}${agent}${GS}${pool}${GS}${settlesOn}`;
+  for (const line of lines) asked += `${GS}${line.sku}${GS}${line.units}`;
+  const head = `${holdId}${US}${rememberedHash(asked)}${US}${ttlMs}${US}${actor}${US}${agent}${US}${pool}${US}${settlesOn}`;
   // One argument instead of a dozen: reading arguments is a third of what a short script costs.
   const packed = `${head}${US}${lines.length === 1 ? packLine(lines[0]) : lines.map(packLine).join(RS)}`;
   return { holdId, lineCount: lines.length, packed };
@@ -205,7 +212,27 @@ function flattenParts(part: readonly { readonly sku: Sku; readonly units: number
 
 /** 96 bits: enough to tell a repeat from another request under the same id. GS cannot occur in a field. */
 export function fingerprintOf(fields: readonly (string | number)[]): string {
-  return hash('sha1', fields.join(GS), 'base64url').slice(0, 16);
+  return hashOf(fields.join(GS));
+}
+
+function hashOf(joined: string): string {
+  return hash('sha1', joined, 'base64url').slice(0, 16);
+}
+
+const maxHashes = 1_000;
+const maxHashedLength = 200;
+const hashes = new Map<string, string>();
+
+/** Buyers of a hot SKU ask for the same units on the same terms. */
+function rememberedHash(joined: string): string {
+  if (joined.length > maxHashedLength) return hashOf(joined);
+  let known = hashes.get(joined);
+  if (known === undefined) {
+    known = hashOf(joined);
+    if (hashes.size >= maxHashes) hashes.clear();
+    hashes.set(joined, known);
+  }
+  return known;
 }
 
 function readAnswer(holdId: string, answer: string, seq: number): ReserveResult {
@@ -236,8 +263,10 @@ function readAnswer(holdId: string, answer: string, seq: number): ReserveResult 
 }
 
 function readLines(text: string): readonly HeldLine[] {
-  return text.split(RS).map((line) => {
-    const [sku, location, units] = line.split(GS);
-    return { sku: sku as Sku, location: location as LocationId, units: Number(units) };
-  });
+  return text.includes(RS) ? text.split(RS).map(readLine) : [readLine(text)];
+}
+
+function readLine(text: string): HeldLine {
+  const [sku, location, units] = text.split(GS);
+  return { sku: sku as Sku, location: location as LocationId, units: Number(units) };
 }

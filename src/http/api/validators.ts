@@ -13,13 +13,32 @@ type Validator = (input: unknown) => Checked;
 const maxRemembered = 1_000;
 const maxKeyLength = 300;
 
+/** Reads what is common without its schema; undefined: the schema judges. */
+type QuickReader = (input: unknown) => object | undefined;
+const quickReaders = new WeakMap<z.ZodType, QuickReader>();
+
+/** `read` answers what the schema answers, or nothing. */
+export function readQuickly<Schema extends z.ZodType>(schema: Schema, read: QuickReader): Schema {
+  quickReaders.set(schema, read);
+  return schema;
+}
+
 /** Validators of one part of the requests of a route. What one of them answers depends on its input alone. */
 export const compileValidator: FastifySchemaCompiler<z.ZodType> = (made) => {
   const check = validatorCompiler(made) as Validator;
   if (made.httpPart === 'headers' && made.schema instanceof z.ZodObject)
     return ofHeaders(Object.keys(made.schema.shape), check);
-  return made.httpPart === 'querystring' ? remembering(check) : check;
+  if (made.httpPart === 'querystring') return remembering(check);
+  const read = quickReaders.get(made.schema);
+  return read === undefined ? check : ofBody(read, check);
 };
+
+function ofBody(read: QuickReader, check: Validator): Validator {
+  return (input) => {
+    const value = read(input);
+    return value === undefined ? check(input) : { value };
+  };
+}
 
 /**
  * Headers are held against their schema, never changed by it (Fastify would merge them anew whenever they are read), and

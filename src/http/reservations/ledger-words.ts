@@ -6,6 +6,11 @@ export type DeniedResult = Extract<ReserveResult, { kind: 'denied' }>;
 
 /** Lines as the ledger split them over locations, summed per SKU. */
 export function linesBySku(lines: readonly HeldLine[]): Held['lines'] {
+  const only = lines[0];
+  if (lines.length === 1 && only !== undefined) {
+    const { sku, location, units } = only;
+    return [{ sku, quantity: units, locations: [{ location, quantity: units }] }];
+  }
   const bySku = new Map<string, Held['lines'][number]>();
   for (const { sku, location, units } of lines) {
     const line = bySku.get(sku) ?? { sku, quantity: 0, locations: [] };

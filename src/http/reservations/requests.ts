@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { readQuickly } from '../api/validators.ts';
 import { agentId, channel, holdId, quantity, reference, sku } from './fields.ts';
+import { readPlainReserve } from './plain-reserve.ts';
 
 /** What a hold is for; decides its default and longest time to live. `payment_pending` is reached, never asked for. */
 export const askedStages = ['intent', 'checkout', 'cart'] as const;
@@ -23,10 +25,13 @@ const common = {
 export const reserveLine = z.strictObject({ sku, quantity });
 export const maxReserveLines = 200;
 
-export const reserveBody = z.union([
-  z.strictObject({ sku, quantity, ...common }),
-  z.strictObject({ lines: z.array(reserveLine).min(1).max(maxReserveLines), ...common }),
-]);
+export const reserveBody = readQuickly(
+  z.union([
+    z.strictObject({ sku, quantity, ...common }),
+    z.strictObject({ lines: z.array(reserveLine).min(1).max(maxReserveLines), ...common }),
+  ]),
+  readPlainReserve,
+);
 export type ReserveBody = z.output<typeof reserveBody>;
 
 const changed = { ttl_seconds: common.ttl_seconds };

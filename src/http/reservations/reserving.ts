@@ -13,7 +13,7 @@ import { HotQueue } from './hot-queue.ts';
 import { isoTimeOf } from './iso-time.ts';
 import type { ReservationParts } from './parts.ts';
 import type { Outcome } from './service.ts';
-import type { StockView } from './stock-view.ts';
+import type { BuyerClass, StockView } from './stock-view.ts';
 
 /** What the copy knew before the ledger was asked: this is what the limits were compiled from. */
 interface Before {
@@ -74,7 +74,8 @@ export class Reserving {
       if (waited.kind !== 'served') code = waited.kind === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT';
     }
     metrics.decideSeconds.reserve.observe((performance.now() - startedMs) / 1_000);
-    const outcome = await this.#answer(caller, asked, holdId, result, code, before);
+    const answered = this.#answer(caller, asked, holdId, result, code, before);
+    const outcome = answered instanceof Promise ? await answered : answered;
     metrics.requested(asked.buyer, outcome.body.outcome === 'held' ? 'held' : outcome.body.code);
     return outcome;
   }
@@ -107,30 +108,37 @@ export class Reserving {
   }
 
   #requestOf(caller: Caller, asked: Asked, holdId: string): ReserveRequest {
+    const { agent } = asked;
     return {
       holdId,
       lines: this.#ledgerLines(asked),
       ttlMs: asked.ttlMs,
       actor: caller.keyId,
-      ...(asked.agent === '' ? {} : { agent: asked.agent, pool: agentPool }),
-      ...(asked.settlesOn === undefined ? {} : { settlesOn: asked.settlesOn }),
+      agent: agent === '' ? undefined : agent,
+      pool: agent === '' ? undefined : agentPool,
+      settlesOn: asked.settlesOn,
     };
   }
 
   /** Bundles taken apart, each SKU with its limits as numbers. */
-  #ledgerLines(asked: Asked): readonly ReserveLine[] {
-    const { rules, copy, settings } = this.#parts;
+  #ledgerLines({ lines, buyer }: Asked): readonly ReserveLine[] {
+    const { rules } = this.#parts;
+    const only = lines[0];
+    if (lines.length === 1 && only !== undefined && rules.componentsOf(only.sku) === undefined)
+      return [this.#ledgerLine(only.sku, only.quantity, buyer)];
     const units = new Map<Sku, number>();
-    for (const { sku, quantity } of asked.lines) {
+    for (const { sku, quantity } of lines) {
       for (const part of rules.componentsOf(sku) ?? [{ sku, units: 1 }])
         units.set(part.sku, (units.get(part.sku) ?? 0) + quantity * part.units);
     }
-    return [...units].map(([sku, count]) => ({
-      sku,
-      units: count,
-      locations: settings.locations,
-      ...rules.limitsOf(sku, asked.buyer, copy.levelsOf(sku)),
-    }));
+    return [...units].map(([sku, count]) => this.#ledgerLine(sku, count, buyer));
+  }
+
+  /** Member by member, as all that is made for every reserve: what follows a spread in a literal is stored the slow way. */
+  #ledgerLine(sku: Sku, units: number, buyer: BuyerClass): ReserveLine {
+    const { rules, copy, settings } = this.#parts;
+    const { keepUnits, poolCapUnits, agentCapUnits } = rules.limitsOf(sku, buyer, copy.levelsOf(sku));
+    return { sku, units, locations: settings.locations, keepUnits, poolCapUnits, agentCapUnits };
   }
 
   #answer(

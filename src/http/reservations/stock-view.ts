@@ -4,7 +4,13 @@ import {
   type LaterTerms,
   laterUnits,
 } from '../../domain/availability-status.ts';
-import { agentLimits, bundlesIn, type Catalogue, type SkuTerms } from '../../domain/catalogue.ts';
+import {
+  agentLimits,
+  type AgentTerms,
+  bundlesIn,
+  type Catalogue,
+  type SkuTerms,
+} from '../../domain/catalogue.ts';
 import type { LocationId, Sku } from '../../domain/ids.ts';
 import { availableOf, type Level } from '../../domain/movement.ts';
 import type { LaterTermsAnswer } from './answers.ts';
@@ -36,10 +42,13 @@ export interface StockView {
 export class StockRules {
   readonly #catalogue: Catalogue;
   readonly #settings: ReservationSettings;
+  readonly #checkoutTerms: AgentTerms;
 
   constructor(catalogue: Catalogue, settings: ReservationSettings) {
     this.#catalogue = catalogue;
     this.#settings = settings;
+    const { keepPercent, keepUnits } = settings.checkouts;
+    this.#checkoutTerms = { keepPercent, keepUnits, poolCapUnits: undefined, agentCapUnits: undefined };
   }
 
   termsOf(sku: Sku): SkuTerms {
@@ -59,10 +68,7 @@ export class StockRules {
       if (level !== undefined) stock += level.onHand - level.committed;
     }
     if (buyer === 'agent') return agentLimits(this.termsOf(sku).agents, stock);
-    const { keepUnits } = agentLimits(
-      { ...checkouts, poolCapUnits: undefined, agentCapUnits: undefined },
-      stock,
-    );
+    const { keepUnits } = agentLimits(this.#checkoutTerms, stock);
     return {
       keepUnits: keepUnits - checkouts.oversellUnits,
       poolCapUnits: undefined,
