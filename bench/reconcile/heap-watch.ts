@@ -6,7 +6,7 @@ export const heapOption = '--inspect-port=127.0.0.1:0';
 
 const openMaxMs = 10_000;
 /** Collections take this much of the time at most: the run that is watched has to go on. */
-const collectShare = 0.2;
+const collectShare = 0.5;
 const leastRestMs = 100;
 const bytesPerMb = 1_024 ** 2;
 

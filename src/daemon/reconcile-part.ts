@@ -148,7 +148,7 @@ function scheduled(
 
 /** Undefined: it sells nothing (a warehouse). */
 function reconciled(
-  { config, redis, opened, states, inboxLagMs }: ReconcilePartOptions,
+  { config, redis, ledger, opened, states, inboxLagMs }: ReconcilePartOptions,
   { part, connector, map }: BuiltChannels['channels'][number],
 ): ReconciledChannel | undefined {
   const channel = config.channels.find(({ id }) => id === part.id);
@@ -166,6 +166,7 @@ function reconciled(
     mayPublish: () => states.mayPublish(part.id) && redis.health().kind !== 'wrong',
     rediscover: () => part.rediscover(),
     inboxLagMs,
+    copy: ledger.projection,
     settings: {
       mode: settings.mode,
       sweepShare: settings.sweepSharePercent / 100,

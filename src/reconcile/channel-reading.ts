@@ -178,31 +178,41 @@ export class ChannelReading {
   }
 
   async #judge(run: OpenRun, known: readonly KnownRow[]): Promise<void> {
-    for await (const { some, views } of ahead(this.#looksAt(known))) {
-      const rows: ObservedRow[] = [];
-      for (const [index, { found, listing }] of some.entries()) {
-        const view = views.rows[index];
-        const { value: shown, readAtMs } = found;
-        if (view === undefined || shown === null) continue;
-        rows.push({ listing, before: view, after: view, shown, isActive: true, readAtMs });
-      }
-      await this.#lookAt(run, rows, formatPosition(views.position));
+    const { publishing } = this.#options.channel;
+    for await (const { some, views, isCopy } of ahead(this.#looksAt(known))) {
+      const doubtful = await this.#lookAt(run, rowsOf(some, views), formatPosition(views.position), isCopy);
+      if (doubtful.size === 0) continue;
+      const again = some.filter(({ listing }) => doubtful.has(listing.listingId));
+      const certain = await publishing.views(again.map(({ listing }) => listing));
+      await this.#lookAt(run, rowsOf(again, certain), formatPosition(certain.position));
     }
   }
 
+  /** By the levels in memory where they are as new as the states: `isCopy`. */
   async *#looksAt(
     known: readonly KnownRow[],
-  ): AsyncGenerator<{ some: readonly KnownRow[]; views: ListingsView }> {
-    const { publishing } = this.#options.channel;
+  ): AsyncGenerator<{ some: readonly KnownRow[]; views: ListingsView; isCopy: boolean }> {
+    const { publishing, copy } = this.#options.channel;
     for (let start = 0; start < known.length; start += judgedAtOnce) {
       const some = known.slice(start, start + judgedAtOnce);
-      yield { some, views: await publishing.views(some.map(({ listing }) => listing)) };
+      const listings = some.map(({ listing }) => listing);
+      const quick = copy === undefined ? undefined : await publishing.viewsBy(copy, listings);
+      yield { some, views: quick ?? (await publishing.views(listings)), isCopy: quick !== undefined };
     }
   }
 
-  /** First look at rows just read: what agrees is done with, the rest is watched. */
-  async #lookAt(run: OpenRun, rows: readonly ObservedRow[], position: string): Promise<void> {
+  /**
+   * First look at rows just read: what agrees is done with, the rest is watched. Of a copy only agreement is believed,
+   * and not where a finding is open: answers what has to be judged by the ledger.
+   */
+  async #lookAt(
+    run: OpenRun,
+    rows: readonly ObservedRow[],
+    position: string,
+    isCopy = false,
+  ): Promise<ReadonlySet<ListingId>> {
     const { desk, looks, watcher } = this.#options;
+    const doubtful = new Set<ListingId>();
     let pending: ReadonlySet<ListingId> | undefined;
     let unjudged = 0;
     /** What nobody changes any more: rows under watch are counted before they are watched. */
@@ -210,6 +220,10 @@ export class ChannelReading {
     for (const row of rows) {
       const { listingId } = row.listing;
       let look = looks.judge(row, row.after, false);
+      if (isCopy && (look.kind !== 'agrees' || desk.openOf(listingId) !== undefined)) {
+        doubtful.add(listingId);
+        continue;
+      }
       if (look.kind === 'unpublished') {
         pending ??= await looks.pendingNow();
         look = looks.judge(row, row.after, pending.has(listingId));
@@ -226,9 +240,10 @@ export class ChannelReading {
       } else if (look.kind === 'differs' || look.kind === 'unpublished' || look.kind === 'absent')
         watcher.watch(run, row, look);
     }
-    run.tally.add({ rows: rows.length, unjudged });
+    run.tally.add({ rows: rows.length - doubtful.size, unjudged });
     if (quiet.agrees > 0) this.#count(run, 'agrees', quiet.agrees);
     if (quiet['echo-pending'] > 0) this.#count(run, 'echo-pending', quiet['echo-pending']);
+    return doubtful;
   }
 
   #count(run: OpenRun, verdict: Verdict, rows: number): void {
@@ -236,6 +251,17 @@ export class ChannelReading {
     run.tally.count(verdict, rows);
     metrics.rows.inc({ channel: channel.id, verdict }, rows);
   }
+}
+
+function rowsOf(known: readonly KnownRow[], views: ListingsView): readonly ObservedRow[] {
+  const rows: ObservedRow[] = [];
+  for (const [index, { found, listing }] of known.entries()) {
+    const view = views.rows[index];
+    const { value: shown, readAtMs } = found;
+    if (view === undefined || shown === null) continue;
+    rows.push({ listing, before: view, after: view, shown, isActive: true, readAtMs });
+  }
+  return rows;
 }
 
 function verdictOf(look: RowLook): Verdict | undefined {

@@ -3,6 +3,7 @@ import type { ChannelId } from '../domain/ids.ts';
 import type { DriftPolicy } from '../domain/verdict.ts';
 import type { ChannelMode } from '../mesh/channel.ts';
 import type { ChannelPublishing } from '../mesh/channel-publishing.ts';
+import type { LevelCopy } from '../mesh/level-copy.ts';
 import type { MappedListing, SkuMap } from '../mesh/sku-map.ts';
 
 /** One selling channel as reconciliation sees it: its own reads, and what it may ask the mesh for. */
@@ -15,6 +16,7 @@ export interface ReconciledChannel {
     ChannelPublishing,
     | 'isPublishing'
     | 'views'
+    | 'viewsBy'
     | 'targetOf'
     | 'listingsChanged'
     | 'readAgain'
@@ -29,6 +31,8 @@ export interface ReconciledChannel {
   mayPublish(): boolean;
   /** How far the ledger is behind the notices that have arrived: they are heard, and not booked yet. */
   readonly inboxLagMs?: (() => number) | undefined;
+  /** A row that agrees by it is done with; every other one is judged by the ledger. Absent: all of them are. */
+  readonly copy?: LevelCopy | undefined;
   /** The listing map is out of date. */
   rediscover(): void;
   readonly settings: ChannelReconcileSettings;

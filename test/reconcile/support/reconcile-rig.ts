@@ -10,7 +10,10 @@ import { ChannelReconciler } from '../../../src/reconcile/channel-reconciler.ts'
 import type { Finding } from '../../../src/reconcile/finding.ts';
 import { FindingStore } from '../../../src/reconcile/finding-store.ts';
 import { ReconcileMetrics } from '../../../src/reconcile/reconcile-metrics.ts';
-import type { ChannelReconcileSettings } from '../../../src/reconcile/reconciled-channel.ts';
+import type {
+  ChannelReconcileSettings,
+  ReconciledChannel,
+} from '../../../src/reconcile/reconciled-channel.ts';
 import { RecentMovements } from '../../../src/reconcile/recent-movements.ts';
 import type { Run, RunKind } from '../../../src/reconcile/run.ts';
 import { RunStore } from '../../../src/reconcile/run-store.ts';
@@ -25,6 +28,8 @@ export interface ReconcileRigOptions extends RigOptions {
   readonly corrections?: BlastLimits;
   /** Warehouses that own the place of the goods. */
   readonly witnesses?: readonly CountWitness[];
+  /** Levels in memory that rows are judged by first. */
+  readonly copy?: ReconciledChannel['copy'];
 }
 
 /** A ledger, publishers, simulated platforms and a reconciler for each of them. */
@@ -79,6 +84,7 @@ export class ReconcileRig {
           hasFigure: ({ sku, locations }) => locations.some((location) => rig.opened.has(sku, location)),
           mayPublish: () => channel.mayPublish,
           rediscover: () => undefined,
+          copy: options.copy,
           settings: {
             mode: 'repair',
             sweepShare: 0,
