@@ -158,12 +158,23 @@ export interface PlatformOrder {
   readonly mayLower?: boolean | undefined;
 }
 
+export interface ToldLevel {
+  /** `ref.key` of the listing. */
+  readonly listingKey: string;
+  /** What it had when the delivery was made up: at the change it tells of, or later. */
+  readonly value: number;
+  /** Platform clock: the change it tells of. */
+  readonly changedAtMs: number;
+}
+
 export interface ParsedDelivery {
   readonly orders: readonly PlatformOrder[];
   /** Orders that changed, to be fetched. */
   readonly orderHints: readonly string[];
   /** Items whose level changed: a doorbell. Read, do not believe. */
   readonly levelHints: readonly string[];
+  /** What the doorbell said the levels are. Not to be believed either: see `ToldLevels`. */
+  readonly toldLevels?: readonly ToldLevel[] | undefined;
   /** The listing map changed (connected, disconnected, deleted, sku or tracking edited). */
   readonly listingHints: readonly string[];
   /** Bulk writes whose report can be read now: a hint, whoever waits for one polls it all the same. */

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChannelConfig } from '../config/configuration.ts';
-import type { Connector } from '../connectors/connector.ts';
+import type { Connector, ToldLevel } from '../connectors/connector.ts';
 import { StockmeshError } from '../domain/errors.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import { jittered } from '../mesh/alarm.ts';
@@ -118,8 +118,9 @@ export class ChannelPart {
   }
 
   /** Items whose level changed at the platform: they are read. */
-  doorbell(itemIds: readonly string[]): void {
-    (this.counting ?? this.publishing).doorbell(itemIds);
+  doorbell(itemIds: readonly string[], told?: readonly ToldLevel[]): void {
+    if (this.counting === undefined) this.publishing.doorbell(itemIds, told);
+    else this.counting.doorbell(itemIds);
   }
 
   /** Listings whose number on the channel has been known for sure, by a reading and the orders around it. */

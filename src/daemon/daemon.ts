@@ -186,7 +186,7 @@ export class Daemon {
       bundles: catalogued.bundles,
       log,
       signals: {
-        levelsChanged: (channel, items) => parts.get(channel)?.doorbell(items),
+        levelsChanged: (channel, items, told) => parts.get(channel)?.doorbell(items, told),
         listingsChanged: (channel) => parts.get(channel)?.rediscover(),
         accessLost: (channel, reason) => states.needsAttention(channel, reason),
         parked: (channel, row) => inboxMetrics.parkedRows.inc({ channel, what: row.what }),

@@ -1,6 +1,6 @@
 // Long on purpose: reads and pulls of one channel are one state machine, and a listing goes through both.
 import type { Logger } from 'pino';
-import type { Connector, StockRead, StockRow } from '../connectors/connector.ts';
+import type { Connector, StockRead, StockRow, ToldLevel } from '../connectors/connector.ts';
 import { beliefOf, isKnownForSure } from '../domain/belief.ts';
 import type { ChannelId, ListingId } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
@@ -15,6 +15,7 @@ import type { PublishRules } from './publish-rules.ts';
 import { PullWishes } from './pull-wishes.ts';
 import { type DueRead, ReadQueue, type ReadQueueSettings } from './read-queue.ts';
 import type { MappedListing } from './sku-map.ts';
+import { ToldLevels } from './told-levels.ts';
 import { sweepUnsettled } from './unsettled-sweep.ts';
 
 /** More listings that wait to be read than trading alone leaves behind. */
@@ -108,6 +109,7 @@ export class BaseBuilder {
   readonly #alarm = new Alarm();
   readonly #reads: ReadQueue;
   readonly #pulls: PullWishes;
+  readonly #told = new ToldLevels();
   readonly #walks: CompletedWalk[] = [];
   /** Read requests under way. */
   readonly #reading = new Set<Promise<void>>();
@@ -115,6 +117,8 @@ export class BaseBuilder {
   #endedAtMs = Number.NEGATIVE_INFINITY;
   #pausedUntilMs = 0;
   #failures = 0;
+  /** Ledger clock: when the loop looks at the reads next, whoever rings. */
+  #wakesAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: BaseBuilderOptions) {
     this.#options = options;
@@ -128,8 +132,9 @@ export class BaseBuilder {
   }
 
   needsRead(listingId: ListingId, notBeforeMs: number, isAwaited = false): void {
+    this.#told.forget(listingId);
     this.#reads.askSpaced(listingId, notBeforeMs, isAwaited);
-    this.#alarm.ring();
+    this.#wakeForReads();
   }
 
   needsPull(listingId: ListingId, afterMs: number): void {
@@ -137,10 +142,20 @@ export class BaseBuilder {
   }
 
   /** The platform says that these levels changed: read, do not believe. */
-  doorbell(listingIds: readonly ListingId[]): void {
+  doorbell(listingIds: readonly ListingId[], told: readonly ToldLevel[] = []): void {
     const dueAtMs = this.#options.nowMs() + this.#settings.doorbellDelayMs;
-    for (const listingId of listingIds) this.#reads.ask(listingId, dueAtMs);
-    this.#alarm.ring();
+    for (const listingId of listingIds) {
+      const level = told.find(({ listingKey }) => listingKey === listingId);
+      const isWaiting = this.#reads.has(listingId);
+      this.#reads.ask(listingId, dueAtMs);
+      if (this.#reads.has(listingId)) this.#told.note(listingId, level, isWaiting);
+    }
+    this.#wakeForReads();
+  }
+
+  /** A platform may ring a thousand times a second: the loop is woken for what is due before it wakes by itself. */
+  #wakeForReads(): void {
+    if (this.#reads.soonestMs < this.#wakesAtMs) this.#alarm.ring();
   }
 
   async run(term: LeaseTerm): Promise<void> {
@@ -157,7 +172,9 @@ export class BaseBuilder {
       while (!term.ended.aborted) {
         await this.#applyWalks(term);
         this.#startReads(term);
-        await this.#alarm.sleep(this.#sleepMs());
+        const sleepMs = this.#sleepMs();
+        this.#wakesAtMs = this.#options.nowMs() + sleepMs;
+        await this.#alarm.sleep(sleepMs);
       }
     } finally {
       stopListening();
@@ -165,6 +182,7 @@ export class BaseBuilder {
       await Promise.all([sweeping, ...this.#reading]);
       this.#walks.length = 0;
       this.#reads.clear();
+      this.#told.clear();
       this.#pulls.clear();
     }
   }
@@ -264,6 +282,7 @@ export class BaseBuilder {
       const readableMs = state === undefined ? 0 : rules.readableFromMs(state);
       // A delta under way: which side of it the number would be on cannot be told.
       if (rules.kind === 'delta' && (state?.openWrites.length ?? 0) > 0) this.#reads.again(one.read);
+      else if (this.#isToldAlready(one.mapped, state)) continue;
       else if (readableMs > nowMs()) {
         const { listingId, times, isAwaited } = one.read;
         this.#reads.ask(listingId, readableMs, times, isAwaited);
@@ -309,6 +328,20 @@ export class BaseBuilder {
     }
     const moved = await this.#store(term, changes);
     for (const { read: asking } of batch) if (moved.has(asking.listingId)) this.#reads.again(asking);
+  }
+
+  /** Doorbells alone asked for the read, and what the last of them said is what we believe. */
+  #isToldAlready(mapped: MappedListing, state: ListingState | undefined): boolean {
+    const { rules, ports } = this.#options;
+    const told = this.#told.valueOf(mapped.listingId);
+    // What is read is read for all that is open by then.
+    this.#told.forget(mapped.listingId);
+    // A platform that takes plain numbers and applies them later says of a write only by a read that it was applied.
+    if (told === undefined || state === undefined || rules.kind !== 'delta' || isForeign(mapped))
+      return false;
+    if (!isKnownForSure(state) || beliefOf(state) !== told) return false;
+    ports.shown?.(mapped, told);
+    return true;
   }
 
   #judge(

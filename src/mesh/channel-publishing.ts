@@ -1,4 +1,5 @@
 // Long on purpose: one place puts the parts of a channel together and says what each is given.
+import type { ToldLevel } from '../connectors/connector.ts';
 import type { ListingId, LocationId, Sku } from '../domain/ids.ts';
 import type { ListingState } from '../domain/listing.ts';
 import type { Target } from '../domain/policy.ts';
@@ -228,12 +229,15 @@ export class ChannelPublishing {
     this.#guard?.allow(listingIds);
   }
 
-  /** Items whose level changed at the platform. */
-  doorbell(itemIds: readonly string[]): void {
+  /** Items whose level changed at the platform, and what it said of them. */
+  doorbell(itemIds: readonly string[], told: readonly ToldLevel[] = []): void {
     const { map } = this.#options;
-    this.#parts?.builder.doorbell(
-      itemIds.flatMap((itemId) => map.ofItem(itemId).map((listing) => listing.listingId)),
-    );
+    const rung = itemIds.flatMap((itemId) => {
+      const all = map.ofItem(itemId).map(({ listingId }) => listingId);
+      const named = all.filter((listingId) => told.some(({ listingKey }) => listingKey === listingId));
+      return named.length > 0 ? named : all;
+    });
+    this.#parts?.builder.doorbell(rung, told);
   }
 
   /** Listings are new, or became writable: they are looked at. */

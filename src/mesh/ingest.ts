@@ -4,6 +4,7 @@ import type {
   ParkedRow,
   ParsedDelivery,
   PlatformOrder,
+  ToldLevel,
   WebhookHeaders,
 } from '../connectors/connector.ts';
 import { StockmeshError } from '../domain/errors.ts';
@@ -28,7 +29,7 @@ export interface IngestChannel {
 /** What a delivery may set off besides orders. None of these waits for its work. */
 export interface IngestSignals {
   /** Levels of these items changed: read, do not believe. */
-  levelsChanged(channel: ChannelId, itemIds: readonly string[]): void;
+  levelsChanged(channel: ChannelId, itemIds: readonly string[], told?: readonly ToldLevel[]): void;
   /** The listing map is out of date; empty: it is not known where. */
   listingsChanged(channel: ChannelId, itemIds: readonly string[]): void;
   accessLost(channel: ChannelId, reason: string): void;
@@ -103,7 +104,7 @@ export class Ingest implements OrderSink {
       ({ length }) => length > 0,
     );
     if (isMore || parsed.accessLost !== undefined) return false;
-    this.#options.signals.levelsChanged(channel, parsed.levelHints);
+    this.#options.signals.levelsChanged(channel, parsed.levelHints, parsed.toldLevels);
     return true;
   }
 

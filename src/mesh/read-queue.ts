@@ -43,8 +43,17 @@ export class ReadQueue {
     this.#nowMs = nowMs;
   }
 
+  has(listingId: ListingId): boolean {
+    return this.#waiting.has(listingId);
+  }
+
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** Ledger clock: none is due before it. */
+  get soonestMs(): number {
+    return this.#soonestMs;
   }
 
   /** Reads that are due, or soon, that a lowering waits for. */

@@ -103,6 +103,61 @@ test('a doorbell for a sale that was not told yet finds the order and writes not
   expect(platform.requests).toEqual([]);
 });
 
+test('a doorbell that says what is believed spares the read; any other one is read', async () => {
+  const mesh = await start({ stock: { X: 10, Y: 10 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { platform, publishing } = mesh.channel('shop-a');
+  const told = (value: number, atS: number) => [{ listingKey: 'X@L1', value, changedAtMs: atS * 1_000 }];
+  const readOf = async (key: string, ring: () => void): Promise<readonly string[]> => {
+    const before = platform.readKeys.length;
+    ring();
+    await eventually(() => expect(platform.readKeys.slice(before)).toContain(key));
+    return platform.readKeys.slice(before);
+  };
+  // A read that the opening left behind may come between: it is not for the doorbell.
+  await eventually(async () => {
+    const read = await readOf('Y@L1', () => {
+      publishing.doorbell(['X'], told(12, 1));
+      publishing.doorbell(['X'], told(10, 2));
+      publishing.doorbell(['X'], told(11, 1));
+      publishing.doorbell(['Y']);
+    });
+    expect(read).toEqual(['Y@L1']);
+  });
+  // Two numbers of one second: which is the later one cannot be told.
+  await readOf('X@L1', () => {
+    publishing.doorbell(['X'], told(12, 3));
+    publishing.doorbell(['X'], told(10, 3));
+  });
+  // A read that is asked for without a word of doorbells is not spared by one that comes later.
+  await readOf('X@L1', () => {
+    publishing.readAgain([...mesh.channel('shop-a').map.ofItem('X')]);
+    publishing.doorbell(['X'], told(10, 4));
+  });
+  platform.stock.set('X@L1', 25);
+  publishing.doorbell(['X'], told(25, 5));
+  await eventually(async () => {
+    const [parked] = await mesh.mesh.parked(5);
+    expect(parked?.reason).toBe('edited on the channel: it shows 25, it should show 10');
+  });
+});
+
+test('a number that was changed by hand beside a sale is found: the doorbell told another one than is believed after the sale', async () => {
+  const mesh = await start({ stock: { X: 10 } });
+  await mesh.basesSettled();
+  await mesh.agrees();
+  const { platform, publishing } = mesh.channel('shop-a');
+  const order = platform.sell('X@L1', 1);
+  platform.stock.set('X@L1', 10);
+  await mesh.ingest.applyPlatformOrders(mesh.channel('shop-a').id, [order], 'push', mesh.ledger.nowMs());
+  publishing.doorbell(['X'], [{ listingKey: 'X@L1', value: 10, changedAtMs: 1_000 }]);
+  await eventually(async () => {
+    const [parked] = await mesh.mesh.parked(5);
+    expect(parked?.reason).toBe('edited on the channel: it shows 10, it should show 9');
+  });
+});
+
 test('a doorbell that rings while our own write is under way provisions and writes nothing', async () => {
   const mesh = await start({ stock: { X: 10 } });
   await mesh.basesSettled();

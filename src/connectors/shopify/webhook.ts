@@ -1,7 +1,7 @@
-import type { ParkedRow, ParsedDelivery, WebhookHeaders, WebhookVerdict } from '../connector.ts';
+import type { ParkedRow, ParsedDelivery, ToldLevel, WebhookHeaders, WebhookVerdict } from '../connector.ts';
 import { type JsonRecord, isRecord, listOf, momentOf, parseRawJson, textOf } from '../raw-json.ts';
 import { headerOf, isSignedBy } from '../webhook-signature.ts';
-import { idOf } from './ids.ts';
+import { idOf, listingRef } from './ids.ts';
 import type { ShopifySettings } from './options.ts';
 import { platformOrderOf } from './order-facts.ts';
 import { readRestOrder } from './rest-order.ts';
@@ -142,7 +142,16 @@ function orderHint(topic: string, value: unknown): ParsedDelivery {
 function levelHint(topic: string, body: JsonRecord, isListingChange: boolean): ParsedDelivery {
   const itemId = idOf(body['inventory_item_id']);
   if (itemId === undefined) return parkedDelivery(topic, 'the body names no inventory item');
-  return { ...nothing, levelHints: [itemId], listingHints: isListingChange ? [itemId] : [] };
+  if (isListingChange) return { ...nothing, levelHints: [itemId], listingHints: [itemId] };
+  return { ...nothing, levelHints: [itemId], toldLevels: toldLevels(itemId, body) };
+}
+
+function toldLevels(itemId: string, body: JsonRecord): readonly ToldLevel[] {
+  const locationId = idOf(body['location_id']);
+  const value = body['available'];
+  const changedAtMs = momentOf(body['updated_at']);
+  if (locationId === undefined || !Number.isSafeInteger(value) || changedAtMs === undefined) return [];
+  return [{ listingKey: listingRef(itemId, locationId).key, value: Number(value), changedAtMs }];
 }
 
 function listingHint(topic: string, ids: readonly (string | undefined)[]): ParsedDelivery {

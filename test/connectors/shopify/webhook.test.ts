@@ -148,7 +148,23 @@ describe('reading', () => {
     });
   });
 
-  test('a level as a doorbell, with every digit of its id and without its number', () => {
+  test.each([
+    ['a level that is not tracked', { available: null }],
+    ['a number that is none', { available: '5' }],
+    ['no moment', { updated_at: undefined }],
+    ['no place', { location_id: undefined }],
+  ])('a level of which nothing is told: %s', (_what, changes) => {
+    const body = {
+      inventory_item_id: 7,
+      location_id: 8,
+      available: 5,
+      updated_at: '2026-11-30T04:00:00-05:00',
+    };
+    const read = parse('inventory_levels/update', Buffer.from(JSON.stringify({ ...body, ...changes })));
+    expect(read).toMatchObject({ levelHints: ['7'], toldLevels: [] });
+  });
+
+  test('a level as a doorbell, with every digit of its ids and what it said', () => {
     const raw = readFileSync(
       new URL('../../fixtures/shopify-webhooks/inventory_levels_update_docs_bigint.raw', import.meta.url),
     );
@@ -157,6 +173,9 @@ describe('reading', () => {
       orderHints: [],
       levelHints: ['271878346596884015'],
       listingHints: [],
+      toldLevels: [
+        { listingKey: '271878346596884015@24826418', value: 10, changedAtMs: Date.UTC(2022, 0, 1) },
+      ],
       parked: [],
     });
   });

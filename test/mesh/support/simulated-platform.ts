@@ -50,6 +50,7 @@ export class SimulatedPlatform implements Connector {
   readonly inactive = new Set<string>();
   readonly faults: WriteFault[] = [];
   reads = 0;
+  readonly readKeys: string[] = [];
   walks = 0;
   /** Milliseconds each write takes. */
   writeTakesMs = 0;
@@ -170,6 +171,7 @@ export class SimulatedPlatform implements Connector {
   readStock(listings: readonly ListingRef[]): Promise<StockRead> {
     this.#assertUp();
     this.reads++;
+    this.readKeys.push(...listings.map(({ key }) => key));
     const readAtMs = Date.now();
     const known = listings.filter((ref) => this.stock.has(ref.key));
     const rows = known.map((ref) => ({
