@@ -335,7 +335,7 @@ async function stopWithRequestInHand(
   await second.kill('SIGTERM');
   await first.kill('SIGTERM');
   // It holds each request for a while between the last look at its lease and the call itself.
-  world.start(0, { STOCKMESH_FAILPOINT: 'publish-sent@*=delay:6000' });
+  world.start(0, { STOCKMESH_FAILPOINT: 'publish-sent@*=delay:10000' });
   await world.ready(0);
   await world.untilHoldsAll(0);
   if (!world.buy(0, sku)) throw new Error('refused');
@@ -346,7 +346,7 @@ async function stopWithRequestInHand(
     await delay(5);
   }
   // Stopped before it has the answer it would look at its lease once more, and send nothing.
-  await delay(1_500);
+  await delay(4_000);
   send(first.pid, 'SIGSTOP');
   say(`stopped with a TikTok request in hand; the shelf shows ${world.t.available(sku)}`);
   world.start(1);
@@ -355,7 +355,7 @@ async function stopWithRequestInHand(
   while ((world.shelves[0]?.available(sku) ?? 0) > 0) world.buy(0, sku);
   await second.until(async () => world.t.available(sku) === 0, 'sold out on TikTok', 60_000);
   send(first.pid, 'SIGCONT');
-  const isSeen = await seen(() => (world.t.available(sku) ?? 0) > 0, 15_000);
+  const isSeen = await seen(() => (world.t.available(sku) ?? 0) > 0, 30_000);
   say(
     `continued: the late call ${isSeen ? `put ${world.t.available(sku)} back on the shelf` : 'was not seen'}`,
   );
