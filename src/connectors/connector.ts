@@ -104,6 +104,8 @@ export type WebhookVerdict =
       readonly topic: string;
       /** It only says what to look at: losing it costs time, never a movement, so it need not be stored first. */
       readonly isDoorbell?: boolean | undefined;
+      /** The body was read whole for the verdict: nobody needs to try whether it is JSON. */
+      readonly isJson?: boolean | undefined;
       /** The platform takes a 200 with a body for a failure and sends the delivery again (TikTok). */
       readonly wantsEmptyAnswer?: boolean | undefined;
       readonly triggeredAtMs?: number | undefined;

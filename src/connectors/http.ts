@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type AxiosInstance, create, isAxiosError } from 'axios';
 import { StockmeshError } from '../domain/errors.ts';
@@ -70,8 +71,8 @@ export function isNeverSent(code: string | undefined): boolean {
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   // As many are kept as a burst uses: a new connection costs a TLS handshake, two round trips before the request.
   const agentOptions = { keepAlive: true, maxSockets: options.maxSockets ?? 48, maxFreeSockets: 32 };
-  const httpAgent = new HttpAgent(agentOptions);
-  const httpsAgent = new HttpsAgent(agentOptions);
+  const httpAgent = keptAliveOnce(new HttpAgent(agentOptions));
+  const httpsAgent = keptAliveOnce(new HttpsAgent(agentOptions));
   const client = create({
     httpAgent,
     httpsAgent,
@@ -111,6 +112,17 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       httpsAgent.destroy();
     },
   };
+}
+
+/** Node's agent switches TCP keep-alive on after every answer, each time with a system call: once a connection is enough. */
+function keptAliveOnce<A extends HttpAgent>(agent: A): A {
+  const keepSocketAlive = agent.keepSocketAlive.bind(agent);
+  agent.keepSocketAlive = (socket) => {
+    const isKept = keepSocketAlive(socket);
+    if (socket instanceof Socket) socket.setKeepAlive = () => socket;
+    return isKept;
+  };
+  return agent;
 }
 
 async function perform(

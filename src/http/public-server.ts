@@ -90,7 +90,8 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
       await sendProblem(request, reply, 'WEBHOOK_FORGED', {});
       return;
     }
-    const problem = verdict.kind === 'malformed' ? verdict.reason : jsonProblem(raw);
+    const problem =
+      verdict.kind === 'malformed' ? verdict.reason : verdict.isJson === true ? undefined : jsonProblem(raw);
     if (verdict.kind === 'malformed' || problem !== undefined) {
       refuse(channel, 'malformed', problem ?? '');
       await sendProblem(request, reply, 'WEBHOOK_MALFORMED', { reason: problem ?? '' });

@@ -149,11 +149,11 @@ export class RequestSender {
     const { connector, channel, log } = this.#options;
     await failpoint('publish-sent');
     const timeoutMs = connector.capabilities.requestTimeoutMs;
-    const ending = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
     // A connector that forgets its own timeout must not hold a slot and its listings for ever.
-    const watchdog = delay(timeoutMs, 'late' as const, { signal: ending.signal, ref: false }).catch(
-      () => 'late' as const,
-    );
+    const watchdog = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, 'late').unref();
+    });
     const aborted = new AbortController();
     try {
       const first = await Promise.race([connector.write(batch, aborted.signal), watchdog]);
@@ -176,7 +176,7 @@ export class RequestSender {
       done(failure.isPlatformAtFault ? 'failed' : 'ok');
       return failure.result;
     } finally {
-      ending.abort();
+      clearTimeout(timer);
     }
   }
 

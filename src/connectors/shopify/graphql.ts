@@ -1,4 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
+import { deadlineWithin } from '../deadline.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { RateLimiter } from '../ports.ts';
 import { isRecord, listOf, textOf } from '../raw-json.ts';
@@ -55,13 +56,17 @@ export class ShopifyGraphql {
     isUrgent = false,
   ): Promise<GraphqlOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
+    const deadline = deadlineWithin(signal, requestTimeoutMs);
     const maxWaitMs = Math.min(maxWriteWaitMs, requestTimeoutMs);
-    return await this.#attempt(operation, variables, {
-      signal: deadline,
-      maxWaitMs,
-      isUrgent: () => isUrgent,
-    });
+    try {
+      return await this.#attempt(operation, variables, {
+        signal: deadline.signal,
+        maxWaitMs,
+        isUrgent: () => isUrgent,
+      });
+    } finally {
+      deadline.end();
+    }
   }
 
   /** Anything that may be repeated: throttling is waited out, every other failure is thrown. */
@@ -96,11 +101,24 @@ export class ShopifyGraphql {
     variables: Variables,
     { signal, timeoutMs, ...wait }: AttemptLimits,
   ): Promise<GraphqlOutcome> {
-    const { limiter, tokens } = this.#parts;
-    await limiter.acquire(bucketName, this.#cost(operation), { ...wait, signal });
+    await this.#parts.limiter.acquire(bucketName, this.#cost(operation), { ...wait, signal });
+    if (timeoutMs === undefined) return await this.#tryAuthorized(operation, variables, signal, signal);
     // A read's time starts when its turn has come; a mutation's ran from the call.
-    const bounded =
-      timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const deadline = deadlineWithin(signal, timeoutMs);
+    try {
+      return await this.#tryAuthorized(operation, variables, signal, deadline.signal);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async #tryAuthorized(
+    operation: GraphqlOperation,
+    variables: Variables,
+    signal: AbortSignal,
+    bounded: AbortSignal,
+  ): Promise<GraphqlOutcome> {
+    const { tokens } = this.#parts;
     const token = await inTime(bounded, signal, () => tokens.current(bounded));
     if (token === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     const outcome = await this.#send(operation, variables, token, bounded);

@@ -1,5 +1,13 @@
 import type { ParkedRow, ParsedDelivery, ToldLevel, WebhookHeaders, WebhookVerdict } from '../connector.ts';
-import { type JsonRecord, isRecord, listOf, momentOf, parseRawJson, textOf } from '../raw-json.ts';
+import {
+  type JsonRecord,
+  type ParsedJson,
+  isRecord,
+  listOf,
+  momentOf,
+  parseRawJson,
+  textOf,
+} from '../raw-json.ts';
 import { headerOf, isSignedBy } from '../webhook-signature.ts';
 import { idOf, listingRef } from './ids.ts';
 import type { ShopifySettings } from './options.ts';
@@ -9,12 +17,16 @@ import { missingScopes } from './scopes.ts';
 
 const scheme = { algorithm: 'sha256', encoding: 'base64' } as const;
 
+const keptBodyBytes = 2_048;
+
 const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], listingHints: [], parked: [] };
 
 /** Deliveries of one shop: proves them over their raw bytes, then reads what they tell. */
 export class ShopifyWebhooks {
   readonly #settings: ShopifySettings;
   readonly #secrets: readonly string[];
+  /** The body that was read last: a doorbell is verified and heard in one turn. */
+  #lastRead: { readonly raw: Uint8Array; readonly parsed: ParsedJson } | undefined;
 
   constructor(settings: ShopifySettings, secrets: readonly string[]) {
     this.#settings = settings;
@@ -35,7 +47,7 @@ export class ShopifyWebhooks {
     if (shop !== this.#settings.shop)
       return { kind: 'malformed', reason: 'the delivery is for another shop' };
     // Parsed once here and once by the worker: a body that no worker could read must not be answered with 2xx.
-    const parsed = parseRawJson(raw);
+    const parsed = this.#read(raw);
     if (parsed.kind === 'bad') return { kind: 'malformed', reason: parsed.reason };
     const triggeredAtMs = momentOf(headerOf(headers, 'x-shopify-triggered-at'));
     return {
@@ -44,13 +56,14 @@ export class ShopifyWebhooks {
       deliveryId: `${shop}|${topic}|${webhookId}`,
       topic,
       isDoorbell: topic === 'inventory_levels/update',
+      isJson: true,
       ...(triggeredAtMs === undefined ? {} : { triggeredAtMs }),
     };
   }
 
   parse(raw: Uint8Array, headers: WebhookHeaders): ParsedDelivery {
     const topic = topicOf(headers) ?? '';
-    const parsed = parseRawJson(raw);
+    const parsed = this.#read(raw);
     if (parsed.kind === 'bad') return parkedDelivery(topic, parsed.reason);
     if (!isRecord(parsed.value)) return parkedDelivery(topic, 'the body is not an object');
     const body = parsed.value;
@@ -108,6 +121,14 @@ export class ShopifyWebhooks {
       default:
         return parkedDelivery(topic, 'the topic is not one of ours');
     }
+  }
+
+  #read(raw: Uint8Array): ParsedJson {
+    if (this.#lastRead?.raw === raw) return this.#lastRead.parsed;
+    const parsed = parseRawJson(raw);
+    // Orders are read again by a worker, from other bytes: only small bodies are worth keeping.
+    this.#lastRead = raw.length <= keptBodyBytes ? { raw, parsed } : undefined;
+    return parsed;
   }
 
   #order(topic: string, body: JsonRecord): ParsedDelivery {

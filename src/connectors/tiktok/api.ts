@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StockmeshError } from '../../domain/errors.ts';
+import { deadlineWithin } from '../deadline.ts';
 import type { HttpClient } from '../http.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
@@ -90,12 +91,20 @@ export class TiktokApi {
     wait: { readonly maxWaitMs: number; readonly isUrgent?: (() => boolean) | undefined },
     timeoutMs?: number,
   ): Promise<ApiOutcome> {
-    const { pace, tokens } = this.#parts;
-    const { name, isShopCall } = request.endpoint;
-    await pace.acquire(name, { ...wait, signal });
+    await this.#parts.pace.acquire(request.endpoint.name, { ...wait, signal });
+    if (timeoutMs === undefined) return await this.#tryRepaired(request, signal, signal);
     // A read's time starts when its turn has come; a write's ran from the call.
-    const bounded =
-      timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const deadline = deadlineWithin(signal, timeoutMs);
+    try {
+      return await this.#tryRepaired(request, signal, deadline.signal);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async #tryRepaired(request: ApiRequest, signal: AbortSignal, bounded: AbortSignal): Promise<ApiOutcome> {
+    const { tokens } = this.#parts;
+    const { isShopCall } = request.endpoint;
     let token = await inTime(bounded, signal, () => tokens.current(bounded));
     let cipher = isShopCall ? await inTime(bounded, signal, () => this.#ciphers.cipher(bounded)) : '';
     for (let repairs = 0; ; repairs++) {

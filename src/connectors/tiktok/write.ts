@@ -1,6 +1,7 @@
 import { StockmeshError } from '../../domain/errors.ts';
 import { zeroes } from '../../domain/urgency.ts';
 import type { RowOutcome, WriteBatch, WriteResult, WriteRow } from '../connector.ts';
+import { deadlineWithin } from '../deadline.ts';
 import { isRecord, listOf } from '../raw-json.ts';
 import type { ApiRequest, TiktokApi } from './api.ts';
 import { endpoints, inventoryUpdate } from './endpoints.ts';
@@ -73,22 +74,23 @@ export class StockWriter {
     const rows = this.#ownRows(batch, productId, outcomes);
     if (productId === undefined || rows.length === 0) return { rows: outcomes };
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = AbortSignal.timeout(Math.max(1, requestTimeoutMs - marginMs));
-    const bounded = AbortSignal.any([signal, deadline]);
-    const release = await this.#turns.take(productId, bounded, zeroes(batch.rows));
-    if (release === undefined) return { rows: outcomes, throttledForMs: 500 };
+    const deadline = deadlineWithin(signal, Math.max(1, requestTimeoutMs - marginMs));
+    let release: (() => void) | undefined;
     try {
-      return await this.#send(batch, productId, rows, outcomes, bounded);
+      release = await this.#turns.take(productId, deadline.signal, zeroes(batch.rows));
+      if (release === undefined) return { rows: outcomes, throttledForMs: 500 };
+      return await this.#send(batch, productId, rows, outcomes, deadline.signal);
     } catch (error) {
       let waitMs: number | undefined;
       if (error instanceof StockmeshError) {
         if (forLater.has(error.code)) waitMs = Number(error.fields['waitMs']) || maxWriteWaitMs;
         // Our own end of time, while waiting or reading: the write itself answers its end as unknown.
-      } else if (deadline.aborted && !signal.aborted) waitMs = 500;
+      } else if (deadline.isPast && !signal.aborted) waitMs = 500;
       if (waitMs === undefined) throw error;
       return { rows: batch.rows.map(() => notApplied), throttledForMs: waitMs };
     } finally {
-      release();
+      release?.();
+      deadline.end();
     }
   }
 
