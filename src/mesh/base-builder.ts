@@ -22,6 +22,8 @@ import { sweepUnsettled } from './unsettled-sweep.ts';
 const manyReads = 2_000;
 /** Rows of a read that the rest after it is meant for; where a request holds fewer, the rest is shorter. */
 const rowsPerGap = 250;
+/** Of that rest, after a request that was not full. */
+const gatheringShare = 0.5;
 
 export interface BaseBuilderSettings extends ReadQueueSettings {
   /** Least time between two full read requests: the channel's read budget. The platform's own limit is the limiter's matter. */
@@ -115,6 +117,7 @@ export class BaseBuilder {
   readonly #reading = new Set<Promise<void>>();
   #startedAtMs = Number.NEGATIVE_INFINITY;
   #endedAtMs = Number.NEGATIVE_INFINITY;
+  #wasFull = false;
   #pausedUntilMs = 0;
   #failures = 0;
   /** Ledger clock: when the loop looks at the reads next, whoever rings. */
@@ -207,6 +210,7 @@ export class BaseBuilder {
       const due = this.#reads.takeDue(connector.capabilities.readStockBatchSize);
       if (due.length === 0) return;
       this.#startedAtMs = performance.now();
+      this.#wasFull = due.length >= connector.capabilities.readStockBatchSize;
       const reading = this.#read(term, due).finally(() => {
         this.#reading.delete(reading);
         this.#endedAtMs = performance.now();
@@ -225,7 +229,9 @@ export class BaseBuilder {
     if (!isFree && (awaited < batchSize || this.#reading.size >= awaitedReadsInFlight))
       return Number.POSITIVE_INFINITY;
     const usualGapMs = this.#reads.size > manyReads ? Math.min(bulkReadGapMs, readGapMs) : readGapMs;
-    const gapMs = usualGapMs * Math.min(1, batchSize / rowsPerGap);
+    // Nobody waits for what did not fill a request: the next one may gather more.
+    const leastShare = this.#wasFull || awaited > 0 ? 0 : gatheringShare;
+    const gapMs = usualGapMs * Math.min(1, Math.max(leastShare, batchSize / rowsPerGap));
     const restedAtMs =
       awaited > 0
         ? this.#startedAtMs + Math.min(awaitedReadGapMs, gapMs)
