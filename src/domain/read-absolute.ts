@@ -82,7 +82,7 @@ function judge(
       provisionUnits: 0,
       isTelling: false,
     };
-  if (value > highest) return rise(state, reading, fresh, expected, times, nowMs);
+  if (value > highest) return rise(state, reading, fresh, { ...expected, ours }, times, nowMs);
   if (value < floor) {
     const provisionUnits = floor - value;
     const provisional = state.provisional + provisionUnits;
@@ -140,7 +140,7 @@ function rise(
   state: ListingState,
   reading: StockReading,
   fresh: ListingBase,
-  { lowest, isDated }: Expectation,
+  { lowest, isDated, ours }: Expectation & { readonly ours: readonly number[] },
   times: PublishTimes,
   nowMs: number,
 ): Judged {
@@ -163,8 +163,8 @@ function rise(
   }
   if (startedAtMs < first.readAtMs + times.readLagMs)
     return { next: state, provisionUnits: 0, isTelling: false };
-  // Confirmed, the first read counts too: what is missing since then was sold.
-  const provisionUnits = Math.max(0, lowest + first.units - value);
+  // Confirmed, the first read counts too: what is missing since then was sold, where no write of ours took it.
+  const provisionUnits = Math.max(0, Math.min(lowest + first.units, ...ours) - value);
   const agrees =
     provisionUnits === 0 &&
     isDated &&

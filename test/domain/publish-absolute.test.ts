@@ -136,6 +136,20 @@ describe('reading', () => {
     expect(second).toMatchObject({ provisionUnits: 2, next: { base: { value: 12 } } });
   });
 
+  it('takes no drop between the two reads of a rise for a sale that a write of ours explains', () => {
+    const first = read({ ...known, openWrites: [put(14, 'raise')] }, 14, nowMs + 20_000);
+    const openWrites = [...first.next.openWrites, { ...put(11, 'lower'), sentAtMs: nowMs + 21_000 }];
+    const second = (value: number) => read({ ...first.next, openWrites }, value, nowMs + 40_000);
+    expect(second(11)).toMatchObject({ provisionUnits: 0, next: { base: { value: 11 }, provisional: 0 } });
+    // Below what was written it is somebody else.
+    expect(
+      read({ ...first.next, openWrites: [...first.next.openWrites, put(13, 'x')] }, 12, nowMs + 40_000),
+    ).toMatchObject({
+      provisionUnits: 1,
+      next: { base: { value: 12 } },
+    });
+  });
+
   it('does not take an older write for proven by a number that a newer one explains', () => {
     const sold = { atMs: nowMs + 500, units: 2 };
     const open: ListingState = {
