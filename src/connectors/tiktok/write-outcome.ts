@@ -1,3 +1,4 @@
+import { StockmeshError } from '../../domain/errors.ts';
 import type { RowOutcome } from '../connector.ts';
 import { type JsonRecord, isRecord, listOf } from '../raw-json.ts';
 import { idOf } from './ids.ts';
@@ -124,4 +125,12 @@ export function rejectionOf(
       isPermanent: true,
     };
   return { kind: 'rejected', reason, isPermanent: permanent.has(code) };
+}
+
+const forLater = new Set(['CONNECTOR_LIMIT_WAIT', 'CONNECTOR_THROTTLED']);
+
+/** How long the platform's limit puts a write off that was not sent because of it; undefined: it failed for another reason. */
+export function waitBeforeMs(error: unknown, usualMs: number): number | undefined {
+  if (!(error instanceof StockmeshError) || !forLater.has(error.code)) return undefined;
+  return Number(error.fields['waitMs']) || usualMs;
 }

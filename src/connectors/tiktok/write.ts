@@ -11,9 +11,7 @@ import { type TiktokSettings, maxQuantity, maxSkusPerProduct, platform } from '.
 import { failureOf } from './outcome.ts';
 import { ProductTurns } from './product-turns.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
-import { type RefusalContext, type SentRow, outcomesOf, rejectionOf } from './write-outcome.ts';
-
-const forLater = new Set(['CONNECTOR_LIMIT_WAIT', 'CONNECTOR_THROTTLED']);
+import { type RefusalContext, type SentRow, outcomesOf, rejectionOf, waitBeforeMs } from './write-outcome.ts';
 
 /** What one request says of one SKU: every one of its warehouses. */
 interface SkuUpdate {
@@ -73,19 +71,17 @@ export class StockWriter {
     const outcomes: RowOutcome[] = batch.rows.map(() => notApplied);
     const rows = this.#ownRows(batch, productId, outcomes);
     if (productId === undefined || rows.length === 0) return { rows: outcomes };
-    const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = deadlineWithin(signal, Math.max(1, requestTimeoutMs - marginMs));
+    const { settings } = this.#parts;
+    const deadline = deadlineWithin(signal, Math.max(1, settings.requestTimeoutMs - marginMs));
     let release: (() => void) | undefined;
     try {
       release = await this.#turns.take(productId, deadline.signal, zeroes(batch.rows));
       if (release === undefined) return { rows: outcomes, throttledForMs: 500 };
       return await this.#send(batch, productId, rows, outcomes, deadline.signal);
     } catch (error) {
-      let waitMs: number | undefined;
-      if (error instanceof StockmeshError) {
-        if (forLater.has(error.code)) waitMs = Number(error.fields['waitMs']) || maxWriteWaitMs;
-        // Our own end of time, while waiting or reading: the write itself answers its end as unknown.
-      } else if (deadline.isPast && !signal.aborted) waitMs = 500;
+      // Our own end of time, while waiting or reading: the write itself answers its end as unknown.
+      const isOurEnd = deadline.isPast && !signal.aborted && !(error instanceof StockmeshError);
+      const waitMs = isOurEnd ? 500 : waitBeforeMs(error, settings.maxWriteWaitMs);
       if (waitMs === undefined) throw error;
       return { rows: batch.rows.map(() => notApplied), throttledForMs: waitMs };
     } finally {

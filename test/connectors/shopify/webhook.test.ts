@@ -154,13 +154,13 @@ describe('reading', () => {
     ['no moment', { updated_at: undefined }],
     ['no place', { location_id: undefined }],
   ])('a level of which nothing is told: %s', (_what, changes) => {
-    const body = {
+    const level = {
       inventory_item_id: 7,
       location_id: 8,
       available: 5,
       updated_at: '2026-11-30T04:00:00-05:00',
     };
-    const read = parse('inventory_levels/update', Buffer.from(JSON.stringify({ ...body, ...changes })));
+    const read = parse('inventory_levels/update', Buffer.from(JSON.stringify({ ...level, ...changes })));
     expect(read).toMatchObject({ levelHints: ['7'], toldLevels: [] });
   });
 
