@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { type AxiosInstance, create, isAxiosError } from 'axios';
+import { type AxiosAdapter, AxiosHeaders, getAdapter, isAxiosError } from 'axios';
 import { StockmeshError } from '../domain/errors.ts';
 
 /**
@@ -49,6 +49,8 @@ export interface HttpClient {
   close(): void;
 }
 
+type BaseConfig = Omit<Parameters<AxiosAdapter>[0], 'headers'>;
+
 /** Failures from before the first byte was sent: nothing can have been applied. */
 const notSentCodes = new Set([
   'ECONNREFUSED',
@@ -73,7 +75,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const agentOptions = { keepAlive: true, maxSockets: options.maxSockets ?? 48, maxFreeSockets: 32 };
   const httpAgent = keptAliveOnce(new HttpAgent(agentOptions));
   const httpsAgent = keptAliveOnce(new HttpsAgent(agentOptions));
-  const client = create({
+  // The adapter itself: what an axios instance does around it for each request (merging defaults, interceptors, transforms)
+  // costs a third of the request's processor time, and nothing of it is used here.
+  const adapter = getAdapter(['http']);
+  const base: BaseConfig = {
     httpAgent,
     httpsAgent,
     timeout: options.timeoutMs,
@@ -83,9 +88,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     // The environment's proxy variables would send tokens through whatever they name.
     proxy: false,
     validateStatus: () => true,
-    transformRequest: [],
-    transformResponse: [],
-  });
+  };
+  const exchange = { adapter, base };
   return {
     async send(request) {
       // axios's own time-out does not cover a connection that is never accepted. Not AbortSignal.timeout and any: at hundreds
@@ -96,7 +100,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       request.signal?.addEventListener('abort', end);
       if (request.signal?.aborted === true) end();
       try {
-        const answer = await perform(client, options.platform, request, 'arraybuffer', ending.signal);
+        const answer = await perform(exchange, options.platform, request, 'arraybuffer', ending.signal);
         return { ...answer, body: new Uint8Array(answer.data as ArrayBuffer) };
       } finally {
         clearTimeout(timer);
@@ -104,7 +108,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }
     },
     async stream(request) {
-      const answer = await perform(client, options.platform, request, 'stream', request.signal);
+      const answer = await perform(exchange, options.platform, request, 'stream', request.signal);
       return { ...answer, body: answer.data as Readable };
     },
     close() {
@@ -126,20 +130,21 @@ function keptAliveOnce<A extends HttpAgent>(agent: A): A {
 }
 
 async function perform(
-  client: AxiosInstance,
+  { adapter, base }: { readonly adapter: AxiosAdapter; readonly base: BaseConfig },
   platform: string,
   request: HttpRequest,
   responseType: 'arraybuffer' | 'stream',
   signal: AbortSignal | undefined,
 ): Promise<{ status: number; headers: Record<string, string>; data: unknown }> {
   try {
-    const response = await client.request<unknown>({
+    const response = await adapter({
+      ...base,
       method: request.method,
       url: request.url,
       responseType,
       // A stream's reader counts for itself.
       ...(responseType === 'stream' ? { maxContentLength: Number.POSITIVE_INFINITY } : {}),
-      ...(request.headers === undefined ? {} : { headers: { ...request.headers } }),
+      headers: new AxiosHeaders({ accept: 'application/json, text/plain, */*', ...request.headers }),
       ...(request.body === undefined ? {} : { data: request.body }),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -241,6 +241,8 @@ function frontOf(ports: readonly number[]): Server {
   });
 }
 
+const lateCallTurns = 3;
+
 export interface TwoDaemonsResult {
   readonly seed: number;
   readonly orders: number;
@@ -304,8 +306,12 @@ export async function runTwoDaemons(options: {
     closed.abort();
     await buyers;
     await world.settle(0);
-    say('SIGSTOP of the daemon with a request in hand; the other writes 0; then SIGCONT');
-    const lateCall = await stopWithRequestInHand(world, say);
+    let lateCall: TwoDaemonsResult['lateCall'] = 'not-seen';
+    // The limit that both share may refuse the late call: then there was none, and nothing to undo.
+    for (let turn = 1; turn <= lateCallTurns && lateCall === 'not-seen'; turn++) {
+      say('SIGSTOP of the daemon with a request in hand; the other writes 0; then SIGCONT');
+      lateCall = await stopWithRequestInHand(world, world.skus.at(-turn) ?? '', say);
+    }
     const disagreements = await world.settle(0);
     const findings = await world.daemons[0].findings();
     for (const line of disagreements) say(`WRONG ${line}`);
@@ -328,9 +334,9 @@ export async function runTwoDaemons(options: {
 /** A9 of the catalogue of interleavings, through real processes. */
 async function stopWithRequestInHand(
   world: TwoDaemons,
+  sku: string,
   say: (line: string) => void,
 ): Promise<TwoDaemonsResult['lateCall']> {
-  const sku = world.skus.at(-1) ?? '';
   const [first, second] = world.daemons;
   await second.kill('SIGTERM');
   await first.kill('SIGTERM');

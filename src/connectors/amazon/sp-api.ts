@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StockmeshError } from '../../domain/errors.ts';
+import { deadlineWithin } from '../deadline.ts';
 import type { HttpAnswer, HttpClient } from '../http.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { Clock, RateLimiter } from '../ports.ts';
@@ -60,13 +61,17 @@ export class SpApi {
     isUrgent = false,
   ): Promise<SpApiOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
-    return await this.#attempt(operation, request, {
-      callers: signal,
-      signal: deadline,
-      maxWaitMs: Math.min(maxWriteWaitMs, requestTimeoutMs),
-      isUrgent,
-    });
+    const deadline = deadlineWithin(signal, requestTimeoutMs);
+    try {
+      return await this.#attempt(operation, request, {
+        callers: signal,
+        signal: deadline.signal,
+        maxWaitMs: Math.min(maxWriteWaitMs, requestTimeoutMs),
+        isUrgent,
+      });
+    } finally {
+      deadline.end();
+    }
   }
 
   /** Anything that may be repeated: throttling and short failures are waited out, every other outcome is the caller's. */
@@ -111,15 +116,27 @@ export class SpApi {
   }
 
   async #attempt(operation: SpApiOperation, request: SpApiRequest, limits: Limits): Promise<SpApiOutcome> {
-    const tokens = this.#parts.tokens[operation.grant];
     if (limits.isOneOfMany !== true || !(await this.#takeAhead(operation)))
       await this.#acquire(operation, limits);
     if (limits.isOneOfMany === true) this.#askAhead(operation, limits);
+    if (limits.timeoutMs === undefined)
+      return await this.#tryAuthorized(operation, request, limits, limits.signal);
     // A read's time starts when its turn has come; a mutation's ran from the call.
-    const bounded =
-      limits.timeoutMs === undefined
-        ? limits.signal
-        : AbortSignal.any([limits.signal, AbortSignal.timeout(limits.timeoutMs)]);
+    const deadline = deadlineWithin(limits.signal, limits.timeoutMs);
+    try {
+      return await this.#tryAuthorized(operation, request, limits, deadline.signal);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async #tryAuthorized(
+    operation: SpApiOperation,
+    request: SpApiRequest,
+    limits: Limits,
+    bounded: AbortSignal,
+  ): Promise<SpApiOutcome> {
+    const tokens = this.#parts.tokens[operation.grant];
     const token = await inTime(bounded, limits.callers, () => tokens.current(bounded));
     if (token === undefined) return { kind: 'not-sent', reason: 'no access token in time' };
     const outcome = await this.#send(operation, request, token, bounded);
