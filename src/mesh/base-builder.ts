@@ -279,7 +279,7 @@ export class BaseBuilder {
     const { connector, rules, ports, listing, nowMs } = this.#options;
     const asked = due.flatMap((read) => {
       const mapped = listing(read.listingId);
-      return mapped === undefined ? [] : [{ mapped, read }];
+      return mapped === undefined ? [] : [{ mapped, read, told: this.#told.take(read.listingId) }];
     });
     const before = await this.#views(asked.map(({ mapped }) => mapped));
     const batch: typeof asked = [];
@@ -287,8 +287,9 @@ export class BaseBuilder {
       const state = before.get(one.mapped.listingId)?.state;
       const readableMs = state === undefined ? 0 : rules.readableFromMs(state);
       // A delta under way: which side of it the number would be on cannot be told.
-      if (rules.kind === 'delta' && (state?.openWrites.length ?? 0) > 0) this.#reads.again(one.read);
-      else if (this.#isToldAlready(one.mapped, state)) continue;
+      if (rules.kind === 'delta' && (state?.openWrites.length ?? 0) > 0)
+        this.#againAsTold(one.read, one.told);
+      else if (this.#isToldAlready(one.mapped, state, one.told)) continue;
       else if (readableMs > nowMs()) {
         const { listingId, times, isAwaited } = one.read;
         this.#reads.ask(listingId, readableMs, times, isAwaited);
@@ -337,17 +338,25 @@ export class BaseBuilder {
   }
 
   /** Doorbells alone asked for the read, and what the last of them said is what we believe. */
-  #isToldAlready(mapped: MappedListing, state: ListingState | undefined): boolean {
+  #isToldAlready(
+    mapped: MappedListing,
+    state: ListingState | undefined,
+    told: ToldLevel | undefined,
+  ): boolean {
     const { rules, ports } = this.#options;
-    const told = this.#told.valueOf(mapped.listingId);
-    // What is read is read for all that is open by then.
-    this.#told.forget(mapped.listingId);
     // A platform that takes plain numbers and applies them later says of a write only by a read that it was applied.
     if (told === undefined || state === undefined || rules.kind !== 'delta' || isForeign(mapped))
       return false;
-    if (!isKnownForSure(state) || beliefOf(state) !== told) return false;
-    ports.shown?.(mapped, told);
+    if (!isKnownForSure(state) || beliefOf(state) !== told.value) return false;
+    ports.shown?.(mapped, told.value);
     return true;
+  }
+
+  /** Unless somebody else asked for a read of it meanwhile: that one is not spared. */
+  #againAsTold(read: DueRead, told: ToldLevel | undefined): void {
+    const isWaiting = this.#reads.has(read.listingId);
+    this.#reads.again(read);
+    if (told !== undefined) this.#told.note(read.listingId, told, isWaiting);
   }
 
   #judge(

@@ -30,9 +30,10 @@ export class ToldLevels {
     this.#told.delete(listingId);
   }
 
-  /** Undefined: it has to be read. */
-  valueOf(listingId: ListingId): number | undefined {
+  /** When its read is due. Undefined: it has to be read. What is told from now on is for the next one. */
+  take(listingId: ListingId): ToldLevel | undefined {
     const told = this.#told.get(listingId);
-    return told === undefined || told === 'unclear' ? undefined : told.value;
+    this.#told.delete(listingId);
+    return told === 'unclear' ? undefined : told;
   }
 }

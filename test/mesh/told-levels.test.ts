@@ -9,7 +9,7 @@ function after(...rings: readonly (readonly [value: number, changedAtMs: number]
   const told = new ToldLevels();
   for (const [index, ring] of rings.entries())
     told.note(x, ring === undefined ? undefined : level(...ring), index > 0);
-  return told.valueOf(x);
+  return told.take(x)?.value;
 }
 
 test.each([
@@ -65,12 +65,21 @@ test.each([
 test('a read that waits already was asked for by somebody else', () => {
   const told = new ToldLevels();
   told.note(x, level(5, 1), true);
-  expect(told.valueOf(x)).toBeUndefined();
+  expect(told.take(x)).toBeUndefined();
 });
 
 test('what is to be read whatever was told is', () => {
   const told = new ToldLevels();
   told.note(x, level(5, 1), false);
   told.forget(x);
-  expect(told.valueOf(x)).toBeUndefined();
+  expect(told.take(x)).toBeUndefined();
+});
+
+test('what is told while it is being read is for the next read', () => {
+  const told = new ToldLevels();
+  told.note(x, level(5, 1), false);
+  expect(told.take(x)?.value).toBe(5);
+  told.note(x, level(6, 2), false);
+  expect(told.take(x)?.value).toBe(6);
+  expect(told.take(x)).toBeUndefined();
 });
