@@ -175,7 +175,7 @@ export interface ParsedDelivery {
   readonly orderHints: readonly string[];
   /** Items whose level changed: a doorbell. Read, do not believe. */
   readonly levelHints: readonly string[];
-  /** What the doorbell said the levels are. Not to be believed either: see `ToldLevels`. */
+  /** What the doorbell said the levels are, on a platform that rings for every change. Not to be believed: see `ToldLevels`. */
   readonly toldLevels?: readonly ToldLevel[] | undefined;
   /** The listing map changed (connected, disconnected, deleted, sku or tracking edited). */
   readonly listingHints: readonly string[];

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type AxiosAdapter, AxiosHeaders, getAdapter, isAxiosError } from 'axios';
 import { StockmeshError } from '../domain/errors.ts';
+import { withDeadline } from './deadline.ts';
 
 /**
  * HTTP for connectors. Every request ends within its time, no answer is read past its size, redirects are never
@@ -92,20 +93,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const exchange = { adapter, base };
   return {
     async send(request) {
-      // axios's own time-out does not cover a connection that is never accepted. Not AbortSignal.timeout and any: at hundreds
-      // of requests a second their timers and followers outlive the requests by far.
-      const ending = new AbortController();
-      const end = (): void => ending.abort();
-      const timer = setTimeout(end, options.timeoutMs);
-      request.signal?.addEventListener('abort', end);
-      if (request.signal?.aborted === true) end();
-      try {
-        const answer = await perform(exchange, options.platform, request, 'arraybuffer', ending.signal);
-        return { ...answer, body: new Uint8Array(answer.data as ArrayBuffer) };
-      } finally {
-        clearTimeout(timer);
-        request.signal?.removeEventListener('abort', end);
-      }
+      // axios's own time-out does not cover a connection that is never accepted.
+      const answer = await withDeadline(request.signal, options.timeoutMs, (bounded) =>
+        perform(exchange, options.platform, request, 'arraybuffer', bounded),
+      );
+      return { ...answer, body: new Uint8Array(answer.data as ArrayBuffer) };
     },
     async stream(request) {
       const answer = await perform(exchange, options.platform, request, 'stream', request.signal);

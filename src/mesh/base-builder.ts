@@ -117,6 +117,7 @@ export class BaseBuilder {
   readonly #reading = new Set<Promise<void>>();
   #startedAtMs = Number.NEGATIVE_INFINITY;
   #endedAtMs = Number.NEGATIVE_INFINITY;
+  /** The request before held as many listings as it may. */
   #wasFull = false;
   #pausedUntilMs = 0;
   #failures = 0;

@@ -20,7 +20,7 @@ export class ToldLevels {
     if (level === undefined || (isWaiting && known === undefined)) this.forget(listingId);
     else if (known === undefined || known === 'unclear') this.#told.set(listingId, known ?? level);
     else if (level.changedAtMs > known.changedAtMs) this.#told.set(listingId, level);
-    // Moments are whole seconds: which of two numbers of one second came later cannot be told.
+    // Platforms date changes coarsely: which of two numbers of one moment came later cannot be told.
     else if (level.changedAtMs === known.changedAtMs && level.value !== known.value)
       this.#told.set(listingId, 'unclear');
   }

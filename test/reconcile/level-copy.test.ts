@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { ChannelId, LocationId } from '../../src/domain/ids.ts';
+import type { LocationId } from '../../src/domain/ids.ts';
 import type { LevelCopy } from '../../src/mesh/level-copy.ts';
 import { eventually } from '../support/eventually.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
@@ -47,20 +47,6 @@ async function start(copy: SaidLevels): Promise<ReconcileRig> {
   return here;
 }
 
-/** The ledger says 7, the shop shows 10, and nothing is under way. */
-async function losePublication({ rig }: ReconcileRig): Promise<void> {
-  const channel = rig.channel('shop-a');
-  channel.mayPublish = false;
-  await rig.move('X', -3);
-  const key = rig.parts.keys.pending('shop-a' as ChannelId);
-  await eventually(async () => expect(await rig.parts.redis.zcard(key)).toBe(1));
-  rig.kill('shop-a');
-  await rig.parts.redis.del(key);
-  await rig.startAnother('shop-a');
-  channel.mayPublish = true;
-  await eventually(() => expect(channel.publishing.isPublishing).toBe(true));
-}
-
 test('what agrees by the levels in memory is done with', async () => {
   const copy = new SaidLevels(10);
   const { reconcile } = await boundTo(start(copy));
@@ -77,7 +63,7 @@ test('what differs by them is judged by the ledger, and counted once', async () 
 test('while they are behind the ledger nobody goes by them', async () => {
   const copy = new SaidLevels(10);
   const bound = await boundTo(start(copy));
-  await losePublication(bound.all);
+  await bound.all.losePublication();
   copy.behind = 1;
   await bound.reconcile();
   expect(copy.asked).toBe(0);
@@ -87,7 +73,7 @@ test('while they are behind the ledger nobody goes by them', async () => {
 test('a finding that is open is closed by the ledger alone', async () => {
   const copy = new SaidLevels(7);
   const bound = await boundTo(start(copy));
-  await losePublication(bound.all);
+  await bound.all.losePublication();
   await bound.reconcile();
   expect(await bound.all.finding('X')).toMatchObject({ verdict: 'lost-publication', target: 7 });
   await eventually(() => expect(bound.rig.shows('X')).toBe(7));

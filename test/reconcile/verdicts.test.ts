@@ -41,17 +41,7 @@ async function quiet({ rig }: ReconcileRig): Promise<void> {
 test('a lost mark: nothing is under way for a listing that ought to show another number', async () => {
   const here = await start({ channels: ['shop-a', 'shop-b'], stock: { X: 10 } });
   const { rig } = here;
-  const channel = rig.channel('shop-a');
-  channel.mayPublish = false;
-  await rig.move('X', -3);
-  const key = rig.parts.keys.pending('shop-a' as ChannelId);
-  await eventually(async () => expect(await rig.parts.redis.zcard(key)).toBe(1));
-  // The process that knew of it dies, and the durable mark is gone.
-  rig.kill('shop-a');
-  await rig.parts.redis.del(key);
-  await rig.startAnother('shop-a');
-  channel.mayPublish = true;
-  await eventually(() => expect(channel.publishing.isPublishing).toBe(true));
+  await here.losePublication();
   expect(rig.shows('X')).toBe(10);
   await here.reconcile();
   expect(await here.finding('X')).toMatchObject({

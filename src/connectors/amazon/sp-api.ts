@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StockmeshError } from '../../domain/errors.ts';
-import { deadlineWithin } from '../deadline.ts';
+import { inTime, withDeadline } from '../deadline.ts';
 import type { HttpAnswer, HttpClient } from '../http.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { Clock, RateLimiter } from '../ports.ts';
@@ -61,17 +61,10 @@ export class SpApi {
     isUrgent = false,
   ): Promise<SpApiOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = deadlineWithin(signal, requestTimeoutMs);
-    try {
-      return await this.#attempt(operation, request, {
-        callers: signal,
-        signal: deadline.signal,
-        maxWaitMs: Math.min(maxWriteWaitMs, requestTimeoutMs),
-        isUrgent,
-      });
-    } finally {
-      deadline.end();
-    }
+    const maxWaitMs = Math.min(maxWriteWaitMs, requestTimeoutMs);
+    return await withDeadline(signal, requestTimeoutMs, (bounded) =>
+      this.#attempt(operation, request, { callers: signal, signal: bounded, maxWaitMs, isUrgent }),
+    );
   }
 
   /** Anything that may be repeated: throttling and short failures are waited out, every other outcome is the caller's. */
@@ -122,12 +115,9 @@ export class SpApi {
     if (limits.timeoutMs === undefined)
       return await this.#tryAuthorized(operation, request, limits, limits.signal);
     // A read's time starts when its turn has come; a mutation's ran from the call.
-    const deadline = deadlineWithin(limits.signal, limits.timeoutMs);
-    try {
-      return await this.#tryAuthorized(operation, request, limits, deadline.signal);
-    } finally {
-      deadline.end();
-    }
+    return await withDeadline(limits.signal, limits.timeoutMs, (bounded) =>
+      this.#tryAuthorized(operation, request, limits, bounded),
+    );
   }
 
   async #tryAuthorized(
@@ -271,18 +261,4 @@ function pathOf(operation: SpApiOperation, request: SpApiRequest): string {
     query.push(`${name}=${encodeURIComponent(text)}`);
   }
   return query.length === 0 ? path : `${path}?${query.join('&')}`;
-}
-
-/** Undefined when our own time-out ended the wait; the caller's abort stays an abort. */
-async function inTime<T>(
-  bounded: AbortSignal,
-  callers: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StockmeshError || callers.aborted || !bounded.aborted) throw error;
-    return undefined;
-  }
 }

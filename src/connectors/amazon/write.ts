@@ -1,6 +1,7 @@
 import { StockmeshError } from '../../domain/errors.ts';
 import { zeroes } from '../../domain/urgency.ts';
 import type { RowOutcome, WriteBatch, WriteResult, WriteRow } from '../connector.ts';
+import { deadlineWithin } from '../deadline.ts';
 import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
 import { defaultChannelCode } from './fields.ts';
 import { skuOf } from './listing-item.ts';
@@ -39,17 +40,19 @@ export class StockWriter {
     const reason = refusalOf(row, sku);
     if (reason !== undefined) return rejected(reason, true);
     // Guard and write share the time of one request: nothing is sent after the caller's lease has run out.
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.#settings.requestTimeoutMs)]);
+    const deadline = deadlineWithin(signal, this.#settings.requestTimeoutMs);
     try {
-      const foreign = await this.#foreignReason(sku, deadline);
+      const foreign = await this.#foreignReason(sku, deadline.signal);
       if (foreign !== undefined) return rejected(foreign, true);
-      return resultOf(await this.#patch(sku, row.to, zeroes(batch.rows), deadline), sku);
+      return resultOf(await this.#patch(sku, row.to, zeroes(batch.rows), deadline.signal), sku);
     } catch (error) {
       if (error instanceof StockmeshError) return throttledBy(error, this.#settings.maxWriteWaitMs);
-      if (!deadline.aborted) throw error;
+      if (!deadline.signal.aborted) throw error;
       // A patch that had left would be answered as unknown: the time ran out while waiting or reading.
       const fields = { platform, operation: operation.name, reason: 'no turn in time', isSent: false };
       throw new StockmeshError('CONNECTOR_UNREACHABLE', fields);
+    } finally {
+      deadline.end();
     }
   }
 

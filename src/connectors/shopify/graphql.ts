@@ -1,5 +1,5 @@
 import { StockmeshError } from '../../domain/errors.ts';
-import { deadlineWithin } from '../deadline.ts';
+import { inTime, withDeadline } from '../deadline.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { RateLimiter } from '../ports.ts';
 import { isRecord, listOf, textOf } from '../raw-json.ts';
@@ -56,17 +56,10 @@ export class ShopifyGraphql {
     isUrgent = false,
   ): Promise<GraphqlOutcome> {
     const { requestTimeoutMs, maxWriteWaitMs } = this.#parts.settings;
-    const deadline = deadlineWithin(signal, requestTimeoutMs);
     const maxWaitMs = Math.min(maxWriteWaitMs, requestTimeoutMs);
-    try {
-      return await this.#attempt(operation, variables, {
-        signal: deadline.signal,
-        maxWaitMs,
-        isUrgent: () => isUrgent,
-      });
-    } finally {
-      deadline.end();
-    }
+    return await withDeadline(signal, requestTimeoutMs, (bounded) =>
+      this.#attempt(operation, variables, { signal: bounded, maxWaitMs, isUrgent: () => isUrgent }),
+    );
   }
 
   /** Anything that may be repeated: throttling is waited out, every other failure is thrown. */
@@ -104,12 +97,9 @@ export class ShopifyGraphql {
     await this.#parts.limiter.acquire(bucketName, this.#cost(operation), { ...wait, signal });
     if (timeoutMs === undefined) return await this.#tryAuthorized(operation, variables, signal, signal);
     // A read's time starts when its turn has come; a mutation's ran from the call.
-    const deadline = deadlineWithin(signal, timeoutMs);
-    try {
-      return await this.#tryAuthorized(operation, variables, signal, deadline.signal);
-    } finally {
-      deadline.end();
-    }
+    return await withDeadline(signal, timeoutMs, (bounded) =>
+      this.#tryAuthorized(operation, variables, signal, bounded),
+    );
   }
 
   async #tryAuthorized(
@@ -152,20 +142,6 @@ export class ShopifyGraphql {
   #cost(operation: GraphqlOperation): number {
     const ratio = this.#costRatios.get(operation.name) ?? 1;
     return Math.min(maxQueryCost, Math.max(1, Math.ceil(operation.cost * ratio)));
-  }
-}
-
-/** Undefined when our own time-out ended the wait; the caller's abort stays an abort. */
-async function inTime<T>(
-  bounded: AbortSignal,
-  callers: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StockmeshError || callers.aborted || !bounded.aborted) throw error;
-    return undefined;
   }
 }
 

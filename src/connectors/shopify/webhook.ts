@@ -86,7 +86,7 @@ export class ShopifyWebhooks {
       case 'fulfillments/create':
       case 'fulfillments/update':
         return orderHint(topic, topic === 'orders/delete' ? body['id'] : body['order_id']);
-      // Assembled late: two changes in a row both carry the second value, so its number means nothing.
+      // Assembled late: two changes in a row both carry the second value, so its number is never taken for the change.
       case 'inventory_levels/update':
         return levelHint(topic, body, false);
       case 'inventory_levels/connect':

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StockmeshError } from '../../domain/errors.ts';
-import { deadlineWithin } from '../deadline.ts';
+import { inTime, withDeadline } from '../deadline.ts';
 import type { HttpClient } from '../http.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import type { Clock } from '../ports.ts';
@@ -94,12 +94,7 @@ export class TiktokApi {
     await this.#parts.pace.acquire(request.endpoint.name, { ...wait, signal });
     if (timeoutMs === undefined) return await this.#tryRepaired(request, signal, signal);
     // A read's time starts when its turn has come; a write's ran from the call.
-    const deadline = deadlineWithin(signal, timeoutMs);
-    try {
-      return await this.#tryRepaired(request, signal, deadline.signal);
-    } finally {
-      deadline.end();
-    }
+    return await withDeadline(signal, timeoutMs, (bounded) => this.#tryRepaired(request, signal, bounded));
   }
 
   async #tryRepaired(request: ApiRequest, signal: AbortSignal, bounded: AbortSignal): Promise<ApiOutcome> {
@@ -157,19 +152,5 @@ export class TiktokApi {
     if (outcome.kind === 'throttled') return { ...outcome, waitMs: pace.throttled(name, outcome.waitMs) };
     if (outcome.kind === 'answer') pace.succeeded(name);
     return outcome;
-  }
-}
-
-/** Undefined when our own time-out ended the wait; the caller's abort stays an abort. */
-async function inTime<T>(
-  bounded: AbortSignal,
-  callers: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StockmeshError || callers.aborted || !bounded.aborted) throw error;
-    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { expect } from 'vitest';
 import type { BlastLimits } from '../../../src/domain/blast-radius.ts';
 import type { ChannelId } from '../../../src/domain/ids.ts';
 import { defaultDriftPolicy } from '../../../src/domain/verdict.ts';
@@ -185,6 +186,21 @@ export class ReconcileRig {
     }, 30_000);
     if (run === undefined) throw new Error('no run');
     return run;
+  }
+
+  /** The ledger says three less of X than shop-a shows, and nothing is under way: the process that knew died with its durable mark. */
+  async losePublication(): Promise<void> {
+    const { rig } = this;
+    const channel = rig.channel('shop-a');
+    channel.mayPublish = false;
+    await rig.move('X', -3);
+    const key = rig.parts.keys.pending(channel.id);
+    await eventually(async () => expect(await rig.parts.redis.zcard(key)).toBe(1));
+    rig.kill('shop-a');
+    await rig.parts.redis.del(key);
+    await rig.startAnother('shop-a');
+    channel.mayPublish = true;
+    await eventually(() => expect(channel.publishing.isPublishing).toBe(true));
   }
 
   async open(): Promise<readonly Finding[]> {

@@ -1,0 +1,57 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { deadlineWithin, inTime, withDeadline } from '../../src/connectors/deadline.ts';
+import { StockmeshError } from '../../src/domain/errors.ts';
+
+const longMs = 60_000;
+const forever = (signal: AbortSignal): Promise<never> => delay(longMs, undefined as never, { signal });
+
+test('a caller that gave up before, or gives up later, ends it for the reason it gave', async () => {
+  const reason = new Error('shop closed');
+  await expect(withDeadline(AbortSignal.abort(reason), longMs, forever)).rejects.toMatchObject({
+    cause: reason,
+  });
+  const caller = new AbortController();
+  const deadline = deadlineWithin(caller.signal, longMs);
+  caller.abort(reason);
+  expect(deadline.signal.reason).toBe(reason);
+  expect(deadline.isPast).toBe(false);
+  deadline.end();
+});
+
+test('its time ends it as a time-out, with and without a caller', async () => {
+  for (const caller of [undefined, new AbortController().signal]) {
+    const deadline = deadlineWithin(caller, 1);
+    await expect(forever(deadline.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
+    expect(deadline.isPast).toBe(true);
+  }
+});
+
+test('what has ended leaves nothing: neither the time nor the caller reaches it any more', async () => {
+  const caller = new AbortController();
+  let signal: AbortSignal | undefined;
+  expect(await withDeadline(caller.signal, 5, (bounded) => Promise.resolve((signal = bounded)))).toBe(signal);
+  await delay(20);
+  caller.abort();
+  expect(signal?.aborted).toBe(false);
+});
+
+test('work cut off by our own time has no answer; every other failure stays one', async () => {
+  const calling = new AbortController().signal;
+  const over = AbortSignal.abort();
+  const fails = (error: Error) => async (): Promise<number> => {
+    throw error;
+  };
+  const failure = new Error('failed');
+  expect(await inTime(over, calling, fails(failure))).toBeUndefined();
+  expect(await inTime(over, calling, () => Promise.resolve(3))).toBe(3);
+  await expect(inTime(calling, calling, fails(failure))).rejects.toBe(failure);
+  await expect(inTime(over, AbortSignal.abort(), fails(failure))).rejects.toBe(failure);
+  const ours = new StockmeshError('CONNECTOR_UNREACHABLE', {
+    platform: 'p',
+    operation: 'o',
+    reason: 'r',
+    isSent: false,
+  });
+  await expect(inTime(over, calling, fails(ours))).rejects.toBe(ours);
+});
