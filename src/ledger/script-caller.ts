@@ -55,7 +55,6 @@ export class ScriptCaller {
   #opening: Promise<void> | undefined;
   #halted: { readonly error: StockmeshError; readonly at: number } | undefined;
   #inFlight = 0;
-  #isGathering = false;
   #lastReplyAt = 0;
 
   constructor(options: ScriptCallerOptions) {
@@ -177,21 +176,7 @@ export class ScriptCaller {
     const seen = this.#options.seen.get();
     // What was seen in another epoch says nothing about sequences of this one: the stamp is the fence then.
     const fence = seen.epoch === ready.epoch ? seen.seq : 0;
-    this.#gather();
     return this.#options.redis.evalsha(script.sha, 1, this.#options.keys.ledger, fence, ...args);
-  }
-
-  /** Calls of one turn of the event loop leave in one write: a system call here, and a round of Redis there, for all of them. */
-  #gather(): void {
-    // Undefined until the first connection.
-    const stream: Redis['stream'] | undefined = this.#options.redis.stream;
-    if (this.#isGathering || stream === undefined || !stream.writable) return;
-    this.#isGathering = true;
-    stream.cork();
-    process.nextTick(() => {
-      this.#isGathering = false;
-      stream.uncork();
-    });
   }
 
   /** The reply, or nothing when the ledger must be opened again. */
