@@ -21,9 +21,13 @@ export function isKnownForSure(state: ListingState): boolean {
   return state.base?.settled === true && !state.suspect && state.residue === undefined;
 }
 
-/** Between which numbers the listing can be, whatever happened to the open writes; undefined without a base. */
+/**
+ * Between which numbers the listing can be, whatever happened to the open writes; undefined without a base. `skewMs`: as
+ * for `soldSince`.
+ */
 export function possibleRangeOf(
   state: ListingState,
+  skewMs: number,
 ): { readonly lowest: number; readonly highest: number } | undefined {
   if (state.base === undefined) return undefined;
   const settled = settledBeliefOf(state.base, state.taken);
@@ -36,17 +40,21 @@ export function possibleRangeOf(
       highest += Math.max(0, change);
     } else {
       highest = Math.max(highest, write.to);
-      lowest = Math.min(lowest, write.to - soldSince(state, write, Number.POSITIVE_INFINITY));
+      lowest = Math.min(lowest, write.to - soldSince(state, write, Number.POSITIVE_INFINITY, skewMs));
     }
   }
   return { lowest, highest };
 }
 
-/** Units of own orders placed after a write was sent and not after a moment (platform clock). */
-export function soldSince(state: ListingState, write: OpenWrite, untilMs: number): number {
+/**
+ * Units of own orders placed after a write was sent and not after a moment (platform clock). With 0 as `skewMs` those
+ * that surely were; with the platform's, those that may have been: a platform that dates orders in whole seconds dates
+ * most of what it sells just after a write to before it.
+ */
+export function soldSince(state: ListingState, write: OpenWrite, untilMs: number, skewMs: number): number {
   let units = 0;
   for (const rise of state.rises)
-    if (rise.units > 0 && rise.atMs > write.sentAtMs && rise.atMs <= untilMs) units += rise.units;
+    if (rise.units > 0 && rise.atMs + skewMs > write.sentAtMs && rise.atMs <= untilMs) units += rise.units;
   return units;
 }
 

@@ -35,7 +35,7 @@ function expectedFrom(
   readAtMs: number,
   { readLagMs, skewMs }: Pick<PublishTimes, 'readLagMs' | 'skewMs'>,
 ): UnitRange | undefined {
-  const possible = possibleRangeOf(state);
+  const possible = possibleRangeOf(state, skewMs);
   if (possible === undefined || state.base === undefined) return undefined;
   const unknown = ordersSince(state, late);
   if (unknown === undefined) return undefined;

@@ -29,13 +29,14 @@ export function isShown(
 ): boolean {
   const untilMs = reading.startedAtMs - times.readLagMs + times.skewMs;
   return (
-    reading.value >= Math.max(0, write.to - soldSince(state, write, untilMs)) &&
+    reading.value >= Math.max(0, write.to - soldSince(state, write, untilMs, 0)) &&
     reading.value <= write.to + givenBackSince(state, write)
   );
 }
 
-export function lowestShownBy(state: ListingState, untilMs: number): readonly number[] {
-  return state.openWrites.map((write) => write.to - soldSince(state, write, untilMs));
+/** What each open write leaves at least; `skewMs`: as for `soldSince`. */
+export function lowestShownBy(state: ListingState, untilMs: number, skewMs: number): number {
+  return Math.min(...state.openWrites.map((write) => write.to - soldSince(state, write, untilMs, skewMs)));
 }
 
 export function givenBackSince(state: ListingState, write: OpenWrite): number {

@@ -7,7 +7,9 @@ import type { StockReading } from './publish.ts';
  * Reads of absolute platforms. A read says equal, lower or higher than the orders we know explain:
  *
  *   equal   the belief is confirmed; suspicion goes when the read is true for a later moment than its cause
- *   lower   down to what an open write explains, it is that write; below, the units are provisioned at once
+ *   lower   down to what an open write explains, it is that write; below, the units are provisioned at once, but for
+ *           those of own orders that are said to be in the base, or to have come before the write, and need not: a walk
+ *           has to settle such a base before a raise
  *   higher  remembered, and believed when a second read, further apart than the read lag, is higher too
  *
  * A first base takes over what it reads, until a completed walk of orders has passed it.
@@ -72,9 +74,13 @@ function judge(
 
   const expected = expectation(state, state.base, asOfMs, times);
   const { exact, lowest, highest, isDated } = expected;
-  // A write of ours explains a lower number down to its value less the own orders known to have come after it.
-  const ours = lowestShownBy(state, asOfMs + times.skewMs);
-  const floor = Math.max(0, Math.min(lowest, ...ours));
+  // A write of ours explains a lower number down to its value less the own orders that came after it.
+  const untilMs = asOfMs + times.skewMs;
+  const ours = {
+    surely: lowestShownBy(state, untilMs, 0),
+    perhaps: lowestShownBy(state, untilMs, times.skewMs),
+  };
+  const floor = Math.max(0, Math.min(lowest, ours.surely));
 
   if (!state.base.settled && (value < floor || value > highest))
     return {
@@ -84,10 +90,13 @@ function judge(
     };
   if (value > highest) return rise(state, reading, fresh, { ...expected, ours }, times, nowMs);
   if (value < floor) {
-    const provisionUnits = floor - value;
+    const besideBase = ordersAround(state, state.base.asOfMs, times.skewMs).undecidedSold;
+    const least = Math.max(0, Math.min(lowest - besideBase, ours.perhaps));
+    const provisionUnits = Math.max(0, least - value);
     const provisional = state.provisional + provisionUnits;
+    const base = { ...fresh, settled: fresh.settled && least === floor };
     return {
-      next: { ...state, ...suspected, ...awaited, base: fresh, provisional },
+      next: { ...state, ...suspected, ...awaited, base, provisional },
       provisionUnits,
       isTelling: false,
     };
@@ -106,6 +115,12 @@ function judge(
     provisionUnits: 0,
     isTelling: isOurWrite,
   };
+}
+
+/** The lowest number that open writes leave, less the own orders that surely came after them, and less those that may have. */
+interface LeftByWrites {
+  readonly surely: number;
+  readonly perhaps: number;
 }
 
 interface Expectation {
@@ -140,7 +155,7 @@ function rise(
   state: ListingState,
   reading: StockReading,
   fresh: ListingBase,
-  { lowest, isDated, ours }: Expectation & { readonly ours: readonly number[] },
+  { lowest, isDated, ours }: Expectation & { readonly ours: LeftByWrites },
   times: PublishTimes,
   nowMs: number,
 ): Judged {
@@ -164,20 +179,27 @@ function rise(
   if (startedAtMs < first.readAtMs + times.readLagMs)
     return { next: state, provisionUnits: 0, isTelling: false };
   // Confirmed, the first read counts too: what is missing since then was sold, where no write of ours took it.
-  const provisionUnits = Math.max(0, Math.min(lowest + first.units, ...ours) - value);
+  const surely = Math.min(lowest + first.units, ours.surely);
+  const least = Math.min(surely, ours.perhaps);
+  const provisionUnits = Math.max(0, least - value);
+  const isDoubtful = surely > value && surely > least;
   const agrees =
     provisionUnits === 0 &&
+    !isDoubtful &&
     isDated &&
     state.openWrites.some((write) => isShown(state, write, reading, times));
   const next: ListingState = {
     ...state,
-    base: fresh,
+    base: { ...fresh, settled: fresh.settled && !isDoubtful },
     provisional: state.provisional + provisionUnits,
     residue: undefined,
     ...suspicionAfter(state, agrees, asOfMs, nowMs),
   };
   return {
-    next: provisionUnits === 0 ? next : { ...next, walkAwaitedMs: awaitedAfter(state, asOfMs, times) },
+    next:
+      provisionUnits === 0 && !isDoubtful
+        ? next
+        : { ...next, walkAwaitedMs: awaitedAfter(state, asOfMs, times) },
     provisionUnits,
     isTelling: true,
   };

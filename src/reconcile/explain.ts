@@ -6,6 +6,7 @@ import type { PolicyStep, Target } from '../domain/policy.ts';
 import type { Staleness } from '../domain/staleness.ts';
 import type { ListingView, PublisherLedger } from '../ledger/contract.ts';
 import type { ChannelView } from '../mesh/channel-state.ts';
+import { defaultPublishTimes } from '../mesh/publish-rules.ts';
 import { isWritable, type MappedListing } from '../mesh/sku-map.ts';
 import { stalenessText } from '../mesh/staleness-watch.ts';
 import type { SyncJournal, SyncRecord } from '../mesh/sync-journal.ts';
@@ -169,7 +170,7 @@ async function listingsOf(
         target: units,
         steps,
         belief: beliefOf(state) ?? null,
-        range: possibleRangeOf(state) ?? null,
+        range: possibleRangeOf(state, defaultPublishTimes.skewMs) ?? null,
         lastReading:
           base === undefined
             ? null

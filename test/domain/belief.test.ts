@@ -12,7 +12,7 @@ const listing: ListingState = {
 describe('belief', () => {
   it('is unknown without a base', () => {
     expect(beliefOf(untouchedListing)).toBeUndefined();
-    expect(possibleRangeOf(untouchedListing)).toBeUndefined();
+    expect(possibleRangeOf(untouchedListing, 0)).toBeUndefined();
   });
 
   it('counts every delta that was recorded, answered or not', () => {
@@ -30,7 +30,7 @@ describe('belief', () => {
       fc.property(fc.array(write, { maxLength: 6 }), (writes) => {
         const openWrites = writes.map(({ from, to }) => delta(from, to, 'unknown'));
         const state = { ...listing, openWrites };
-        const range = possibleRangeOf(state) ?? { lowest: Number.NaN, highest: Number.NaN };
+        const range = possibleRangeOf(state, 0) ?? { lowest: Number.NaN, highest: Number.NaN };
         const shown = writes.reduce(
           (value, { from, to, hasArrived }) => value + (hasArrived ? to - from : 0),
           17,
@@ -49,7 +49,7 @@ describe('belief', () => {
       { atMs: 1_900, units: 4 },
       { atMs: 2_100, units: 3 },
     ];
-    expect(possibleRangeOf({ ...listing, rises, openWrites: [put] })).toEqual({ lowest: 6, highest: 17 });
+    expect(possibleRangeOf({ ...listing, rises, openWrites: [put] }, 0)).toEqual({ lowest: 6, highest: 17 });
   });
 
   it('dates orders around a read, and takes the higher belief where it cannot', () => {

@@ -119,6 +119,44 @@ describe('reading', () => {
     });
   });
 
+  it('takes no sale that may have come just after a write for an unseen one, and raises only behind a walk', () => {
+    // Dated in whole seconds, a sale just after the write seems to come before it.
+    const sold = { atMs: nowMs - 800, units: 3 };
+    const base = { value: 10, takenAt: 2, asOfMs: nowMs - 10_000, settled: true };
+    const open: ListingState = { ...known, base, taken: 5, rises: [sold], openWrites: [put(8)] };
+    const doubtful = read(open, 5, nowMs + 20_000);
+    expect(doubtful).toMatchObject({
+      provisionUnits: 0,
+      next: { provisional: 0, suspect: true, base: { value: 5, settled: false } },
+    });
+    // It may be an unseen sale all the same: where the write came after the known one.
+    const later = nowMs + times.longestApplyMs + 20_000;
+    const closed = read(doubtful.next, 5, later).next;
+    expect(closed.openWrites).toEqual([]);
+    expect(decideAbsolute(closed, 8, times, later)).toMatchObject({ reason: 'orders-not-pulled' });
+    const { next } = walkedAbsolute(closed, later);
+    expect(decideAbsolute(next, 8, times, later)).toEqual({ kind: 'raise', from: 5, to: 8 });
+    // What is below that, too, is provisioned.
+    expect(read(open, 4, nowMs + 20_000)).toMatchObject({
+      provisionUnits: 1,
+      next: { provisional: 1, base: { value: 4, settled: false } },
+    });
+    // A sale long before the write explains nothing after it.
+    const before: ListingState = { ...open, rises: [{ ...sold, atMs: nowMs - 2_000 }] };
+    expect(read(before, 5, nowMs + 20_000)).toMatchObject({ provisionUnits: 2, next: { provisional: 2 } });
+  });
+
+  it('takes no sale that was said to be in the base for an unseen one', () => {
+    const beside: ListingState = { ...known, rises: [{ atMs: nowMs - 1_500, units: 2 }] };
+    expect(read(beside, 8, nowMs + 3_000)).toMatchObject({
+      provisionUnits: 0,
+      next: { suspect: true, base: { value: 8, settled: false } },
+    });
+    expect(read(beside, 7, nowMs + 3_000).provisionUnits).toBe(1);
+    const apart: ListingState = { ...known, rises: [{ atMs: nowMs - 4_000, units: 2 }] };
+    expect(read(apart, 8, nowMs + 3_000).provisionUnits).toBe(2);
+  });
+
   it('believes a rise only when a second read, further apart than the lag, shows it too', () => {
     const first = read(known, 12, nowMs);
     expect(beliefOf(first.next)).toBe(10);
@@ -141,6 +179,12 @@ describe('reading', () => {
     const openWrites = [...first.next.openWrites, { ...put(11, 'lower'), sentAtMs: nowMs + 21_000 }];
     const second = (value: number) => read({ ...first.next, openWrites }, value, nowMs + 40_000);
     expect(second(11)).toMatchObject({ provisionUnits: 0, next: { base: { value: 11 }, provisional: 0 } });
+    // A sale just before the lowering may have come after it.
+    const sold = { ...first.next, taken: 4, rises: [{ atMs: nowMs + 20_500, units: 2 }], openWrites };
+    expect(read(sold, 9, nowMs + 40_000)).toMatchObject({
+      provisionUnits: 0,
+      next: { provisional: 0, suspect: true, walkAwaitedMs: nowMs + 41_000, base: { settled: false } },
+    });
     // Below what was written it is somebody else.
     expect(
       read({ ...first.next, openWrites: [...first.next.openWrites, put(13, 'x')] }, 12, nowMs + 40_000),

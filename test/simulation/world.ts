@@ -46,7 +46,7 @@ export const absoluteTimes: PublishTimes = {
   longestApplyMs: 25_000,
   orderIndexLagMs: 5_000,
   idempotencyWindowMs: 0,
-  skewMs: 3_000,
+  skewMs: 3_500,
   freshReadMs: 2_500,
 };
 
@@ -71,6 +71,8 @@ interface Channel {
   readonly orders: string[];
   /** Platform clock minus ours. */
   readonly clockOffsetMs: number;
+  /** In what steps the platform dates its orders. */
+  readonly resolutionMs: number;
   readonly sold: Sale[];
   /** What else made a later sale invisible to reads: units restored without a word, writes accepted and never applied. */
   masked: number;
@@ -149,6 +151,8 @@ export class World {
       book: new OrderBook(name),
       orders: [],
       clockOffsetMs: random.between(-200, 200),
+      // TikTok says whole seconds, Amazon milliseconds.
+      resolutionMs: isDelta || this.#seed % 2 === 0 ? 1 : 1_000,
       sold: [],
       masked: 0,
       generation: 0,
@@ -210,7 +214,7 @@ export class World {
     if (channel.shelf.value < units) return;
     channel.shelf.take(units, nowMs);
     this.#sales += units;
-    const order = channel.book.place(units, nowMs + channel.clockOffsetMs, this.#visibleAt(channel));
+    const order = channel.book.place(units, datedBy(channel, nowMs), this.#visibleAt(channel));
     channel.orders.push(order.orderId);
     channel.sold.push({ orderId: order.orderId, atMs: nowMs, units, erasedAtMs: undefined });
     this.#tell(channel, order);
@@ -245,7 +249,7 @@ export class World {
     by: Parameters<OrderBook['change']>[1],
     takenIsKnown = true,
   ): void {
-    const atMs = this.#agenda.nowMs + channel.clockOffsetMs;
+    const atMs = datedBy(channel, this.#agenda.nowMs);
     this.#tell(channel, channel.book.change(orderId, by, atMs, this.#visibleAt(channel), takenIsKnown));
   }
 
@@ -502,4 +506,8 @@ export class World {
     if (truth !== this.#ledger.available) wrong.push(`ledger ${this.#ledger.available}, truth ${truth}`);
     return wrong;
   }
+}
+
+function datedBy({ clockOffsetMs, resolutionMs }: Channel, atMs: number): number {
+  return Math.floor((atMs + clockOffsetMs) / resolutionMs) * resolutionMs;
 }
