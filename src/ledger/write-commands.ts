@@ -130,7 +130,27 @@ export class WriteCommands implements Pick<PublisherLedger, 'claimWrite' | 'sett
       keepWrites: requests.flatMap(({ settlement }) => settlement.keepWrites ?? []),
       ...(ids.length === 0 ? {} : { settlementId: ids.join(' ') }),
     });
-    return result.kind === 'conflict' ? alone() : requests.map(() => result);
+    return result.kind === 'conflict'
+      ? this.#beside(channel, token, requests, result.listings)
+      : requests.map(() => result);
+  }
+
+  /** Nothing of a call is settled when one listing has moved: the settlements beside it go once more, still together. */
+  async #beside(
+    channel: ChannelId,
+    token: number,
+    requests: readonly Settling[],
+    listings: readonly ListingId[],
+  ): Promise<readonly SettleResult[]> {
+    const moved = new Set(listings);
+    const movedOf = ({ settlement }: Settling): readonly ListingId[] =>
+      settlement.changes.flatMap(({ listingId }) => (moved.has(listingId) ? [listingId] : []));
+    const left = requests.filter((request) => movedOf(request).length === 0);
+    const settled = left.length === 0 ? [] : await this.#settleAll(channel, token, left);
+    const results = new Map(left.map((request, index) => [request, settled[index]]));
+    return requests.map(
+      (request) => results.get(request) ?? { kind: 'conflict', listings: movedOf(request) },
+    );
   }
 
   async #settleOne(channel: ChannelId, token: number, settlement: Settlement): Promise<SettleResult> {

@@ -98,7 +98,9 @@ export class CountPoll {
       this.#hintsLostAtMs = performance.now();
       return this.#readSoon();
     }
-    for (const itemId of itemIds) this.#hint(itemId, this.#settings.hintDelayMs, 0);
+    // Due at one moment: how many are due together decides whether reading everything is cheaper.
+    const dueAtMs = performance.now() + this.#settings.hintDelayMs;
+    for (const itemId of itemIds) this.#hint(itemId, dueAtMs, 0);
   }
 
   /** The item is to be read then although it may not change: only where whole readings are rare. */
@@ -224,7 +226,8 @@ export class CountPoll {
       this.#askAgain(result, asked);
       for (const itemId of asked.keys()) if (!result.again.includes(itemId)) this.#hints.paid(itemId);
     } catch (error) {
-      for (const [itemId, hint] of asked) this.#hint(itemId, this.#settings.retryMs, hint.asks);
+      const dueAtMs = performance.now() + this.#settings.retryMs;
+      for (const [itemId, hint] of asked) this.#hint(itemId, dueAtMs, hint.asks);
       throw error;
     }
     await this.#cursor.settle();
@@ -241,15 +244,16 @@ export class CountPoll {
     if (result.again.length === 0) return;
     const waitMs = this.#options.sink.skewMs + this.#settings.hintDelayMs;
     if (this.#options.connector.fetchCounts === undefined) return this.#readSoon(waitMs);
+    const dueAtMs = performance.now() + waitMs;
     for (const itemId of result.again) {
       const asks = (asked?.get(itemId)?.asks ?? 0) + 1;
-      if (asks <= this.#settings.maxAsks) this.#hint(itemId, waitMs, asks);
+      if (asks <= this.#settings.maxAsks) this.#hint(itemId, dueAtMs, asks);
       else this.#hints.paid(itemId);
     }
   }
 
-  #hint(itemId: string, inMs: number, asks: number): void {
-    if (this.#hints.add(itemId, performance.now() + inMs, asks)) this.#alarm.ring();
+  #hint(itemId: string, dueAtMs: number, asks: number): void {
+    if (this.#hints.add(itemId, dueAtMs, asks)) this.#alarm.ring();
     else {
       this.#hintsLostAtMs = performance.now();
       this.#readSoon();

@@ -451,6 +451,27 @@ describe('claims and settlements of one turn', () => {
     expect((await bench.publisher.openWrites(shop)).map(({ writeId }) => writeId)).toEqual(['write-2']);
   });
 
+  test('beside a listing that has moved go once more, together', async () => {
+    const ids = ['a', 'b', 'c', 'd'].map((name) => listing(name));
+    await Promise.all(claims(ids, []));
+    const changes = await Promise.all(ids.map((id, n) => change(n === 1 ? { expectedVersion: 99 } : {}, id)));
+    const calls = vi.spyOn(bench.redis, 'evalsha');
+    const settled = await Promise.all(
+      changes.map((one, n) =>
+        bench.publisher.settle(shop, token, { changes: [one], closeWrites: [`write-${n}`] }),
+      ),
+    );
+    expect(settled).toMatchObject([
+      { kind: 'settled' },
+      { kind: 'conflict', listings: ['b'] },
+      { kind: 'settled' },
+      { kind: 'settled' },
+    ]);
+    expect(calls).toHaveBeenCalledTimes(2);
+    calls.mockRestore();
+    expect((await bench.publisher.openWrites(shop)).map(({ writeId }) => writeId)).toEqual(['write-1']);
+  });
+
   test('for the same listing never both hold: the second was computed before the first', async () => {
     expect(await Promise.all(claims([x, x], [0, 0]))).toEqual([
       { kind: 'claimed' },

@@ -14,8 +14,8 @@ import { type ShopifySettings, platform } from './options.ts';
 import { part, unreadable } from './pages.ts';
 
 const itemsPerBatch = 500;
-/** Items whose rows may still follow. With `groupObjects` one would do; the rest is room for results without it. */
-const maxOpenItems = 20_000;
+/** Items whose rows may still follow. With `groupObjects`, which is asked for, one would do; the rest is room beside it. */
+const maxOpenItems = 5_000;
 const maxResultBytes = 4 * 1024 ** 3;
 const maxLineLength = 1_000_000;
 

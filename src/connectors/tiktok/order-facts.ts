@@ -1,8 +1,9 @@
 import { type LineCounters, noUnits } from '../../domain/order.ts';
 import { parseUnits } from '../../domain/quantity.ts';
-import type { ParkedRow, PlatformLine, PlatformOrder } from '../connector.ts';
+import type { ParkedRow, PlatformOrder } from '../connector.ts';
 import { type JsonRecord, isRecord, listOf, textOf } from '../raw-json.ts';
 import { idOf, secondsOf } from './ids.ts';
+import { LineSums } from './line-sums.ts';
 import type { ShelfMemory } from './shelf-memory.ts';
 
 export interface OrderContext {
@@ -44,8 +45,9 @@ const maxLines = 2_000;
 const maxUnitsPerComponent = 100_000;
 
 /**
- * An order of orders/search or of the order detail. A line item has no quantity: it is one unit. Pending cancellations and
- * returns change nothing here; only a line that is cancelled before it left gives its unit back.
+ * An order of orders/search or of the order detail. A line item has no quantity: it is one unit, and those of one SKU are
+ * one line. Pending cancellations and returns change nothing here; only an item that is cancelled before it left gives its
+ * unit back.
  */
 export function readOrder(row: unknown, context: OrderContext): OrderReading {
   const orderId = isRecord(row) ? idOf(row['id']) : undefined;
@@ -56,7 +58,7 @@ export function readOrder(row: unknown, context: OrderContext): OrderReading {
     return { order: undefined, parked: [parkedOrder(orderId, 'the order has no time')] };
   const changedS = secondsOf(row['update_time']) ?? placedS;
   const items = listOf(row['line_items']);
-  const lines: PlatformLine[] = [];
+  const sums = new LineSums();
   const parked: ParkedRow[] = [];
   if (items !== undefined && items.length > maxLines)
     return { order: undefined, parked: [parkedOrder(orderId, `the order has more than ${maxLines} lines`)] };
@@ -64,8 +66,9 @@ export function readOrder(row: unknown, context: OrderContext): OrderReading {
   const isForeign = row['fulfillment_type'] === 'FULFILLMENT_BY_TIKTOK';
   if (!isForeign) {
     const named = new Set<string>();
-    for (const item of items ?? []) readItem({ row, orderId, item, context, lines, parked, named });
+    for (const item of items ?? []) readItem({ row, orderId, item, context, sums, parked, named });
   }
+  const lines = sums.lines();
   const order: PlatformOrder = {
     orderId,
     placedAtMs: placedS * 1_000,
@@ -74,8 +77,9 @@ export function readOrder(row: unknown, context: OrderContext): OrderReading {
     sourceName: '',
     lines,
     isPartial: items === undefined,
-    // A line cancelled on its way says no more that it left: another process may have seen it, and applied it.
-    mayLower: !lines.some(({ counters }) => counters.cancelled > 0),
+    // An item cancelled on its way says no more that it left: another process may have seen it, and applied it. And one
+    // that cannot be read is missing in its line's sum.
+    mayLower: parked.length === 0 && !lines.some(({ counters }) => counters.cancelled > 0),
   };
   return { order, parked };
 }
@@ -85,72 +89,63 @@ interface ItemReading {
   readonly orderId: string;
   readonly item: unknown;
   readonly context: OrderContext;
-  readonly lines: PlatformLine[];
+  readonly sums: LineSums;
   readonly parked: ParkedRow[];
   readonly named: Set<string>;
 }
 
-function readItem({ row, orderId, item, context, lines, parked, named }: ItemReading): void {
-  const lineId = isRecord(item) ? idOf(item['id']) : undefined;
-  if (!isRecord(item) || lineId === undefined || named.has(lineId)) {
-    parked.push(parkedLine(`${orderId}/${lineId ?? ''}`, 'the line has no id of its own', item));
+function readItem({ row, orderId, item, context, sums, parked, named }: ItemReading): void {
+  const ownId = isRecord(item) ? idOf(item['id']) : undefined;
+  if (!isRecord(item) || ownId === undefined || named.has(ownId)) {
+    parked.push(parkedLine(`${orderId}/${ownId ?? ''}`, 'the line has no id of its own', item));
     return;
   }
-  named.add(lineId);
+  named.add(ownId);
   const { memory } = context;
   const statuses = [textOf(item['display_status']), textOf(row['status'])];
   const [own, whole] = statuses.map((status) => (status === undefined ? undefined : phases[status]));
   if (own === undefined && whole === undefined) {
     // Its units stay promised; a person has to see what the new state means.
-    parked.push(parkedLine(`${orderId}/${lineId}`, `the state ${statuses.join(' of ')} is not known`, item));
+    parked.push(parkedLine(`${orderId}/${ownId}`, `the state ${statuses.join(' of ')} is not known`, item));
   }
   const isCancelled = own === 'cancelled' || whole === 'cancelled';
   const hasLeft = isCancelled
-    ? memory.wasShipped(lineId) || showsDeparture(row, item, whole === 'cancelled')
+    ? memory.wasShipped(ownId) || showsDeparture(row, item, whole === 'cancelled')
     : own === 'shipped' || whole === 'shipped';
-  if (hasLeft) memory.noteShipped(lineId);
+  if (hasLeft) memory.noteShipped(ownId);
   const phase: Phase = hasLeft ? 'shipped' : isCancelled ? 'cancelled' : 'open';
 
   const isUnpaid = !isPaid(row, own ?? whole, isCancelled);
   const takes = context.unpaidTakesStock !== false || !isUnpaid;
   const isUnsure = context.unpaidTakesStock === 'unknown' && isUnpaid;
   const takenIsKnown = !(hasLeft && isCancelled) && !isSpecial(row, item) && !isUnsure;
-  const warehouseId = idOf(row['warehouse_id']);
-  const place = (units: number): Pick<PlatformLine, 'committedAt' | 'shippedFrom'> => {
-    if (warehouseId === undefined || phase === 'cancelled') return {};
-    const places = [{ locationId: warehouseId, units }];
-    return phase === 'shipped' ? { shippedFrom: places } : { committedAt: places };
-  };
-  const skuId = idOf(item['sku_id']) ?? null;
+  const place = { warehouseId: idOf(row['warehouse_id']), phase };
+  const itemId = idOf(item['sku_id']) ?? null;
+  const lineId = itemId ?? `line:${ownId}`;
   const sku = textOf(item['seller_sku']) ?? '';
   const components = listOf(item['combined_listing_skus']) ?? [];
   if (components.length === 0) {
     const counters = countersOf(phase, 1, takes);
-    lines.push({ lineId, sku, itemId: skuId, counters, takenIsKnown, ...place(1) });
+    sums.add({ lineId, sku, itemId, counters, takenIsKnown, ...place, units: 1 });
     return;
   }
   // A bundle: TikTok counts it on the bundle's own listing, the goods are its components.
-  if (skuId !== null) memory.noteBundle(skuId);
+  if (itemId !== null) memory.noteBundle(itemId);
   if (sku !== '') {
     const { takenOut, givenBack } = countersOf(phase, 1, takes);
-    lines.push({
-      lineId,
-      sku,
-      itemId: skuId,
-      counters: { ...noUnits, takenOut, givenBack },
-      takenIsKnown,
-      ...place(1),
-    });
+    const counters = { ...noUnits, takenOut, givenBack };
+    sums.add({ lineId, sku, itemId, counters, takenIsKnown, ...place, units: 1 });
   }
-  for (const [componentId, component] of componentsOf(components, `${orderId}/${lineId}`, parked)) {
-    lines.push({
+  for (const [componentId, component] of componentsOf(components, `${orderId}/${ownId}`, parked)) {
+    sums.add({
       lineId: `${lineId}:${componentId}`,
       sku: component.sku,
       itemId: componentId,
       counters: countersOf(phase, component.units, false),
       // Whether the component's own listing follows is not documented: it is read before it is raised.
       takenIsKnown: false,
-      ...place(component.units),
+      ...place,
+      units: component.units,
     });
   }
 }
