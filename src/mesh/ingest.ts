@@ -172,21 +172,23 @@ export class Ingest implements OrderSink {
     beganAtMs: number,
   ): Promise<AppliedOrders> {
     const total = { orders: 0, movements: 0, parked: 0 };
+    let oldestMovedMs: number | undefined;
     const unknownItems = new Set<string>();
     for (let start = 0; start < orders.length; start += ordersAtOnce) {
+      const some = orders.slice(start, start + ordersAtOnce);
       const results = await Promise.all(
-        orders
-          .slice(start, start + ordersAtOnce)
-          .map((order) => this.#applyOne(channel, order, source, beganAtMs, unknownItems)),
+        some.map((order) => this.#applyOne(channel, order, source, beganAtMs, unknownItems)),
       );
-      for (const result of results) {
+      for (const [index, result] of results.entries()) {
         total.orders++;
         total.movements += result.movements;
         total.parked += result.parked;
+        if (result.movements > 0)
+          oldestMovedMs = Math.min(oldestMovedMs ?? Infinity, some[index]?.changedAtMs ?? Infinity);
       }
     }
     if (unknownItems.size > 0) this.#options.signals.listingsChanged(channel, [...unknownItems]);
-    return total;
+    return { ...total, oldestMovedMs };
   }
 
   async parkRows(channel: ChannelId, rows: readonly ParkedRow[]): Promise<void> {

@@ -6,7 +6,7 @@ import type { MeshState } from '../ledger/contract.ts';
 import { failpoint } from '../telemetry/failpoint.ts';
 import { Alarm, jittered, orAborted } from './alarm.ts';
 import type { Breaker } from './breaker.ts';
-import type { OrderSink } from './order-sink.ts';
+import type { AppliedOrders, OrderSink } from './order-sink.ts';
 
 /**
  * Order polls of one channel: the back-stop behind its webhooks, and the proof of completeness that bases, residues and
@@ -18,8 +18,8 @@ import type { OrderSink } from './order-sink.ts';
  *   any --close--> closed
  *
  * The cursor moves after a page's last movement, also on a quiet page, and never back; each walk overlaps the one before,
- * because platforms index orders late. Rest: a walk that brought something the pushes had not brought shortens it, quiet
- * walks lengthen it, silent pushes keep it short.
+ * because platforms index orders late. Rest: a walk that brought something the pushes should have brought shortens it,
+ * other walks lengthen it, silent pushes keep it short.
  */
 export interface OrderPollSettings {
   readonly intervalMs: number;
@@ -34,6 +34,8 @@ export interface OrderPollSettings {
   readonly maxPullShare: number;
   /** Pushes count as silent when none came for this long. */
   readonly pushSilenceMs: number;
+  /** An order that changed this lately may still be on its way as a push: that a walk was first says nothing of pushes. */
+  readonly pushLagMs: number;
   readonly maxPagesPerWalk: number;
   readonly maxWaitingPulls: number;
 }
@@ -47,6 +49,7 @@ export const defaultOrderPollSettings: OrderPollSettings = {
   minGapMs: 250,
   maxPullShare: 0.2,
   pushSilenceMs: 60_000,
+  pushLagMs: 10_000,
   maxPagesPerWalk: 400,
   maxWaitingPulls: 10_000,
 };
@@ -60,6 +63,8 @@ export interface CompletedWalk {
   readonly askedAtMs?: number | undefined;
   readonly orders: number;
   readonly movements: number;
+  /** Platform clock: `AppliedOrders.oldestMovedMs` of the whole walk. */
+  readonly oldestMovedMs?: number | undefined;
 }
 
 export interface OrderPollOptions {
@@ -203,11 +208,12 @@ export class OrderPoll {
   }
 
   #completed(walk: CompletedWalk, isPulled: boolean): void {
-    const { intervalMs, minIntervalMs, maxIntervalMs, pushSilenceMs } = this.#settings;
-    const arePushesSilent =
-      !this.#options.connector.capabilities.pushes ||
-      this.#options.nowMs() - this.#lastPushAtMs > pushSilenceMs;
-    if (walk.movements > 0) this.#restMs = Math.max(minIntervalMs, Math.min(intervalMs, this.#restMs) / 2);
+    const { intervalMs, minIntervalMs, maxIntervalMs, pushSilenceMs, pushLagMs } = this.#settings;
+    const { pushes } = this.#options.connector.capabilities;
+    const arePushesSilent = !pushes || this.#options.nowMs() - this.#lastPushAtMs > pushSilenceMs;
+    const pushedUntilMs = arePushesSilent ? Infinity : walk.beganAtMs - pushLagMs;
+    if (walk.oldestMovedMs !== undefined && walk.oldestMovedMs <= pushedUntilMs)
+      this.#restMs = Math.max(minIntervalMs, Math.min(intervalMs, this.#restMs) / 2);
     else if (!isPulled)
       this.#restMs = Math.min(this.#restMs * 1.5, arePushesSilent ? intervalMs : maxIntervalMs);
     const answered = this.#waiting.filter((pull) => pull.afterMs < walk.beganAtMs);
@@ -229,6 +235,7 @@ export class OrderPoll {
     const pages = connector.pollOrders({ ...asked, overlapMs, signal })[Symbol.asyncIterator]();
     let orders = 0;
     let movements = 0;
+    let oldestMovedMs: number | undefined;
     try {
       for (let page = 0; page < this.#settings.maxPagesPerWalk; page++) {
         // The moment the page's question is sent: only a fall seen by a later question may lower a counter.
@@ -240,6 +247,7 @@ export class OrderPoll {
         const applied = await this.#applyPage(next.value, beganAtMs);
         orders += applied.orders;
         movements += applied.movements;
+        oldestMovedMs = oldestOf(oldestMovedMs, applied.oldestMovedMs);
         await failpoint('poll-page-applied');
         const reached = next.value.walk?.cursor ?? next.value.cursor;
         // On its way from the past a walk is behind the cursor until its end.
@@ -252,7 +260,7 @@ export class OrderPoll {
         if (next.value.walk !== undefined) {
           const { upperBoundMs, askedAtMs } = next.value.walk;
           await mesh.moveCursor(`walk:${channel}`, String(upperBoundMs), 'number');
-          return { beganAtMs: walkBeganAtMs, upperBoundMs, askedAtMs, orders, movements };
+          return { beganAtMs: walkBeganAtMs, upperBoundMs, askedAtMs, orders, movements, oldestMovedMs };
         }
       }
       return 'unfinished';
@@ -262,28 +270,30 @@ export class OrderPoll {
     }
   }
 
-  async #applyPage(page: OrderPage, beganAtMs: number): Promise<{ orders: number; movements: number }> {
+  async #applyPage(page: OrderPage, beganAtMs: number): Promise<Omit<AppliedOrders, 'parked'>> {
     const { channel, sink } = this.#options;
     await sink.parkRows(channel, page.parked);
     const whole = page.orders.filter((order) => !order.isPartial);
     const cut = page.orders.filter((order) => order.isPartial).map((order) => order.orderId);
     const applied = await sink.applyPlatformOrders(channel, whole, 'fetch', beganAtMs);
-    let movements = applied.movements;
+    let { movements, oldestMovedMs } = applied;
     const batchSize = Math.max(1, this.#options.connector.capabilities.fetchOrdersBatchSize);
     for (let start = 0; start < cut.length; start += batchSize) {
-      movements += await this.#applyWhole(cut.slice(start, start + batchSize));
+      const more = await this.#applyWhole(cut.slice(start, start + batchSize));
+      movements += more.movements;
+      oldestMovedMs = oldestOf(oldestMovedMs, more.oldestMovedMs);
     }
-    return { orders: page.orders.length, movements };
+    return { orders: page.orders.length, movements, oldestMovedMs };
   }
 
   /** Orders whose line list was cut short in the page: the walk is complete only when all their lines are applied. */
-  async #applyWhole(orderIds: readonly string[]): Promise<number> {
+  async #applyWhole(orderIds: readonly string[]): Promise<AppliedOrders> {
     const { channel, connector, sink, nowMs } = this.#options;
     const beganAtMs = nowMs();
     const fetched = await this.#admitted(() => connector.fetchOrders(orderIds, this.#closing.signal));
     if (fetched === 'refused') throw new Error('the circuit of the channel opened in the middle of a walk');
     await sink.parkRows(channel, fetched.parked);
-    return (await sink.applyPlatformOrders(channel, fetched.orders, 'fetch', beganAtMs)).movements;
+    return await sink.applyPlatformOrders(channel, fetched.orders, 'fetch', beganAtMs);
   }
 
   async #admitted<T>(call: () => Promise<T>): Promise<T | 'refused'> {
@@ -299,4 +309,8 @@ export class OrderPoll {
       throw error;
     }
   }
+}
+
+function oldestOf(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }

@@ -24,5 +24,7 @@ export interface AppliedOrders {
   readonly orders: number;
   /** Entries written; 0 for orders that were known already. */
   readonly movements: number;
+  /** Platform clock: when the longest unchanged of the orders that moved something last changed. */
+  readonly oldestMovedMs?: number | undefined;
   readonly parked: number;
 }

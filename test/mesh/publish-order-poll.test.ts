@@ -150,7 +150,7 @@ test('an order whose line list was cut is fetched whole before the walk counts a
   expect(await mesh.available('X')).toBe(-7);
 });
 
-test('quiet walks rest longer each time, walks that bring news rest shorter, a failing platform is left alone', async () => {
+test('quiet walks rest longer each time, walks that bring what no push brought rest shorter, a failing platform is left alone', async () => {
   const count = async (walk: Parameters<typeof start>[0], forMs: number): Promise<number> => {
     const {
       mesh,
@@ -168,16 +168,22 @@ test('quiet walks rest longer each time, walks that bring news rest shorter, a f
   const quiet = await count(async function* () {
     yield last(`q${n++}`, n);
   }, 500);
-  const news = await count(async function* (_, { platform }) {
-    yield last(`n${n++}`, n, [platform.sell('X@L1', 1, `news-${n}`)]);
-  }, 500);
+  const news = (agoMs: number) =>
+    count(async function* (_, { platform }) {
+      const order = platform.sell('X@L1', 1, `news-${++n}`);
+      yield last(`n${n}`, n, [{ ...order, changedAtMs: order.changedAtMs - agoMs }]);
+    }, 500);
+  const missed = await news(60_000);
+  // Its push may still be on its way: the walk was only first.
+  const fresh = await news(0);
   let asked = 0;
   await count(async function* () {
     asked++;
     yield* [];
     throw unavailable();
   }, 500);
-  expect(news).toBeGreaterThan(quiet);
+  expect(missed).toBeGreaterThan(quiet);
+  expect(missed).toBeGreaterThan(fresh);
   expect(asked).toBeLessThan(10);
 });
 

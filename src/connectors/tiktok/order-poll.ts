@@ -12,7 +12,8 @@ const pageSize = 100;
 const maxPages = 20_000;
 /** Without it a shop with more changes than a walk may have pages would never get past them. */
 const pagesPerCheckpoint = 100;
-const leastOverlapMs = 120_000;
+/** Regular walks ask for minutes of overlap. This is for those that are asked for in between, many a minute under trade. */
+const leastOverlapMs = 30_000;
 /** A cursor this old means that nobody polled: webhooks were lost meanwhile too, and are sent again for up to 15.5 hours. */
 const outageMs = 600_000;
 const outageOverlapMs = 17 * 3_600_000;
