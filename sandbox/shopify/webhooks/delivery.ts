@@ -82,7 +82,9 @@ export class WebhookDelivery {
   readonly #networkTimers = new Set<() => void>();
   readonly #retryTimers = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
-  #queue: Job[] = [];
+  /** By topic; the one at the front goes next. */
+  readonly #queues = new Map<string, Job[]>();
+  #queued = 0;
   #sending = 0;
   #isStopped = false;
 
@@ -134,7 +136,8 @@ export class WebhookDelivery {
     for (const cancel of [...this.#networkTimers, ...this.#retryTimers]) cancel();
     this.#networkTimers.clear();
     this.#retryTimers.clear();
-    this.#queue = [];
+    this.#queues.clear();
+    this.#queued = 0;
     this.#agent.destroy();
     this.#wake();
   }
@@ -159,17 +162,33 @@ export class WebhookDelivery {
 
   #enqueue(job: Job): void {
     if (this.#isStopped) return;
-    if (this.#queue.length >= MAX_QUEUED) {
+    if (this.#queued >= MAX_QUEUED) {
       job.delivery.outcome = 'dropped';
       return;
     }
-    this.#queue.push(job);
+    this.#queued += 1;
+    const { topic } = job.delivery;
+    const queue = this.#queues.get(topic);
+    if (queue === undefined) this.#queues.set(topic, [job]);
+    else queue.push(job);
     this.#pump();
   }
 
+  #next(): Job | undefined {
+    for (const [topic, queue] of this.#queues) {
+      this.#queues.delete(topic);
+      const job = queue.shift();
+      if (queue.length > 0) this.#queues.set(topic, queue);
+      if (job === undefined) continue;
+      this.#queued -= 1;
+      return job;
+    }
+    return undefined;
+  }
+
   #pump(): void {
-    while (this.#sending < this.behaviour.concurrency && this.#queue.length > 0) {
-      const job = this.#queue.shift();
+    while (this.#sending < this.behaviour.concurrency) {
+      const job = this.#next();
       if (!job) return;
       this.#sending += 1;
       void this.#attempt(job).finally(() => {
@@ -277,7 +296,7 @@ export class WebhookDelivery {
   }
 
   #isIdle(): boolean {
-    return this.#networkTimers.size === 0 && this.#queue.length === 0 && this.#sending === 0;
+    return this.#networkTimers.size === 0 && this.#queued === 0 && this.#sending === 0;
   }
 
   #wake(): void {
