@@ -7,6 +7,7 @@ import type { Range, SeededRandom } from '../random.ts';
 import type { Records } from '../records.ts';
 import type { Body } from './payloads.ts';
 import type { Subscription, Subscriptions } from './subscriptions.ts';
+import { TopicTurns } from './topic-turns.ts';
 
 /** How the network between the platform and the client behaves. All draws come from the shop's seed. */
 export interface DeliveryBehaviour {
@@ -82,9 +83,7 @@ export class WebhookDelivery {
   readonly #networkTimers = new Set<() => void>();
   readonly #retryTimers = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
-  /** By topic; the one at the front goes next. */
-  readonly #queues = new Map<string, Job[]>();
-  #queued = 0;
+  readonly #queue = new TopicTurns<Job>();
   #sending = 0;
   #isStopped = false;
 
@@ -136,8 +135,7 @@ export class WebhookDelivery {
     for (const cancel of [...this.#networkTimers, ...this.#retryTimers]) cancel();
     this.#networkTimers.clear();
     this.#retryTimers.clear();
-    this.#queues.clear();
-    this.#queued = 0;
+    this.#queue.clear();
     this.#agent.destroy();
     this.#wake();
   }
@@ -162,33 +160,17 @@ export class WebhookDelivery {
 
   #enqueue(job: Job): void {
     if (this.#isStopped) return;
-    if (this.#queued >= MAX_QUEUED) {
+    if (this.#queue.size >= MAX_QUEUED) {
       job.delivery.outcome = 'dropped';
       return;
     }
-    this.#queued += 1;
-    const { topic } = job.delivery;
-    const queue = this.#queues.get(topic);
-    if (queue === undefined) this.#queues.set(topic, [job]);
-    else queue.push(job);
+    this.#queue.add(job.delivery.topic, job);
     this.#pump();
-  }
-
-  #next(): Job | undefined {
-    for (const [topic, queue] of this.#queues) {
-      this.#queues.delete(topic);
-      const job = queue.shift();
-      if (queue.length > 0) this.#queues.set(topic, queue);
-      if (job === undefined) continue;
-      this.#queued -= 1;
-      return job;
-    }
-    return undefined;
   }
 
   #pump(): void {
     while (this.#sending < this.behaviour.concurrency) {
-      const job = this.#next();
+      const job = this.#queue.next();
       if (!job) return;
       this.#sending += 1;
       void this.#attempt(job).finally(() => {
@@ -296,7 +278,7 @@ export class WebhookDelivery {
   }
 
   #isIdle(): boolean {
-    return this.#networkTimers.size === 0 && this.#queued === 0 && this.#sending === 0;
+    return this.#networkTimers.size === 0 && this.#queue.size === 0 && this.#sending === 0;
   }
 
   #wake(): void {
