@@ -12,9 +12,10 @@ const appKey = '38abcd';
 const appSecret = '15abf8a4972afd1f275d5b19bfa9a17e0d142aa7';
 const unitsPerOrder = 6;
 
+/** Its items of one SKU are one line, which has the SKU's id. */
 const thingOf = (order: Order): Thing => ({
   key: order.id,
-  ids: [order.id, ...order.lines.map(({ id }) => id)],
+  ids: [order.id, ...new Set(order.lines.map(({ sku }) => sku.id))],
 });
 
 export const tiktok: PlatformUnderTest = {
@@ -88,7 +89,10 @@ export const tiktok: PlatformUnderTest = {
         shop.settings.requestsPerS = 1;
         shop.limit.take('inventory-update', Date.now(), 1);
       },
-      poison: (page, { ids }) => spoil(page, ({ id }) => id === ids[1], { sku_id: null, id: null }),
+      poison: (page, { key }) => {
+        const [first] = shop.orders.order(key).lines;
+        return spoil(page, ({ id }) => id === first?.id, { sku_id: null, id: null });
+      },
       shelf: {
         skus: ['GOOD', 'BAD'],
         shown: (sku) => shop.available(sku),
