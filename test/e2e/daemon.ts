@@ -52,7 +52,10 @@ export class DaemonUnderTest {
     const dir = await mkdtemp(join(tmpdir(), 'sm-e2e-'));
     const secrets = join(dir, 'secrets');
     await mkdir(secrets, { mode: 0o700 });
-    const [publicPort, privatePort] = [await freePort(), await freePort()];
+    const publicPort = await freePort();
+    // A port that was free a moment ago may be handed out again.
+    let privatePort = await freePort();
+    while (privatePort === publicPort) privatePort = await freePort();
     const publicUrl = `http://127.0.0.1:${publicPort}`;
     const privateUrl = `http://127.0.0.1:${privatePort}`;
     const channels = [];
