@@ -5,6 +5,7 @@
  *
  *   no base --read--> base (unsettled: lowerings only) --completed pull begun after the read--> base (settled)
  *   settled --suspect--> read again before any raise --read--> settled
+ *   settled --a drop that known orders may explain, or an unseen one (absolute platforms)--> unsettled
  *
  * Pure: no clock, no I/O. The Lua scripts keep the same fields (docs/ledger.md) and the publisher computes every
  * transition with these functions, so the simulation exercises exactly what runs.
@@ -69,7 +70,7 @@ export interface ListingState {
   readonly provisional: number;
   /**
    * Absolute platforms: orders up to this moment (platform clock) may still be unseen. A completed walk whose upper
-   * bound has passed it settles a first base, and proves that what is still provisional was no order ("edited").
+   * bound has passed it settles a base that is not, and proves that what is still provisional was no order ("edited").
    */
   readonly walkAwaitedMs?: number | undefined;
   readonly residue?: Residue | undefined;

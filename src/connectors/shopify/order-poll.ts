@@ -21,6 +21,8 @@ interface Run {
   isDirty: boolean;
   repeats: number;
   readonly cursors: Set<string>;
+  /** Ids of the rows this run has met: one that is met again has moved, and may have pushed another one out of sight. */
+  readonly met: Set<string>;
 }
 
 interface Page {
@@ -73,6 +75,7 @@ export class OrderWalk {
       isDirty: false,
       repeats: 0,
       cursors: new Set(),
+      met: new Set(),
     };
     let reachedMs = start.reachedMs;
     let newestMs = start.reachedMs;
@@ -90,7 +93,13 @@ export class OrderWalk {
       const { orders, parked } = await this.#reader.read(fresh, request.signal);
 
       const isFollowing = run.after !== undefined;
-      if (isFollowing && fresh.some((node) => existedAt(node, claimMs))) run.isDirty = true;
+      // Two changes within a second show the same time: such a row is not fresh, and has moved all the same.
+      const unexpected = [...fresh, ...page.nodes.filter((node) => run.met.has(rowIdOf(node) ?? ''))];
+      if (isFollowing && unexpected.some((node) => existedAt(node, claimMs))) run.isDirty = true;
+      for (const node of page.nodes) {
+        const id = rowIdOf(node);
+        if (id !== undefined) run.met.add(id);
+      }
       const nextEdgeMs = settledMs === undefined ? run.edgeMs : secondOf(settledMs);
       const isOver = page.next === undefined || nextEdgeMs > run.edgeMs;
       const isAgain = isFollowing && isOver && run.isDirty && run.repeats < maxRepeats;
@@ -145,6 +154,7 @@ function repeat(run: Run): void {
   run.isDirty = false;
   run.repeats++;
   run.cursors.clear();
+  run.met.clear();
 }
 
 function advance(run: Run, edgeMs: number): void {
@@ -181,9 +191,13 @@ function changedAt(node: unknown): number | undefined {
   return isRecord(node) ? momentOf(node['updatedAt']) : undefined;
 }
 
+function rowIdOf(node: unknown): string | undefined {
+  return isRecord(node) ? textOf(node['id']) : undefined;
+}
+
 function isNew(shown: Set<string>, node: unknown): boolean {
   if (!isRecord(node)) return true;
-  const key = `${String(changedAt(node))}|${textOf(node['id'])}`;
+  const key = `${String(changedAt(node))}|${rowIdOf(node)}`;
   if (shown.has(key)) return false;
   shown.add(key);
   return true;

@@ -41,7 +41,7 @@ const leftPackages = new Set(['FULFILLING', 'IN_TRANSIT', 'DELIVERED', 'COMPLETE
 /** Kinds of sale of which it is not documented what they take from the available quantity. */
 const specialKinds = new Set(['PRE_ORDER', 'MADE_TO_ORDER', 'BACK_ORDER', 'ZERO_LOTTERY']);
 const specialFlags = ['is_sample_order', 'is_replacement_order', 'is_exchange_order'] as const;
-const maxLines = 2_000;
+const maxItems = 2_000;
 const maxUnitsPerComponent = 100_000;
 
 /**
@@ -60,8 +60,8 @@ export function readOrder(row: unknown, context: OrderContext): OrderReading {
   const items = listOf(row['line_items']);
   const sums = new LineSums();
   const parked: ParkedRow[] = [];
-  if (items !== undefined && items.length > maxLines)
-    return { order: undefined, parked: [parkedOrder(orderId, `the order has more than ${maxLines} lines`)] };
+  if (items !== undefined && items.length > maxItems)
+    return { order: undefined, parked: [parkedOrder(orderId, `the order has more than ${maxItems} items`)] };
   // Stock in TikTok's own warehouses is TikTok's to count.
   const isForeign = row['fulfillment_type'] === 'FULFILLMENT_BY_TIKTOK';
   if (!isForeign) {

@@ -162,6 +162,26 @@ describe('while orders change under the walk', () => {
     expect(new Set(ids)).toEqual(new Set(orders.map((order) => order.id)));
   });
 
+  test('an order that changes twice within a second, and moves only then, pushes no other one out of sight', async () => {
+    const startMs = Math.floor(Date.now() / secondMs) * secondMs;
+    // Younger than the index lag and the lost fraction of a second: none of these has a settled place but the first.
+    const orders = [60_000, 4_000, 4_000].map((ago, index) => settled(String(100 + index), startMs - ago));
+    const [, twice, other] = orders;
+    if (twice === undefined || other === undefined) throw new Error('no orders');
+    let page = 0;
+    const { ids } = await walkOver(
+      ({ variables }) => {
+        page++;
+        twice.updatedAtMs = startMs;
+        // It leaves its place while the walk follows cursors: the one behind it moves up a page.
+        if (page === 3) twice.indexedAtMs = startMs;
+        return searchPage(orders, variables, 2);
+      },
+      { indexLagMs: 100, sinceMs: startMs - 120_000 },
+    );
+    expect(ids).toContain(other.id);
+  });
+
   test('every order that was in the index before the walk is seen, whatever moves in between', async () => {
     const indexLagMs = 5_000;
     const plan = fc.record({
