@@ -7,6 +7,7 @@ import { createShopifyConnector } from '../connectors/shopify/shopify-connector.
 import type { TiktokCredentials } from '../connectors/tiktok/options.ts';
 import { createTiktokConnector } from '../connectors/tiktok/tiktok-connector.ts';
 import { createWmsConnector } from '../connectors/wms/wms-connector.ts';
+import type { DoorbellSource } from './webhook-thread/messages.ts';
 
 export interface ConnectorPorts {
   readonly limiter: RateLimiter;
@@ -88,6 +89,13 @@ export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): 
         requestTimeoutMs: channel.timeouts.requestMs,
       });
   }
+}
+
+/** What it takes to hear the doorbells of a channel; undefined: its platform rings none. */
+export function doorbellSource(channel: ChannelConfig): DoorbellSource | undefined {
+  if (channel.platform !== 'shopify') return undefined;
+  const webhookSecrets = channel.webhookSecrets.map((secret) => secret.reveal());
+  return { channel: channel.id, shop: channel.shop, webhookSecrets };
 }
 
 type CredentialsOf<Platform extends Exclude<ChannelConfig['platform'], 'wms'>> = Extract<

@@ -1,7 +1,6 @@
 // Long on purpose: the one place that starts every part in its order and stops them in the reverse.
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
@@ -36,7 +35,7 @@ import { historyPorts } from './explaining.ts';
 import { DriftHooks } from './drift-hooks.ts';
 import { startInboundQueues } from './inbound-queues.ts';
 import { type LedgerPart, openLedgerPart } from './ledger-part.ts';
-import { createListeners, type ListenersOptions } from './listeners.ts';
+import { createPrivateListener, type ListenersOptions, openPublicListener } from './listeners.ts';
 import { MappingPart } from './mapping-part.ts';
 import { openMovements } from './movements-part.ts';
 import { openNotices } from './notices-part.ts';
@@ -378,6 +377,7 @@ export class Daemon {
         log,
       ),
       authenticate: reservations.authenticate,
+      onModeChanged: (listener) => modes.onChanged(listener),
     });
   }
 
@@ -403,25 +403,15 @@ export class Daemon {
 
   async #listen(options: Omit<ListenersOptions, keyof DaemonOptions>): Promise<ListeningAt> {
     const { config } = this.#options;
-    const { privateApp, publicApp } = createListeners({ ...this.#options, ...options });
+    const listeners = { ...this.#options, ...options };
     const { tls } = config.http.private;
-    return {
-      private: await this.#listenOn('private listener', privateApp, config.http.private, tls && 'https'),
-      public: config.roles.includes('ingest')
-        ? await this.#listenOn('public listener', publicApp, config.http.public)
-        : undefined,
-    };
-  }
-
-  async #listenOn(
-    what: string,
-    app: FastifyInstance,
-    at: { host: string; port: number },
-    scheme = 'http',
-  ): Promise<string> {
-    this.#willStop(what, () => closeListener(app, grace.httpMs));
-    const { host, port } = await listenOn(app, at);
-    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const app = createPrivateListener(listeners);
+    this.#willStop('private listener', () => closeListener(app, grace.httpMs));
+    const own = urlOf(await listenOn(app, config.http.private), tls && 'https');
+    if (!config.roles.includes('ingest')) return { private: own, public: undefined };
+    const thread = await openPublicListener(listeners);
+    this.#willStop('public listener', () => thread.close(grace.httpMs));
+    return { private: own, public: urlOf(thread.address) };
   }
 
   #willStop(what: string, stop: () => Promise<unknown>): void {
@@ -437,6 +427,10 @@ export class Daemon {
       }
     }
   }
+}
+
+function urlOf({ host, port }: { readonly host: string; readonly port: number }, scheme = 'http'): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 async function release(lock: DataDirLock): Promise<void> {

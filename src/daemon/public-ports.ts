@@ -2,32 +2,28 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { ChannelId } from '../domain/ids.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
-import { defaultListenerLimits } from '../http/listener.ts';
-import type { PublicServerOptions } from '../http/public-server.ts';
+import type { ReceptionOptions } from '../http/reception.ts';
 import type { Ingest, IngestChannel } from '../mesh/ingest.ts';
 import type { Redactor } from '../telemetry/redactor.ts';
 import type { DaemonParts } from './private-ports.ts';
+import { addressOf, type OpenAddresses } from './webhook-thread/messages.ts';
 
 export interface PublicPorts {
   readonly parts: DaemonParts;
   readonly channels: ReadonlyMap<ChannelId, IngestChannel>;
   readonly ingest: Ingest;
-  readonly maxBodyBytes: number;
   readonly redactor: Redactor;
   readonly registry: Registry;
   readonly log: Logger;
 }
 
 /** The running daemon behind the public listener. */
-export function publicPorts(options: PublicPorts): PublicServerOptions {
+export function publicPorts(options: PublicPorts): ReceptionOptions {
   const { parts, channels, ingest, redactor } = options;
   return {
-    limits: { ...defaultListenerLimits, maxBodyBytes: options.maxBodyBytes },
-    find: (platform, channelId) => {
-      const channel = channels.get(channelId as ChannelId);
-      if (channel === undefined || channel.map.settings.platform !== platform) return undefined;
-      if (channel.map.settings.mode === 'off') return undefined;
-      return { channel: channelId as ChannelId, connector: channel.connector };
+    find: (channelId) => {
+      const channel = channels.get(channelId);
+      return channel === undefined || isOff(channel) ? undefined : channel.connector;
     },
     accept: ({ headers, ...delivery }) => {
       // Where a fixed header is the proof of a delivery, it is a credential and no business of the inbox.
@@ -35,6 +31,7 @@ export function publicPorts(options: PublicPorts): PublicServerOptions {
       return parts.inbox.accept({ ...delivery, headers: Object.fromEntries(clean) });
     },
     ring: (channel, raw, headers) => ingest.ring(channel, raw, headers),
+    rung: (channel, notice) => ingest.rung(channel, notice),
     onGenuine: (channel) => {
       parts.states.webhookSeen(channel, Date.now());
       parts.channels.find(({ id }) => id === channel)?.publishing.pushSeen();
@@ -43,4 +40,14 @@ export function publicPorts(options: PublicPorts): PublicServerOptions {
     metrics: new HttpMetrics(options.registry),
     log: options.log,
   };
+}
+
+/** Where deliveries are taken now. */
+export function openAddresses(channels: ReadonlyMap<ChannelId, IngestChannel>): OpenAddresses {
+  const open = [...channels].filter(([, channel]) => !isOff(channel));
+  return new Map(open.map(([id, { map }]) => [addressOf(map.settings.platform, id), id]));
+}
+
+function isOff({ map }: IngestChannel): boolean {
+  return map.settings.mode === 'off';
 }

@@ -22,7 +22,7 @@ export const defaultListenerLimits: Omit<ListenerLimits, 'maxBodyBytes'> = {
 /** A Fastify instance with the limits, error answers and request ids both listeners share. */
 export function createListener(
   limits: ListenerLimits,
-  log: Logger,
+  log: Pick<Logger, 'error'>,
   tls?: { readonly cert: string; readonly key: string },
 ): FastifyInstance {
   let isClosing = false;

@@ -15,6 +15,7 @@ import { failpoint } from '../telemetry/failpoint.ts';
 import type { BundleBook } from './bundle-history.ts';
 import { routingOf } from './channel.ts';
 import type { Delivery } from './inbox-job.ts';
+import { type LevelNotice, levelNotice } from './level-notice.ts';
 import { readOrder } from './line-snapshots.ts';
 import type { AppliedOrders, OrderSink } from './order-sink.ts';
 import { ParkedLog } from './parked-log.ts';
@@ -99,13 +100,15 @@ export class Ingest implements OrderSink {
   /** True when the delivery says nothing but which levels to read. */
   ring(channel: ChannelId, raw: Uint8Array, headers: WebhookHeaders): boolean {
     const parsed = this.#channel(channel).connector.parseWebhook(raw, headers);
-    const { orders, orderHints, listingHints, counts = [], movements = [], parked } = parsed;
-    const isMore = [orders, orderHints, listingHints, counts, movements, parked].some(
-      ({ length }) => length > 0,
-    );
-    if (isMore || parsed.accessLost !== undefined) return false;
-    this.#options.signals.levelsChanged(channel, parsed.levelHints, parsed.toldLevels);
+    const notice = levelNotice(parsed);
+    if (notice === undefined) return false;
+    this.rung(channel, notice);
     return true;
+  }
+
+  /** A doorbell that was read where it came in. */
+  rung(channel: ChannelId, { itemIds, told }: LevelNotice): void {
+    this.#options.signals.levelsChanged(channel, itemIds, told);
   }
 
   /** Asks the platform for whole orders and applies them. */

@@ -12,6 +12,7 @@ import type { ChannelId } from '../../src/domain/ids.ts';
 import { HttpMetrics } from '../../src/http/http-metrics.ts';
 import { closeListener, defaultListenerLimits, listenOn } from '../../src/http/listener.ts';
 import { createPublicServer } from '../../src/http/public-server.ts';
+import { Reception } from '../../src/http/reception.ts';
 import type { AcceptResult } from '../../src/mesh/inbox.ts';
 import type { Delivery } from '../../src/mesh/inbox-job.ts';
 import { eventually } from '../support/eventually.ts';
@@ -27,6 +28,7 @@ let metrics: HttpMetrics;
 const logged: string[] = [];
 let rung: string[] = [];
 let acknowledgement: string | undefined;
+let isOff = false;
 
 beforeEach(async () => {
   received = [];
@@ -34,14 +36,12 @@ beforeEach(async () => {
   rung = [];
   acknowledgement = undefined;
   logged.length = 0;
+  const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
   answer = async () => ({ kind: 'accepted' });
   metrics = new HttpMetrics(new Registry());
-  app = createPublicServer({
-    limits: { ...defaultListenerLimits, maxBodyBytes, headersTimeoutMs: 1_000, requestTimeoutMs: 1_500 },
-    find: (platform, channelId) =>
-      platform === 'shopify' && channelId === 'shop-a'
-        ? { channel: 'shop-a' as ChannelId, connector: { verifyWebhook, acknowledgement } }
-        : undefined,
+  isOff = false;
+  const reception = new Reception({
+    find: (channel) => (channel === 'shop-a' && !isOff ? { verifyWebhook, acknowledgement } : undefined),
     accept: async (delivery) => {
       received.push(delivery);
       return answer();
@@ -52,10 +52,25 @@ beforeEach(async () => {
       rung.push(text);
       return true;
     },
+    rung: () => undefined,
     onGenuine: (channel) => genuine.push(channel),
     nowMs: () => 42,
     metrics,
-    log: pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) }),
+    log,
+  });
+  app = createPublicServer({
+    limits: { ...defaultListenerLimits, maxBodyBytes, headersTimeoutMs: 1_000, requestTimeoutMs: 1_500 },
+    find: (platform, channelId) =>
+      platform === 'shopify' && channelId === 'shop-a' ? ('shop-a' as ChannelId) : undefined,
+    hear: ({ raw }) => {
+      const isHeard = Buffer.from(raw).toString() === '{"heard":1}';
+      if (isHeard) rung.push('heard');
+      return isHeard;
+    },
+    receive: (delivery) => reception.receive(delivery),
+    refused: (channel, outcome, reason) => reception.refused(channel, outcome, reason),
+    answered: (tookMs) => reception.answered(tookMs),
+    log,
   });
   ({ port } = await listenOn(app, { host: '127.0.0.1', port: 0 }));
 });
@@ -294,7 +309,20 @@ test('closing cuts off what takes too long', async () => {
   await cut;
 });
 
+test('a channel that was switched off while the delivery was on its way is not found', async () => {
+  isOff = true;
+  expect(await post('{"a":1}')).toMatchObject({ status: 404, code: 'HTTP_NOT_FOUND' });
+  expect(received).toEqual([]);
+});
+
 describe('doorbells', () => {
+  test('that are heard where they come in are answered, and nobody else sees them', async () => {
+    expect((await post('{"heard":1}', { 'x-test-hmac': 'never looked at here' })).status).toBe(200);
+    expect(rung).toEqual(['heard']);
+    expect(genuine).toEqual([]);
+    expect(received).toEqual([]);
+  });
+
   test('are rung and answered without being stored', async () => {
     expect((await post('{"item":1}', { 'x-test-bell': '1' })).status).toBe(200);
     expect(rung).toEqual(['{"item":1}']);

@@ -17,20 +17,29 @@ import { missingScopes } from './scopes.ts';
 
 const scheme = { algorithm: 'sha256', encoding: 'base64' } as const;
 
+const doorbellTopic = 'inventory_levels/update';
+
 const keptBodyBytes = 2_048;
 
 const nothing: ParsedDelivery = { orders: [], orderHints: [], levelHints: [], listingHints: [], parked: [] };
 
+export type WebhookSettings = Pick<ShopifySettings, 'shop' | 'bypassSources'>;
+
 /** Deliveries of one shop: proves them over their raw bytes, then reads what they tell. */
 export class ShopifyWebhooks {
-  readonly #settings: ShopifySettings;
+  readonly #settings: WebhookSettings;
   readonly #secrets: readonly string[];
   /** The body that was read last: a doorbell is verified and heard in one turn. */
   #lastRead: { readonly raw: Uint8Array; readonly parsed: ParsedJson } | undefined;
 
-  constructor(settings: ShopifySettings, secrets: readonly string[]) {
+  constructor(settings: WebhookSettings, secrets: readonly string[]) {
     this.#settings = settings;
     this.#secrets = secrets;
+  }
+
+  /** By what it calls itself, before it is proven. */
+  static isDoorbell(headers: WebhookHeaders): boolean {
+    return topicOf(headers) === doorbellTopic;
   }
 
   verify(raw: Uint8Array, headers: WebhookHeaders): WebhookVerdict {
@@ -55,7 +64,7 @@ export class ShopifyWebhooks {
       // The webhook id is stable over the retries of one delivery; the event id is shared by several topics.
       deliveryId: `${shop}|${topic}|${webhookId}`,
       topic,
-      isDoorbell: topic === 'inventory_levels/update',
+      isDoorbell: topic === doorbellTopic,
       isJson: true,
       ...(triggeredAtMs === undefined ? {} : { triggeredAtMs }),
     };
@@ -87,7 +96,7 @@ export class ShopifyWebhooks {
       case 'fulfillments/update':
         return orderHint(topic, topic === 'orders/delete' ? body['id'] : body['order_id']);
       // Assembled late: two changes in a row both carry the second value, so its number is never taken for the change.
-      case 'inventory_levels/update':
+      case doorbellTopic:
         return levelHint(topic, body, false);
       case 'inventory_levels/connect':
       case 'inventory_levels/disconnect':

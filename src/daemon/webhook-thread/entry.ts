@@ -1,0 +1,84 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { readEnvironment } from '../../config/environment.ts';
+import type { ParsedDelivery, WebhookHeaders } from '../../connectors/connector.ts';
+import { shopifyDoorbells } from '../../connectors/shopify/doorbells.ts';
+import { StockmeshError } from '../../domain/errors.ts';
+import { closeListener, listenOn } from '../../http/listener.ts';
+import { createPublicServer, type DeliveryAnswer, type RawDelivery } from '../../http/public-server.ts';
+import { levelNotice } from '../../mesh/level-notice.ts';
+import { armFailpoints } from '../../telemetry/failpoint.ts';
+import { addressOf, type FromThread, type ThreadBeginning, type ToThread } from './messages.ts';
+import { NoteBox } from './note-box.ts';
+
+/** The thread of the public listener; what it is for is told at `WebhookThread`. */
+if (parentPort === null) throw new Error('this file is the entry of a thread');
+const port = parentPort;
+const { host, port: tcpPort, limits, doorbells, open: firstOpen } = workerData as ThreadBeginning;
+let open = firstOpen;
+
+const environment = readEnvironment();
+armFailpoints(environment.failpoint, environment.isProduction);
+
+const tell = (message: FromThread, transfer: readonly ArrayBuffer[] = []): void =>
+  port.postMessage(message, transfer);
+const notes = new NoteBox((some) => tell({ kind: 'notes', ...some }));
+const ears = new Map<string, (raw: Uint8Array, headers: WebhookHeaders) => ParsedDelivery | undefined>(
+  doorbells.map((source) => [source.channel, shopifyDoorbells(source)]),
+);
+const waiting = new Map<number, (answer: DeliveryAnswer) => void>();
+let lastId = 0;
+
+function hear({ channel, raw, headers }: RawDelivery): boolean {
+  const parsed = ears.get(channel)?.(raw, headers);
+  const notice = parsed === undefined ? undefined : levelNotice(parsed);
+  return notice !== undefined && notes.ring({ channel, notice });
+}
+
+function receive({ channel, raw, headers }: RawDelivery): Promise<DeliveryAnswer> {
+  const id = ++lastId;
+  // A small body is a piece of a buffer that others use too: only a copy can change hands.
+  const copy = new Uint8Array(raw);
+  return new Promise((resolve) => {
+    waiting.set(id, resolve);
+    tell({ kind: 'delivery', id, channel, headers: { ...headers }, raw: copy }, [copy.buffer]);
+  });
+}
+
+const app = createPublicServer({
+  limits,
+  find: (platform, channelId) => open.get(addressOf(platform, channelId)),
+  hear,
+  receive,
+  refused: (channel, outcome, reason) => notes.refused(channel, outcome, reason),
+  answered: (tookMs) => notes.answered(tookMs),
+  log: { error: (what: unknown) => tell({ kind: 'defect', what: textOfDefect(what) }) },
+});
+
+port.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'open':
+      open = message.open;
+      return;
+    case 'answer':
+      waiting.get(message.id)?.(message.answer);
+      waiting.delete(message.id);
+      return;
+    case 'noted':
+      notes.noted();
+      return;
+    case 'close':
+      void closeListener(app, message.graceMs).then(() => tell({ kind: 'closed' }));
+  }
+});
+
+try {
+  tell({ kind: 'listening', ...(await listenOn(app, { host, port: tcpPort })) });
+} catch (error) {
+  if (!(error instanceof StockmeshError) || error.code !== 'LISTEN_FAILED') throw error;
+  tell({ kind: 'failed', address: String(error.fields['address']), reason: String(error.fields['reason']) });
+}
+
+function textOfDefect(what: unknown): string {
+  const error = typeof what === 'object' && what !== null && 'err' in what ? what.err : what;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
