@@ -129,7 +129,11 @@ export class BudgetTurns {
       const open = turn.cost - covered;
       covered = Math.max(0, -open);
       if (open <= rounding) continue;
-      const most = Math.max(1, (turn.budget?.capacity ?? 0) / 2, ((this.#refillPerS ?? 0) * atOnceMs) / 1_000);
+      const most = Math.max(
+        1,
+        (turn.budget?.capacity ?? 0) / 2,
+        ((this.#refillPerS ?? 0) * atOnceMs) / 1_000,
+      );
       if (turns.length > 0 && cost + open > most) break;
       cost += open;
       turns.push(turn);
