@@ -49,6 +49,7 @@ import { openReservations } from './reservations-part.ts';
 import { watchStaleness } from './staleness-part.ts';
 import { openReviews } from './reviews-part.ts';
 import { openVault } from './vault-part.ts';
+import { WebhookThread } from './webhook-thread/webhook-thread.ts';
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -105,6 +106,9 @@ export class Daemon {
     const { config, log, registry } = this.#options;
     const lock = await lockDataDir(config.dataDir);
     this.#willStop('lock of the data directory', () => release(lock));
+    // Loaded beside what follows, which takes longer; it listens last.
+    const thread = config.roles.includes('ingest') ? new WebhookThread() : undefined;
+    this.#willStop('thread of the public listener', async () => thread?.close(0));
     const redis = await openRedis(config, log, new RedisMetrics(registry), this.#options.onFatal);
     this.#willStop('Redis', () => redis.close());
     const holder = createHash('sha256')
@@ -340,7 +344,8 @@ export class Daemon {
       log,
     });
     this.#willStop('inbound queues', () => queues.close());
-    return this.#listen({
+    this.#willStop('public listener', async () => thread?.close(grace.httpMs));
+    return this.#listen(thread, {
       parts: {
         redis,
         ledger,
@@ -401,17 +406,22 @@ export class Daemon {
     return schedules;
   }
 
-  async #listen(options: Omit<ListenersOptions, keyof DaemonOptions>): Promise<ListeningAt> {
+  async #listen(
+    thread: WebhookThread | undefined,
+    options: Omit<ListenersOptions, keyof DaemonOptions>,
+  ): Promise<ListeningAt> {
     const { config } = this.#options;
     const listeners = { ...this.#options, ...options };
     const { tls } = config.http.private;
+    // First: the private listener tells that the daemon is ready, and by then deliveries have to be taken.
+    const open = thread && (await openPublicListener(thread, listeners));
     const app = createPrivateListener(listeners);
     this.#willStop('private listener', () => closeListener(app, grace.httpMs));
-    const own = urlOf(await listenOn(app, config.http.private), tls && 'https');
-    if (!config.roles.includes('ingest')) return { private: own, public: undefined };
-    const thread = await openPublicListener(listeners);
-    this.#willStop('public listener', () => thread.close(grace.httpMs));
-    return { private: own, public: urlOf(thread.address) };
+    const address = await listenOn(app, config.http.private);
+    return {
+      private: urlOf(address, tls && 'https'),
+      public: open && urlOf(open),
+    };
   }
 
   #willStop(what: string, stop: () => Promise<unknown>): void {

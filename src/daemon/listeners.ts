@@ -14,7 +14,7 @@ import type { Redactor } from '../telemetry/redactor.ts';
 import { doorbellSource } from './connectors.ts';
 import { type DaemonParts, privatePorts } from './private-ports.ts';
 import { openAddresses, publicPorts } from './public-ports.ts';
-import { WebhookThread } from './webhook-thread/webhook-thread.ts';
+import type { ListeningAddress, WebhookThread } from './webhook-thread/webhook-thread.ts';
 
 export interface ListenersOptions {
   readonly config: Config;
@@ -55,11 +55,14 @@ export function createPrivateListener(options: ListenersOptions): FastifyInstanc
 }
 
 /** The public listener over the running parts. It listens. */
-export async function openPublicListener(options: ListenersOptions): Promise<WebhookThread> {
+export async function openPublicListener(
+  thread: WebhookThread,
+  options: ListenersOptions,
+): Promise<ListeningAddress> {
   const { config, channels, log } = options;
   const { host, port } = config.http.public;
-  const thread = await WebhookThread.start({
-    beginning: {
+  const address = await thread.listen({
+    wish: {
       host,
       port,
       limits: { ...defaultListenerLimits, maxBodyBytes: config.limits.maxBodyBytes },
@@ -71,5 +74,5 @@ export async function openPublicListener(options: ListenersOptions): Promise<Web
     onLost: options.onFatal,
   });
   options.onModeChanged(() => thread.setOpen(openAddresses(channels)));
-  return thread;
+  return address;
 }

@@ -51,8 +51,8 @@ type WebhookRequest = FastifyRequest<{ Params: { platform: string; channelId: st
 
 /**
  * The public listener: `POST /webhooks/:platform/:channelId[/...]` and nothing else. A delivery is answered 2xx only when
- * it is genuine and durable in the inbox; the order of the checks is channel, media type, size, signature, shape, so that
- * nothing is parsed before the bytes are known to be the platform's.
+ * it is genuine and durable in the inbox, or a genuine doorbell (ADR 0009); the order of the checks is channel, media
+ * type, size, signature, shape, so that nothing is parsed before the bytes are known to be the platform's.
  */
 export function createPublicServer(options: PublicServerOptions): FastifyInstance {
   const { refused } = options;

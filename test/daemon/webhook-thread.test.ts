@@ -6,8 +6,8 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ShopifyWebhooks } from '../../src/connectors/shopify/webhook.ts';
-import { addressOf, type ThreadBeginning } from '../../src/daemon/webhook-thread/messages.ts';
-import { WebhookThread } from '../../src/daemon/webhook-thread/webhook-thread.ts';
+import { addressOf, type ListenWish } from '../../src/daemon/webhook-thread/messages.ts';
+import { type ListeningAddress, WebhookThread } from '../../src/daemon/webhook-thread/webhook-thread.ts';
 import type { StockmeshError } from '../../src/domain/errors.ts';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { HttpMetrics } from '../../src/http/http-metrics.ts';
@@ -31,6 +31,7 @@ const levelBody = JSON.stringify({
 });
 
 let thread: WebhookThread | undefined;
+let address: ListeningAddress;
 let registry: Registry;
 let judged: string[];
 let stored: Delivery[];
@@ -51,16 +52,17 @@ afterEach(async () => {
   thread = undefined;
 });
 
-async function start(beginning: Partial<ThreadBeginning> = {}, entry?: URL): Promise<WebhookThread> {
+async function start(wish: Partial<ListenWish> = {}, entry?: URL): Promise<WebhookThread> {
   const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
-  thread = await WebhookThread.start({
-    beginning: {
+  thread = new WebhookThread(entry);
+  address = await thread.listen({
+    wish: {
       host: '127.0.0.1',
       port: 0,
       limits: { ...defaultListenerLimits, maxBodyBytes: 10_000 },
       open: new Map([[addressOf('shopify', 'north'), north]]),
       doorbells: [{ channel: north, shop, webhookSecrets: [secret] }],
-      ...beginning,
+      ...wish,
     },
     reception: new Reception({
       find: () => ({
@@ -83,14 +85,12 @@ async function start(beginning: Partial<ThreadBeginning> = {}, entry?: URL): Pro
     }),
     log,
     onLost: (error) => lost.push(error),
-    entry,
   });
   return thread;
 }
 
 function post(body: string, change: Record<string, string> = {}, path = '/webhooks/shopify/north') {
-  const { host = '', port = 0 } = thread?.address ?? {};
-  return fetch(`http://${host}:${port}${path}`, {
+  return fetch(`http://${address.host}:${address.port}${path}`, {
     method: 'POST',
     body,
     headers: {

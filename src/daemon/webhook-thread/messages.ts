@@ -9,8 +9,8 @@ import type { Ring } from '../../http/reception.ts';
 /** Channels of which the thread itself hears doorbells, and what it takes to prove one. */
 export type DoorbellSource = { readonly channel: ChannelId } & ShopifyDoorbellOptions;
 
-/** With what the thread begins. */
-export interface ThreadBeginning {
+/** What the thread needs to listen. */
+export interface ListenWish {
   readonly host: string;
   readonly port: number;
   readonly limits: ListenerLimits;
@@ -26,6 +26,7 @@ export function addressOf(platform: string, channelId: string): string {
 }
 
 export type ToThread =
+  | { readonly kind: 'listen'; readonly wish: ListenWish }
   | { readonly kind: 'open'; readonly open: OpenAddresses }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: DeliveryAnswer }
   /** The last notes were read: the next ones may come. */
