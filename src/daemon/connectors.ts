@@ -16,7 +16,7 @@ export interface ConnectorPorts {
   readonly log: ConnectorLog;
 }
 
-/** The one place that knows which platform is which connector. */
+/** Which platform is which connector; only the webhook thread, which hears doorbells, knows one besides. */
 export function createConnector(channel: ChannelConfig, ports: ConnectorPorts): Connector {
   switch (channel.platform) {
     case 'shopify': {

@@ -10,6 +10,8 @@ import { sendProblem } from './problem.ts';
 /** A delivery as it came: nothing of it is proven. */
 export interface RawDelivery {
   readonly channel: ChannelId;
+  /** Of the answer: the log has more under it. */
+  readonly requestId: string;
   readonly headers: WebhookHeaders;
   readonly raw: Uint8Array;
 }
@@ -37,7 +39,7 @@ export interface PublicServerOptions {
   readonly limits: ListenerLimits;
   /** The channel of the address; undefined: there is none, or it takes nothing. */
   readonly find: (platform: string, channelId: string) => ChannelId | undefined;
-  /** True: it was a genuine doorbell that says nothing else, and it was heard. */
+  /** True: a genuine doorbell that says nothing else, of a platform that takes any answer, and it was heard. */
   readonly hear: (delivery: RawDelivery) => boolean;
   /** Everything else. Never rejects. */
   readonly receive: (delivery: RawDelivery) => Promise<DeliveryAnswer>;
@@ -86,7 +88,7 @@ export function createPublicServer(options: PublicServerOptions): FastifyInstanc
     const channel = found.get(request);
     if (channel === undefined) throw new Error('the request was not admitted');
     const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    const delivery = { channel, headers: request.headers, raw };
+    const delivery = { channel, requestId: request.id, headers: request.headers, raw };
     if (options.hear(delivery)) {
       await reply.code(200).send({ status: 'accepted' });
       return;

@@ -78,7 +78,8 @@ export class Reception {
     try {
       return await this.#receive(delivery);
     } catch (error) {
-      this.#options.log.error({ err: error, channel: delivery.channel }, 'request failed');
+      const { channel, requestId } = delivery;
+      this.#options.log.error({ err: error, channel, requestId }, 'request failed');
       return refusal('INTERNAL_ERROR');
     }
   }

@@ -189,6 +189,19 @@ test('a large body changes hands whole, and beside many small ones', async () =>
   );
 });
 
+test('a failure on either side of the threads is a 500, and the log has its request', async () => {
+  const started = await start();
+  answer = () => Promise.reject(new Error('behind'));
+  const behind = await post('{"id":1}', { 'x-shopify-topic': 'orders/create' });
+  started.setOpen(undefined as never);
+  const infront = await post(levelBody);
+  expect([behind.status, infront.status]).toEqual([500, 500]);
+  for (const { headers } of [behind, infront])
+    await eventually(() =>
+      expect(logged.join('')).toContain(`"requestId":"${String(headers.get('x-request-id'))}"`),
+    );
+});
+
 test('a channel that is switched off is not found, until it is switched on', async () => {
   const started = await start();
   started.setOpen(new Map());

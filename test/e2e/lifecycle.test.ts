@@ -152,6 +152,20 @@ test('a port in use ends the start with a plain line, and leaves no Redis behind
   await expect(readFile(join(daemon.dir, 'state/redis/redis.pid'), 'utf8')).rejects.toThrow();
 });
 
+test('from the first answer of the private listener on, deliveries are taken', async () => {
+  daemon = await DaemonUnderTest.make({ shops: [shop] });
+  daemon.start();
+  const statusOf = (url: string, method = 'GET'): Promise<number> =>
+    fetch(url, { method }).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  await daemon.until(async () => (await statusOf(`${daemon!.privateUrl}/healthz`)) !== 0, 'an answer');
+  // Unsigned: refused, and by us.
+  const delivered = await statusOf(`${daemon.publicUrl}/webhooks/shopify/${shop.name}`, 'POST');
+  expect(delivered).toBe(415);
+});
+
 test('SIGTERM under load: answered deliveries are kept, the rest is refused; a second signal is harmless', async () => {
   daemon = await DaemonUnderTest.make({ shops: [shop] });
   daemon.start();

@@ -245,6 +245,8 @@ test('a failure inside is a 500 without its cause', async () => {
   expect(failed).toMatchObject({ status: 500, code: 'INTERNAL_ERROR' });
   expect(JSON.stringify(failed.body)).not.toContain('hunter2');
   expect(failed.body['requestId']).toBe(failed.headers.get('x-request-id'));
+  // Under which the log has what the answer does not say.
+  expect(logged.join('')).toContain(`"requestId":"${String(failed.body['requestId'])}"`);
 });
 
 test('a genuine delivery is stored byte for byte before it is answered; a repeat is told apart', async () => {

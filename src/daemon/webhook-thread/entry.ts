@@ -62,7 +62,7 @@ async function listen({ host, port: tcpPort, limits, doorbells, open: first }: L
     receive,
     refused: (channel, outcome, reason) => notes.refused(channel, outcome, reason),
     answered: (tookMs) => notes.answered(tookMs),
-    log: { error: (what: unknown) => tell({ kind: 'defect', what: textOfDefect(what) }) },
+    log: { error: (what: unknown) => tell({ kind: 'defect', ...defectOf(what) }) },
   });
   try {
     tell({ kind: 'listening', ...(await listenOn(app, { host, port: tcpPort })) });
@@ -84,17 +84,19 @@ function hear({ channel, raw, headers }: RawDelivery): boolean {
   return notice !== undefined && notes.ring({ channel, notice });
 }
 
-function receive({ channel, raw, headers }: RawDelivery): Promise<DeliveryAnswer> {
+function receive({ raw, ...delivery }: RawDelivery): Promise<DeliveryAnswer> {
   const id = ++lastId;
   // A small body is a piece of a buffer that others use too: only a copy can change hands.
   const copy = new Uint8Array(raw);
   return new Promise((resolve) => {
     waiting.set(id, resolve);
-    tell({ kind: 'delivery', id, channel, headers: { ...headers }, raw: copy }, [copy.buffer]);
+    const headers = { ...delivery.headers };
+    tell({ kind: 'delivery', id, ...delivery, headers, raw: copy }, [copy.buffer]);
   });
 }
 
-function textOfDefect(what: unknown): string {
-  const error = typeof what === 'object' && what !== null && 'err' in what ? what.err : what;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** An error that goes to another thread as it is loses its class, and may hold what cannot go. */
+function defectOf(what: unknown): { readonly requestId: string; readonly what: string } {
+  const { err, requestId = '' } = what as { readonly err?: unknown; readonly requestId?: string };
+  return { requestId, what: err instanceof Error ? (err.stack ?? err.message) : String(err) };
 }

@@ -1,9 +1,8 @@
 import type { ShopifyDoorbellOptions } from '../../connectors/shopify/doorbells.ts';
-import type { WebhookHeaders } from '../../connectors/connector.ts';
 import type { ChannelId } from '../../domain/ids.ts';
 import type { WebhookOutcome } from '../../http/http-metrics.ts';
 import type { ListenerLimits } from '../../http/listener.ts';
-import type { DeliveryAnswer } from '../../http/public-server.ts';
+import type { DeliveryAnswer, RawDelivery } from '../../http/public-server.ts';
 import type { Ring } from '../../http/reception.ts';
 
 /** Channels of which the thread itself hears doorbells, and what it takes to prove one. */
@@ -36,15 +35,9 @@ export type ToThread =
 export type FromThread =
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }
   | { readonly kind: 'failed'; readonly address: string; readonly reason: string }
-  | {
-      readonly kind: 'delivery';
-      readonly id: number;
-      readonly channel: ChannelId;
-      readonly headers: WebhookHeaders;
-      readonly raw: Uint8Array;
-    }
+  | ({ readonly kind: 'delivery'; readonly id: number } & RawDelivery)
   | ({ readonly kind: 'notes' } & Notes)
-  | { readonly kind: 'defect'; readonly what: string }
+  | { readonly kind: 'defect'; readonly requestId: string; readonly what: string }
   | { readonly kind: 'closed' };
 
 export interface Refusals {

@@ -73,7 +73,7 @@ export class WebhookThread {
           for (const tookMs of message.tookMs) reception.answered(tookMs);
           return this.#say({ kind: 'noted' });
         case 'defect':
-          return log.error({ what: message.what }, 'request failed');
+          return log.error({ requestId: message.requestId, what: message.what }, 'request failed');
         case 'closed':
       }
     });
@@ -106,7 +106,7 @@ export class WebhookThread {
   }
 
   #say(message: ToThread): void {
-    this.#worker.postMessage(message);
+    this.#worker.postMessage(message, []);
   }
 
   /** Also when it ended before. */
