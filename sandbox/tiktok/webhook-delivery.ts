@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { Agent, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { PostAnswer } from '../posting/post.ts';
+import { Poster, maxPosts } from '../posting/poster.ts';
 import type { SandboxClock } from '../shopify/clock.ts';
 import type { Range, SeededRandom } from '../shopify/random.ts';
 import type { ViolationKind } from './records.ts';
@@ -55,11 +55,6 @@ const RETRIES_MS = [120_000, 1_800_000, 10_800_000, 43_200_000];
 const MAX_QUEUED = 200_000;
 const MAX_LOGGED = 50_000;
 
-type PostAnswer =
-  | { readonly kind: 'answered'; readonly status: number; readonly isEmpty: boolean }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'unreachable'; readonly wasReused: boolean };
-
 /**
  * Sends the signed webhooks of one shop: waiting (network delay) -> queued -> sending -> delivered, or retried up to four
  * times, then dropped. Only an EMPTY 200 counts as delivered. At least once, in no promised order.
@@ -68,7 +63,7 @@ export class WebhookDelivery {
   behaviour: DeliveryBehaviour = DEFAULT_BEHAVIOUR;
   readonly log: Delivery[] = [];
   readonly #parts: DeliveryParts;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #poster = new Poster();
   readonly #networkTimers = new Set<() => void>();
   readonly #retryTimers = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
@@ -103,7 +98,7 @@ export class WebhookDelivery {
     this.#networkTimers.clear();
     this.#retryTimers.clear();
     this.#queue = [];
-    this.#agent.destroy();
+    this.#poster.close();
     this.#wake();
   }
 
@@ -134,7 +129,7 @@ export class WebhookDelivery {
   }
 
   #pump(): void {
-    while (this.#sending < this.behaviour.concurrency && this.#queue.length > 0) {
+    while (this.#sending < Math.min(this.behaviour.concurrency, maxPosts) && this.#queue.length > 0) {
       const job = this.#queue.shift();
       if (!job) return;
       this.#sending += 1;
@@ -149,9 +144,7 @@ export class WebhookDelivery {
   async #attempt(job: Job): Promise<void> {
     const { delivery, address } = job;
     delivery.attempts += 1;
-    let answer = await this.#post(address, delivery.body);
-    // A kept-alive connection that the receiver has just closed says nothing about the receiver: once more, at once.
-    if (answer.kind === 'unreachable' && answer.wasReused) answer = await this.#post(address, delivery.body);
+    const answer = await this.#post(address, delivery.body);
     if (this.#isStopped) return;
     if (answer.kind === 'answered' && answer.status === 200 && answer.isEmpty) {
       delivery.outcome = 'delivered';
@@ -173,40 +166,13 @@ export class WebhookDelivery {
     else this.#parts.violate('webhook-refused', `${what}: ${answer.status}`);
   }
 
-  #post(address: string, body: string): Promise<PostAnswer> {
+  #post(uri: string, body: string): Promise<PostAnswer> {
     const { appKey, secret } = this.#parts;
-    const isTls = address.startsWith('https:');
-    return new Promise((resolve) => {
-      let timedOut = false;
-      const outgoing = (isTls ? httpsRequest : httpRequest)(address, {
-        method: 'POST',
-        ...(isTls ? {} : { agent: this.#agent }),
-        headers: {
-          'Content-Type': 'application/json',
-          'Content-Length': Buffer.byteLength(body),
-          Authorization: createHmac('sha256', secret()).update(`${appKey}${body}`).digest('hex'),
-        },
-      });
-      const total = setTimeout(() => {
-        timedOut = true;
-        outgoing.destroy();
-        resolve({ kind: 'timeout' });
-      }, this.behaviour.timeoutMs);
-      outgoing.on('response', (response) => {
-        let bytes = 0;
-        response.on('data', (chunk: Buffer) => (bytes += chunk.length));
-        response.on('end', () => {
-          clearTimeout(total);
-          resolve({ kind: 'answered', status: response.statusCode ?? 0, isEmpty: bytes === 0 });
-        });
-        response.on('error', () => resolve({ kind: 'unreachable', wasReused: false }));
-      });
-      outgoing.on('error', () => {
-        clearTimeout(total);
-        if (!timedOut) resolve({ kind: 'unreachable', wasReused: outgoing.reusedSocket });
-      });
-      outgoing.end(body);
-    });
+    const headers = {
+      'Content-Type': 'application/json',
+      Authorization: createHmac('sha256', secret()).update(`${appKey}${body}`).digest('hex'),
+    };
+    return this.#poster.send({ uri, headers, body, timeoutMs: this.behaviour.timeoutMs });
   }
 
   #isIdle(): boolean {

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { Agent, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { PostAnswer } from '../../posting/post.ts';
+import { Poster, maxPosts } from '../../posting/poster.ts';
 import type { SandboxClock } from '../clock.ts';
 import { uuid } from '../ids.ts';
 import type { Range, SeededRandom } from '../random.ts';
@@ -50,7 +50,7 @@ interface Job {
   readonly build: () => Body;
   readonly isRepeat: boolean;
   /** Set at the first attempt and kept: retries carry the original bytes. */
-  body: Buffer | null;
+  body: string | null;
 }
 
 export interface DeliveryIdentity {
@@ -62,7 +62,6 @@ export interface DeliveryIdentity {
 
 const MAX_RETRIES = 8;
 const FIRST_RETRY_MS = 60_000;
-const CONNECT_TIMEOUT_MS = 1_000;
 const MAX_QUEUED = 200_000;
 const MAX_LOGGED = 50_000;
 
@@ -79,7 +78,7 @@ export class WebhookDelivery {
   readonly #clock: SandboxClock;
   readonly #random: SeededRandom;
   readonly #records: Records;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #poster = new Poster();
   readonly #networkTimers = new Set<() => void>();
   readonly #retryTimers = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
@@ -136,7 +135,7 @@ export class WebhookDelivery {
     this.#networkTimers.clear();
     this.#retryTimers.clear();
     this.#queue.clear();
-    this.#agent.destroy();
+    this.#poster.close();
     this.#wake();
   }
 
@@ -169,7 +168,7 @@ export class WebhookDelivery {
   }
 
   #pump(): void {
-    while (this.#sending < this.behaviour.concurrency) {
+    while (this.#sending < Math.min(this.behaviour.concurrency, maxPosts)) {
       const job = this.#queue.next();
       if (!job) return;
       this.#sending += 1;
@@ -187,12 +186,9 @@ export class WebhookDelivery {
       delivery.outcome = 'dropped';
       return;
     }
-    job.body ??= Buffer.from(JSON.stringify(this.#selected(job.build(), subscription)));
+    job.body ??= JSON.stringify(this.#selected(job.build(), subscription));
     delivery.attempts += 1;
-    let answer = await this.#post(subscription.uri, job.body, delivery);
-    // A kept-alive connection that the receiver has just closed says nothing about the receiver: once more, at once.
-    if (answer.kind === 'unreachable' && answer.wasReused)
-      answer = await this.#post(subscription.uri, job.body, delivery);
+    const answer = await this.#post(subscription.uri, job.body, delivery);
     if (this.#isStopped) return;
     if (answer.kind === 'answered' && answer.status >= 200 && answer.status < 300) {
       delivery.outcome = 'delivered';
@@ -228,53 +224,19 @@ export class WebhookDelivery {
     );
   }
 
-  #post(uri: string, body: Buffer, delivery: Delivery): Promise<PostAnswer> {
-    const isTls = uri.startsWith('https:');
-    return new Promise((resolve) => {
-      let timedOut = false;
-      const outgoing = (isTls ? httpsRequest : httpRequest)(uri, {
-        method: 'POST',
-        ...(isTls ? {} : { agent: this.#agent }),
-        headers: {
-          'Content-Type': 'application/json',
-          'Content-Length': body.length,
-          'User-Agent': 'Shopify-Captain-Hook',
-          'X-Shopify-Topic': delivery.topic,
-          'X-Shopify-Hmac-Sha256': createHmac('sha256', this.#identity.secret())
-            .update(body)
-            .digest('base64'),
-          'X-Shopify-Shop-Domain': this.#identity.domain,
-          'X-Shopify-API-Version': this.#identity.apiVersion,
-          'X-Shopify-Webhook-Id': delivery.webhookId,
-          'X-Shopify-Event-Id': delivery.eventId,
-          'X-Shopify-Triggered-At': delivery.triggeredAt,
-        },
-      });
-      const total = setTimeout(() => {
-        timedOut = true;
-        outgoing.destroy();
-        resolve({ kind: 'timeout' });
-      }, this.behaviour.timeoutMs);
-      outgoing.on('socket', (socket) => {
-        if (!socket.connecting) return;
-        const connect = setTimeout(() => outgoing.destroy(), CONNECT_TIMEOUT_MS);
-        socket.once('connect', () => clearTimeout(connect));
-        socket.once('close', () => clearTimeout(connect));
-      });
-      outgoing.on('response', (response) => {
-        response.resume();
-        response.on('end', () => {
-          clearTimeout(total);
-          resolve({ kind: 'answered', status: response.statusCode ?? 0 });
-        });
-        response.on('error', () => resolve({ kind: 'unreachable', wasReused: false }));
-      });
-      outgoing.on('error', () => {
-        clearTimeout(total);
-        if (!timedOut) resolve({ kind: 'unreachable', wasReused: outgoing.reusedSocket });
-      });
-      outgoing.end(body);
-    });
+  #post(uri: string, body: string, delivery: Delivery): Promise<PostAnswer> {
+    const headers = {
+      'Content-Type': 'application/json',
+      'User-Agent': 'Shopify-Captain-Hook',
+      'X-Shopify-Topic': delivery.topic,
+      'X-Shopify-Hmac-Sha256': createHmac('sha256', this.#identity.secret()).update(body).digest('base64'),
+      'X-Shopify-Shop-Domain': this.#identity.domain,
+      'X-Shopify-API-Version': this.#identity.apiVersion,
+      'X-Shopify-Webhook-Id': delivery.webhookId,
+      'X-Shopify-Event-Id': delivery.eventId,
+      'X-Shopify-Triggered-At': delivery.triggeredAt,
+    };
+    return this.#poster.send({ uri, headers, body, timeoutMs: this.behaviour.timeoutMs });
   }
 
   #isIdle(): boolean {
@@ -287,8 +249,3 @@ export class WebhookDelivery {
     this.#idleWaiters.clear();
   }
 }
-
-type PostAnswer =
-  | { readonly kind: 'answered'; readonly status: number }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'unreachable'; readonly wasReused: boolean };

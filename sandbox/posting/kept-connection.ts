@@ -1,0 +1,98 @@
+import { type Socket, connect } from 'node:net';
+import type { PostAnswer } from './post.ts';
+import { readAnswer } from './read-answer.ts';
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const READ_BYTES = 16_384;
+
+export interface ConnectionEvents {
+  /** It can take the next request. */
+  freed(connection: KeptConnection): void;
+  ended(connection: KeptConnection): void;
+}
+
+/**
+ * One connection to a receiver, one request at a time: connecting -> asking -> free -> asking ... -> ended. It ends with a
+ * time-out, an answer that closes it, or when the receiver leaves.
+ */
+export class KeptConnection {
+  readonly #socket: Socket;
+  readonly #events: ConnectionEvents;
+  #answer: ((answer: PostAnswer) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #heard = '';
+  #isUsed = false;
+
+  constructor(host: string, port: number, events: ConnectionEvents) {
+    this.#events = events;
+    // One buffer for all its answers: a stream would allocate one per read.
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      onread: {
+        buffer,
+        callback: (bytes) => {
+          this.#read(buffer.toString('latin1', 0, bytes));
+          return true;
+        },
+      },
+    });
+    this.#socket = socket;
+    const tooLong = setTimeout(() => socket.destroy(), CONNECT_TIMEOUT_MS);
+    socket.once('connect', () => clearTimeout(tooLong));
+    socket.once('end', () => this.#finish(true));
+    // What is wrong is told by the close that follows.
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      clearTimeout(tooLong);
+      this.#settle({ kind: 'unreachable', wasReused: this.#isUsed });
+      events.ended(this);
+    });
+    // A request under way holds the process by its timer; a connection that waits for one does not.
+    socket.unref();
+  }
+
+  /** Head and body in one string, so that they leave in one write. */
+  ask(request: string, timeoutMs: number): Promise<PostAnswer> {
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#timer = setTimeout(() => {
+        this.#settle({ kind: 'timeout' });
+        this.end();
+      }, timeoutMs);
+      this.#socket.write(request);
+    });
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  #read(text: string): void {
+    this.#heard += text;
+    this.#finish(false);
+  }
+
+  #finish(isEnded: boolean): void {
+    const read = this.#answer === undefined ? undefined : readAnswer(this.#heard, isEnded);
+    if (read?.kind === 'partial') return;
+    this.#heard = '';
+    if (read?.kind !== 'whole') {
+      this.end();
+      return;
+    }
+    this.#isUsed = true;
+    if (read.isKept) this.#events.freed(this);
+    else this.end();
+    this.#settle({ kind: 'answered', status: read.status, isEmpty: read.isEmpty });
+  }
+
+  #settle(answer: PostAnswer): void {
+    clearTimeout(this.#timer);
+    const settle = this.#answer;
+    this.#answer = undefined;
+    settle?.(answer);
+  }
+}
