@@ -10,30 +10,43 @@
 -- Invariant: changes nothing; every row is true for the sequence of the reply.
 --- @include "include/prelude.lua"
 local STATE = { 't', 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'pv', 'wa', 're', 'tr', 'w', 'ver' }
+-- Where the value of a field of a SKU's hash stands in its location's row, and that location; false: nowhere. Rows of a
+-- call have the same few fields: each is taken apart once.
 local PLACES = { o = 2, c = 3, r = 4 }
+local placeOf, locationOf = {}, {}
+
+local function learnField(name, settlesHere)
+  local place, location = PLACES[string.sub(name, 1, 1)], string.sub(name, 3)
+  if string.sub(name, 1, #settlesHere) == settlesHere then
+    place, location = 5, string.sub(name, #settlesHere + 1)
+  elseif string.sub(name, 2, 2) ~= ':' then
+    place = nil
+  end
+  placeOf[name], locationOf[name] = place or false, location
+end
 
 -- Appends to `flat`.
 local function addLevels(flat, sku, settlesHere)
   local row = redis.call('HGETALL', P .. 'sku:' .. sku)
-  local at, countAt, count = {}, #flat + 1, 0
+  local starts, count, length = {}, 0, #flat + 1
+  local countAt = length
   flat[countAt] = '0'
-  local function rowOf(location)
-    local start = at[location]
-    if not start then
-      start = #flat
-      at[location] = start
-      count = count + 1
-      flat[start + 1], flat[start + 2], flat[start + 3], flat[start + 4], flat[start + 5] = location, '0', '0', '0', '0'
-    end
-    return start
-  end
   for i = 1, #row, 2 do
     local name = row[i]
-    local place = PLACES[string.sub(name, 1, 1)]
-    if place and string.sub(name, 2, 2) == ':' then
-      flat[rowOf(string.sub(name, 3)) + place] = row[i + 1]
-    elseif string.sub(name, 1, #settlesHere) == settlesHere then
-      flat[rowOf(string.sub(name, #settlesHere + 1)) + 5] = row[i + 1]
+    if placeOf[name] == nil then
+      learnField(name, settlesHere)
+    end
+    local place = placeOf[name]
+    if place then
+      local location = locationOf[name]
+      local start = starts[location]
+      if not start then
+        start, count = length, count + 1
+        starts[location] = start
+        flat[start + 1], flat[start + 2], flat[start + 3], flat[start + 4], flat[start + 5] = location, '0', '0', '0', '0'
+        length = length + 5
+      end
+      flat[start + place] = row[i + 1]
     end
   end
   flat[countAt] = tostring(count)

@@ -10,7 +10,10 @@
 -- state, it only makes its listings suspect. Provisional units of a listing are exactly those booked in `reserved`.
 --- @include "include/prelude.lua"
 --- @include "include/listing.lua"
+-- What a settlement replaces; and that with what says whether it may.
 local STATE = { 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'wa', 're', 'w' }
+local READ = { 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'wa', 're', 'w', 't', 'ver' }
+local TAKEN, VERSION = 10, 11
 local KEPT_RESULTS = 16
 
 -- Settlements are repeated after a lost reply like every call, but their versions have moved then.
@@ -29,17 +32,35 @@ local function keepResult(field, hash, results)
   write('HSET', P .. 'leases', field, table.concat(kept, ','))
 end
 
-local function markPending(channel, id)
-  write('ZADD', P .. 'pending:' .. channel, 'GT', num(math.max(seq, 1)), id)
+-- Rows of a call that go into one command: a command costs Redis and its log more than a row.
+local function writeRows(rows, ...)
+  if #rows > 0 then
+    write(...)
+    local command = commands[#commands]
+    for i = 1, #rows do
+      command[#command + 1] = rows[i]
+    end
+  end
+end
+
+local function addMark(marks, id)
+  marks[#marks + 1] = num(math.max(seq, 1))
+  marks[#marks + 1] = id
+end
+
+local function writeMarks(settlement, marks)
+  writeRows(marks, 'ZADD', P .. 'pending:' .. settlement.channel, 'GT')
 end
 
 local function suspectAll(settlement)
+  local marks = {}
   for _, change in ipairs(settlement.changes) do
     local listing = readListing(settlement.channel, change[1])
     suspectListing(listing)
     writeListing(listing)
-    markPending(settlement.channel, change[1])
+    addMark(marks, change[1])
   end
+  writeMarks(settlement, marks)
 end
 
 -- Booked at one location of one SKU until it is resolved; nothing of the booking is taken from the caller later.
@@ -61,36 +82,50 @@ local function provision(settlement, listing, booking)
   setListing(listing, 'pl', location)
 end
 
-local function applyChange(settlement, change, current, stored)
+-- Returns whether anything of the listing that a later settlement would replace is another now.
+local function applyChange(settlement, change, stored)
   local id, state, booking = change[1], change[4], change[5]
-  local listing = current
-  local args, isSame = { 'HSET', listing.key }, true
+  local key = listingKey(settlement.channel, id)
+  local args = { 'HSET', key }
   for i = 1, #STATE do
     if state[i] ~= (stored[i] or '') then
-      isSame = false
       args[#args + 1] = STATE[i]
       args[#args + 1] = state[i]
     end
   end
+  local isReplaced = #args > 2
   if type(booking) == 'table' then
+    local listing = readListing(settlement.channel, id)
     provision(settlement, listing, booking)
-  end
-  if not isSame then
-    write(unpack(args))
-    listing.isReplaced = true
-  end
-  settlement.isReplacing = settlement.isReplacing or listing.isReplaced
-  writeListing(listing)
-  local pending = P .. 'pending:' .. settlement.channel
-  if change[6] ~= '' then
-    local mark = redis.call('ZSCORE', pending, id)
-    if mark and tonumber(mark) <= tonumber(change[6]) then
-      write('ZREM', pending, id)
+    listing.isReplaced = listing.isReplaced or isReplaced
+    isReplaced = listing.isReplaced
+    writeListing(listing)
+  elseif isReplaced then
+    args[#args + 1] = 'ver'
+    args[#args + 1] = num(toNumber(stored[VERSION]) + 1)
+    if not stored[VERSION] and not stored[TAKEN] then
+      write('SADD', P .. 'listings:' .. settlement.channel, id)
     end
   end
-  if change[7] == 1 then
-    markPending(settlement.channel, id)
+  if #args > 2 then
+    write(unpack(args))
   end
+  return isReplaced
+end
+
+-- Drops the marks that are not newer than what was settled.
+local function dropMarks(settlement, ids, upTo)
+  if #ids == 0 then
+    return
+  end
+  local pending, dropped = P .. 'pending:' .. settlement.channel, {}
+  local marks = redis.call('ZMSCORE', pending, unpack(ids))
+  for i = 1, #ids do
+    if marks[i] and tonumber(marks[i]) <= upTo[i] then
+      dropped[#dropped + 1] = ids[i]
+    end
+  end
+  writeRows(dropped, 'ZREM', pending)
 end
 
 return ledgerCall(function()
@@ -105,30 +140,38 @@ return ledgerCall(function()
     suspectAll(settlement)
     return reply('suspected')
   end
-  local conflicts, currents, storeds = {}, {}, {}
+  local conflicts, storeds = {}, {}
   for i, change in ipairs(settlement.changes) do
-    currents[i] = readListing(settlement.channel, change[1])
-    storeds[i] = redis.call('HMGET', currents[i].key, unpack(STATE))
-    local isOtherTaken = change[3] ~= '' and currents[i].t ~= change[3]
-    if currents[i].ver ~= change[2] or isOtherTaken then
+    local stored = redis.call('HMGET', listingKey(settlement.channel, change[1]), unpack(READ))
+    storeds[i] = stored
+    local isOtherTaken = change[3] ~= '' and toNumber(stored[TAKEN]) ~= change[3]
+    if toNumber(stored[VERSION]) ~= change[2] or isOtherTaken then
       conflicts[#conflicts + 1] = change[1]
     end
   end
   if #conflicts > 0 then
     return refuse('conflict', unpack(conflicts))
   end
+  local isReplacing, settled, upTo, marks = false, {}, {}, {}
   for i, change in ipairs(settlement.changes) do
-    applyChange(settlement, change, currents[i], storeds[i])
+    isReplacing = applyChange(settlement, change, storeds[i]) or isReplacing
+    if change[6] ~= '' then
+      settled[#settled + 1], upTo[#upTo + 1] = change[1], change[6]
+    end
+    if change[7] == 1 then
+      addMark(marks, change[1])
+    end
   end
-  local records = P .. 'writes:' .. settlement.channel
-  for _, id in ipairs(settlement.close) do
-    write('HDEL', records, id)
+  dropMarks(settlement, settled, upTo)
+  writeMarks(settlement, marks)
+  local records, kept = P .. 'writes:' .. settlement.channel, {}
+  for _, record in ipairs(settlement.keep) do
+    kept[#kept + 1], kept[#kept + 2] = record[1], record[2]
   end
-  for _, kept in ipairs(settlement.keep) do
-    write('HSET', records, kept[1], kept[2])
-  end
+  writeRows(settlement.close, 'HDEL', records)
+  writeRows(kept, 'HSET', records)
   -- Marks and records alone may be settled in the same words again, and must be: a mark can have come back.
-  if settlement.isReplacing then
+  if isReplacing then
     keepResult(field, hash, results)
   end
   return reply('settled', seq)
