@@ -72,8 +72,10 @@ export function isNeverSent(code: string | undefined): boolean {
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  // As many are kept as a burst uses: a new connection costs a TLS handshake, two round trips before the request.
-  const agentOptions = { keepAlive: true, maxSockets: options.maxSockets ?? 48, maxFreeSockets: 32 };
+  // No fewer than a publisher has requests under way (mesh/publisher-options.ts): they would wait here, where nothing knows
+  // which of them is urgent. As many are kept as a burst uses: a new one costs a TLS handshake, two round trips.
+  const maxSockets = options.maxSockets ?? 192;
+  const agentOptions = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets };
   const httpAgent = keptAliveOnce(new HttpAgent(agentOptions));
   const httpsAgent = keptAliveOnce(new HttpsAgent(agentOptions));
   // The adapter itself: what an axios instance does around it for each request (merging defaults, interceptors, transforms)

@@ -36,7 +36,7 @@ export interface PublisherSettings {
 
 export const defaultPublisherSettings: PublisherSettings = {
   requestsInFlight: 4,
-  maxSmallRequestsInFlight: 64,
+  maxSmallRequestsInFlight: 192,
   quickAnswerMs: 250,
   slowAnswerMs: 1_000,
   listingsPerLook: 1_000,

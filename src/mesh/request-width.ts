@@ -7,12 +7,15 @@ export interface RequestWidthSettings {
   readonly slowMs: number;
 }
 
+/** A crowd of requests is refilled at once, so few answers find all slots taken: one slot for each would take seconds. */
+const growthParts = 8;
+
 /**
  * How many requests of a channel may be under way at once, by how long they take, waits for the platform's limit
  * included. A request that waits for its turn has fixed its numbers and takes no newer ones in, and an urgent one queues
  * behind it: where the limit is the bound, few are under way; where the network is, many.
  *
- *   narrow --quick answers while all slots are taken--> wider, one by one, to `max`
+ *   narrow --a quick answer while all slots are taken--> wider by an eighth, to `max`
  *   wide --a slow answer--> half, at least `min`; then no further until as many answers as were under way have come
  */
 export class RequestWidth {
@@ -42,6 +45,7 @@ export class RequestWidth {
       this.#answersToIgnore = underWay;
       this.#slots = Math.max(min, Math.floor(this.#slots / 2));
     }
-    if (tookMs < quickMs && underWay >= this.#slots) this.#slots = Math.min(max, this.#slots + 1);
+    if (tookMs < quickMs && underWay >= this.#slots)
+      this.#slots = Math.min(max, this.#slots + Math.ceil(this.#slots / growthParts));
   }
 }

@@ -21,6 +21,16 @@ test('grows to its bound by quick answers with all slots taken, and no further',
   expect(width.slots).toBe(16);
 });
 
+test('grows by an eighth, at least by one', () => {
+  const width = new RequestWidth({ ...settings, max: 1_000 });
+  const slots = Array.from({ length: 20 }, () => {
+    width.answered(10, width.slots);
+    return width.slots;
+  });
+  expect(slots.slice(0, 6)).toEqual([5, 6, 7, 8, 9, 11]);
+  expect(slots.at(-1)).toBeGreaterThan(50);
+});
+
 test('a slow answer halves it once, however many of the same crowd are slow', () => {
   const width = new RequestWidth(settings);
   for (let i = 0; i < 100; i++) width.answered(10, width.slots);
