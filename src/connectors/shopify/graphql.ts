@@ -127,7 +127,7 @@ export class ShopifyGraphql {
   ): Promise<GraphqlOutcome> {
     if (signal.aborted) return { kind: 'not-sent', reason: 'its time was over before it was sent' };
     const exchange = await this.#parts.client.exchange(operation, variables, token, signal);
-    const date = exchange.headers?.get('date');
+    const date = exchange.headers?.['date'];
     this.#parts.platformClock.learn(date, exchange.sentAtMs, exchange.receivedAtMs);
     // Errors carry their cost too, and a refused call is when the limiter needs to know most.
     const { requested, budget } = budgetOf(exchange.body?.extensions);
@@ -149,7 +149,7 @@ function outcomeOf(exchange: Exchange): GraphqlOutcome {
   const { failure, status, headers, body, sentAtMs } = exchange;
   if (failure !== undefined) return { kind: failure.isSent ? 'unknown' : 'not-sent', reason: failure.reason };
   if (status === undefined) return { kind: 'unknown', reason: 'no answer' };
-  if (status !== 200) return outcomeOfStatus(status, headers?.get('retry-after') ?? null);
+  if (status !== 200) return outcomeOfStatus(status, headers?.['retry-after'] ?? null);
   if (body === undefined) return { kind: 'unknown', reason: 'the answer is not GraphQL' };
   if (body.errors !== undefined) return outcomeOfErrors(body.errors, isRecord(body.data), body.extensions);
   if (!isRecord(body.data)) return { kind: 'unknown', reason: 'the answer holds no data' };

@@ -35,14 +35,17 @@ const idempotencyWindowMs = 23 * 3_600_000;
 export function createShopifyConnector(options: ShopifyConnectorOptions): Connector {
   const settings = settingsOf(options);
   const { clock, log, limiter } = options;
-  const http = createHttpClient({
-    platform,
-    timeoutMs: settings.requestTimeoutMs,
-    maxBodyBytes: maxTokenAnswerBytes,
-  });
+  const timeoutMs = settings.requestTimeoutMs;
+  const http = createHttpClient({ platform, timeoutMs, maxBodyBytes: maxTokenAnswerBytes });
+  const graphqlHttp = createHttpClient({ platform, timeoutMs, maxBodyBytes: maxAnswerBytes });
   // Everything below is of this one shop: two shops in a process share nothing but code.
   const nowMs = () => clock.nowMs();
-  const client = new LibraryClient({ shop: settings.shop, baseUrl: settings.baseUrl, maxAnswerBytes, nowMs });
+  const client = new LibraryClient({
+    shop: settings.shop,
+    baseUrl: settings.baseUrl,
+    http: graphqlHttp,
+    nowMs,
+  });
   const tokens = new AccessTokens({
     ...settings,
     credentials: options.credentials,
