@@ -27,27 +27,41 @@ const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
-const open = new Set([0x5b, 0x7b]);
-const close = new Set([0x5d, 0x7d]);
+const dot = 0x2e;
+const zero = 0x30;
+const nine = 0x39;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+/** From this many digits on a number may not be exact. */
+const longDigits = 16;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export function parseRawJson(raw: Uint8Array, limits: JsonLimits = defaultJsonLimits): ParsedJson {
-  const excess = findExcess(raw, limits);
-  if (excess !== undefined) return { kind: 'bad', reason: excess };
+  const survey = surveyOf(raw, limits);
+  if (survey.excess !== undefined) return { kind: 'bad', reason: survey.excess };
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(raw);
+    text = utf8.decode(raw);
   } catch {
     return { kind: 'bad', reason: 'the body is not UTF-8' };
   }
-  return parseJsonText(text);
+  return parsed(text, survey.hasLongNumber);
 }
 
 /** For text whose size and depth are bounded already (one line of a bulk result). */
 export function parseJsonText(text: string): ParsedJson {
+  // What stands in a text and looks like a number costs time, nothing else.
+  return parsed(text, longNumber.test(text));
+}
+
+function parsed(text: string, hasLongNumber: boolean): ParsedJson {
   try {
     // The reviver costs several times the parse itself, and nearly no body holds a number it is needed for: long ids are
-    // mostly text. What stands in a text and looks like a number costs time, nothing else.
-    const value: unknown = longNumber.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+    // mostly text.
+    const value: unknown = hasLongNumber ? JSON.parse(text, keepDigits) : JSON.parse(text);
     return { kind: 'ok', value: value as JsonValue };
   } catch {
     // The parser's own message quotes the body, which may hold personal information.
@@ -81,21 +95,49 @@ function keepDigits(_key: string, value: unknown, context?: { readonly source?: 
   return source !== undefined && /^-?\d{1,40}$/.test(source) ? BigInt(source) : value;
 }
 
-function findExcess(raw: Uint8Array, limits: JsonLimits): string | undefined {
+/**
+ * One pass over the bytes: TikTok's pages of orders have megabytes. As written it takes a quarter of the time of the parse
+ * itself; with sets of bytes, and an expression of its own for long numbers, it took as long as the parse.
+ */
+function surveyOf(
+  raw: Uint8Array,
+  limits: JsonLimits,
+): { readonly excess: string | undefined; readonly hasLongNumber: boolean } {
   let depth = 0;
   let values = 0;
-  let isInText = false;
-  for (let at = 0; at < raw.length; at++) {
+  let digits = 0;
+  let hasLongNumber = false;
+  const end = raw.length;
+  for (let at = 0; at < end; at++) {
     const byte = raw[at] as number;
-    if (isInText) {
-      if (byte === backslash) at++;
-      else if (byte === quote) isInText = false;
-    } else if (byte === quote) isInText = true;
-    else if (byte === comma || byte === colon) values++;
-    else if (open.has(byte)) {
-      if (++depth > limits.maxDepth) return `the body is nested deeper than ${limits.maxDepth} levels`;
-    } else if (close.has(byte)) depth--;
-    if (values > limits.maxValues) return `the body holds more than ${limits.maxValues} values`;
+    if (byte === quote) {
+      at = endOfText(raw, at + 1);
+      continue;
+    }
+    if (byte >= zero && byte <= nine) {
+      if (++digits >= longDigits) hasLongNumber = true;
+      continue;
+    }
+    // What follows a point makes no integer, however long.
+    digits = byte === dot ? -end : 0;
+    if (byte === comma || byte === colon) {
+      if (++values > limits.maxValues)
+        return { excess: `the body holds more than ${limits.maxValues} values`, hasLongNumber };
+    } else if (byte === openBrace || byte === openBracket) {
+      if (++depth > limits.maxDepth)
+        return { excess: `the body is nested deeper than ${limits.maxDepth} levels`, hasLongNumber };
+    } else if (byte === closeBrace || byte === closeBracket) depth--;
   }
-  return undefined;
+  return { excess: undefined, hasLongNumber };
+}
+
+/** The index of the quote that ends the text, or the end of the body. */
+function endOfText(raw: Uint8Array, start: number): number {
+  let at = start;
+  for (; at < raw.length; at++) {
+    const byte = raw[at] as number;
+    if (byte === quote) return at;
+    if (byte === backslash) at++;
+  }
+  return at;
 }

@@ -39,6 +39,11 @@ test('keeps every digit of an integer that a number cannot hold', () => {
   });
 });
 
+test('a body that is not UTF-8 does not spoil the next one', () => {
+  expect(parseRawJson(new Uint8Array([0x22, 0xe2, 0x82])).kind).toBe('bad');
+  expect(parseRawJson(bytes('"\u20ac"'))).toEqual({ kind: 'ok', value: '\u20ac' });
+});
+
 test('a digit run inside a text stays text', () => {
   expect(parseJsonText('{"a":"271878346596884015"}')).toEqual({
     kind: 'ok',
@@ -68,10 +73,12 @@ test('reads what JSON.parse reads, wherever numbers are safe', () => {
 test('any integer survives to its last digit', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), (number) => {
-      const parsed = parseJsonText(`[${number}]`);
-      expect(parsed.kind === 'ok' && Array.isArray(parsed.value) && String(parsed.value[0])).toBe(
-        number.toString(),
-      );
+      for (const text of [`[${number}]`, `{"0":${number}}`, `["1,2\\"", 0.5, ${number}]`]) {
+        for (const parsed of [parseJsonText(text), parseRawJson(bytes(text))]) {
+          const values = parsed.kind === 'ok' ? Object.values(parsed.value as object) : [];
+          expect(String(values.at(-1))).toBe(number.toString());
+        }
+      }
     }),
   );
 });
