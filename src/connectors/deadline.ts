@@ -8,12 +8,26 @@ export interface Deadline {
   end(): void;
 }
 
+/** On the signal of a running deadline: when it ends by itself, on the clock of `performance`. A WeakMap costs more than it saves. */
+const endsAtMs = Symbol('endsAtMs');
+interface OwnSignal extends AbortSignal {
+  [endsAtMs]?: number;
+}
+
 /**
+ * A deadline within one that ends no later is that one: a write, its request and its exchange each have the time of a
+ * request, and a timer, a controller and listeners for each of the three were 5 % of what a request costs.
+ *
  * Not AbortSignal.timeout with AbortSignal.any: at hundreds of requests a second their timers outlive the requests by far,
  * and each makes an error with its stack when it fires, for nobody.
  */
 export function deadlineWithin(signal: AbortSignal | undefined, ms: number): Deadline {
+  const ownEndMs = performance.now() + ms;
+  if (signal !== undefined && ((signal as OwnSignal)[endsAtMs] ?? Number.POSITIVE_INFINITY) <= ownEndMs)
+    return { signal, isPast: false, end: () => undefined };
   const ending = new AbortController();
+  const own: OwnSignal = ending.signal;
+  own[endsAtMs] = ownEndMs;
   let isPast = false;
   const timer = setTimeout(() => {
     isPast = true;
@@ -23,12 +37,14 @@ export function deadlineWithin(signal: AbortSignal | undefined, ms: number): Dea
   signal?.addEventListener('abort', onAbort);
   if (signal?.aborted === true) onAbort();
   return {
-    signal: ending.signal,
+    signal: own,
     get isPast() {
       return isPast;
     },
     end() {
       clearTimeout(timer);
+      // From now on it bounds nothing.
+      own[endsAtMs] = Number.POSITIVE_INFINITY;
       signal?.removeEventListener('abort', onAbort);
     },
   };

@@ -99,11 +99,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const answer = await withDeadline(request.signal, options.timeoutMs, (bounded) =>
         perform(exchange, options.platform, request, 'arraybuffer', bounded),
       );
-      return { ...answer, body: new Uint8Array(answer.data as ArrayBuffer) };
+      return { status: answer.status, headers: answer.headers, body: answer.data as Uint8Array };
     },
     async stream(request) {
       const answer = await perform(exchange, options.platform, request, 'stream', request.signal);
-      return { ...answer, body: answer.data as Readable };
+      return { status: answer.status, headers: answer.headers, body: answer.data as Readable };
     },
     close() {
       httpAgent.destroy();

@@ -36,6 +36,27 @@ test('what has ended leaves nothing: neither the time nor the caller reaches it 
   expect(signal?.aborted).toBe(false);
 });
 
+test('within a deadline that ends no later there is no second one', async () => {
+  const outer = deadlineWithin(undefined, 50);
+  expect(deadlineWithin(outer.signal, longMs).signal).toBe(outer.signal);
+  const nearer = deadlineWithin(outer.signal, 1);
+  expect(nearer.signal).not.toBe(outer.signal);
+  await expect(forever(nearer.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
+  expect(outer.signal.aborted).toBe(false);
+  await expect(forever(outer.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
+});
+
+test('a deadline that has ended bounds nothing: what is begun under its signal has its own time', async () => {
+  const outer = deadlineWithin(undefined, longMs);
+  outer.end();
+  const later = deadlineWithin(outer.signal, longMs + 1);
+  expect(later.signal).not.toBe(outer.signal);
+  later.end();
+  await expect(withDeadline(outer.signal, 1, forever)).rejects.toMatchObject({
+    cause: { name: 'TimeoutError' },
+  });
+});
+
 test('work cut off by our own time has no answer; every other failure stays one', async () => {
   const calling = new AbortController().signal;
   const over = AbortSignal.abort();
