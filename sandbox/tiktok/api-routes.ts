@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody, sendJson } from '../shopify/http/body.ts';
 import { type Operation, operations } from './api-calls.ts';
@@ -32,7 +32,7 @@ export async function handleApi(
   response: ServerResponse,
 ): Promise<void> {
   const read = await readBody(request);
-  const requestId = `2026${randomBytes(15).toString('hex').toUpperCase()}`;
+  const requestId = newRequestId();
   const text = read.kind === 'read' ? read.text : '';
   const operation = operations.find(
     ({ method, path }) => method === request.method && path.test(url.pathname),
@@ -81,7 +81,7 @@ export async function handleToken(
   url: URL,
   response: ServerResponse,
 ): Promise<void> {
-  const requestId = `2026${randomBytes(15).toString('hex').toUpperCase()}`;
+  const requestId = newRequestId();
   const fault = shop.faults.draw('token');
   if (strikeBefore(fault, response, requestId)) return;
   if (fault?.kind === 'slow') await pause(shop, fault.delayMs);
@@ -95,6 +95,9 @@ export async function handleToken(
   note(shop, 'token', answer.code, answer.message);
   await sendAnswer(shop, fault, response, { ...answer, request_id: requestId });
 }
+
+/** UUIDs come out of a store of random bytes; `randomBytes` asks the system each time. */
+const newRequestId = (): string => `2026${randomUUID().replaceAll('-', '').slice(2).toUpperCase()}`;
 
 function gatewayRefusal(
   shop: SandboxTiktokShop,

@@ -92,7 +92,6 @@ function problemsOf(type: GraphQLInputType, value: unknown, path: readonly (stri
 const INT_LIMIT = 2 ** 31;
 
 function scalarProblems(name: string, value: unknown, path: readonly (string | number)[]): Problem[] {
-  const bad = [{ path, explanation: `Could not coerce value ${JSON.stringify(value)} to ${name}` }];
   switch (name) {
     case 'ID': {
       if (typeof value === 'string' && /^gid:\/\/shopify\/\w+\/[^/]+$/.test(value)) return [];
@@ -100,17 +99,22 @@ function scalarProblems(name: string, value: unknown, path: readonly (string | n
       return [{ path, explanation, message: explanation }];
     }
     case 'Int':
-      return typeof value === 'number' && Number.isInteger(value) && value >= -INT_LIMIT && value < INT_LIMIT
-        ? []
-        : bad;
+      return isInt(value) ? [] : misfit(name, value, path);
     case 'Float':
-      return typeof value === 'number' ? [] : bad;
+      return typeof value === 'number' ? [] : misfit(name, value, path);
     case 'Boolean':
-      return typeof value === 'boolean' ? [] : bad;
+      return typeof value === 'boolean' ? [] : misfit(name, value, path);
     case 'String':
     case 'URL':
-      return typeof value === 'string' ? [] : bad;
+      return typeof value === 'string' ? [] : misfit(name, value, path);
     default:
       return [];
   }
 }
+
+const isInt = (value: unknown): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= -INT_LIMIT && value < INT_LIMIT;
+
+const misfit = (name: string, value: unknown, path: Problem['path']): Problem[] => [
+  { path, explanation: `Could not coerce value ${JSON.stringify(value)} to ${name}` },
+];

@@ -4,15 +4,23 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export type BodyResult = { readonly kind: 'read'; readonly text: string } | { readonly kind: 'too-large' };
 
-export async function readBody(request: IncomingMessage): Promise<BodyResult> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return { kind: 'too-large' };
-    chunks.push(chunk);
-  }
-  return { kind: 'read', text: Buffer.concat(chunks).toString() };
+/** By events: an async iterator over the body costs as much as everything else about a small request. */
+export function readBody(request: IncomingMessage): Promise<BodyResult> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const keep = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes <= MAX_BODY_BYTES) return;
+      resolve({ kind: 'too-large' });
+      // What still comes is thrown away.
+      request.off('data', keep).resume();
+    };
+    request.on('data', keep);
+    request.on('end', () => resolve({ kind: 'read', text: Buffer.concat(chunks).toString() }));
+    request.on('error', reject);
+  });
 }
 
 export function sendJson(
