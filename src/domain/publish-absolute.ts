@@ -1,6 +1,6 @@
 import { settledBeliefOf } from './belief.ts';
 import { type ListingState, type OpenWrite, type PublishTimes, maxOpenWrites } from './listing.ts';
-import { newestSentMs, writesShownFromMs } from './open-writes.ts';
+import { newestSentMs, sentMs, writesShownFromMs } from './open-writes.ts';
 import type { PublishDecision, Settled, WriteOutcome } from './publish.ts';
 
 /**
@@ -47,12 +47,14 @@ function decideBesideOpenWrites(
 ): PublishDecision {
   const lowest = Math.min(...state.openWrites.map((write) => write.to));
   const shown = Math.max(0, belief ?? lowest);
-  if (wanted < lowest) {
+  // The newest writes had their time before the last read: it shows what they and the sales since have left.
+  const isRead = state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
+  // What is wanted was read since: an older write that may still land is watched, and answered when a read shows it.
+  const isShownAlready = isRead && wanted === shown && state.residue === undefined;
+  if (wanted < lowest && !isShownAlready) {
     // A raise that a settling read did not show may have been sold out since: what is sent against its late arrival
     // must not itself put those sales back.
-    const isUnseen =
-      state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
-    return { kind: 'lower', from: shown, to: isUnseen ? Math.min(wanted, shown) : wanted };
+    return { kind: 'lower', from: shown, to: isRead ? Math.min(wanted, shown) : wanted };
   }
   // Nothing tells that the lowest write arrived, or a read told that it does not show.
   const isLost = state.openWrites.every((write) => write.to > lowest || write.outcome === 'unknown');
@@ -64,12 +66,19 @@ function decideBesideOpenWrites(
     : { kind: 'wait', reason: 'write-open', untilMs: readMs };
 }
 
-/** With a write open: when the listing is read next, unless something else about it changes first. */
+/**
+ * With a write open: when the listing is read next, unless something else about it changes first. Reads that show nothing
+ * of it come ever more rarely, at the latest when it can no longer land; the longer it has not, the less likely it will.
+ */
 export function readBackMs(state: ListingState, times: PublishTimes): number {
   const writeMs = writesShownFromMs(state, times);
   if (state.residue !== undefined) return Math.max(nextReadMs(state, times), writeMs);
   const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
-  return Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);
+  const soonMs = Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);
+  if (state.suspect || lastReadMs < newestSentMs(state) + times.applyGraceMs) return soonMs;
+  const endMs = Math.min(...state.openWrites.map(sentMs)) + times.longestApplyMs + times.readLagMs;
+  const laterMs = lastReadMs + (lastReadMs - newestSentMs(state));
+  return Math.max(soonMs, Math.min(laterMs, endMs));
 }
 
 export function settleAbsolute(

@@ -208,6 +208,41 @@ describe('reading', () => {
     expect(longAfter.next.openWrites).toEqual([]);
   });
 
+  it('sends nothing against an older write as long as reads show what is wanted, and at once when one does not', () => {
+    const sold = { atMs: nowMs + 500, units: 2 };
+    const open: ListingState = {
+      ...known,
+      taken: 4,
+      rises: [sold],
+      openWrites: [put(8, 'older'), put(6, 'newer')],
+    };
+    const readAtMs = nowMs + 20_000;
+    const { next } = read(open, 6, readAtMs);
+    expect(decideAbsolute(next, 6, times, readAtMs)).toMatchObject({ kind: 'wait', reason: 'write-open' });
+    const againMs = readBackMs(next, times);
+    expect(decideAbsolute(next, 6, times, againMs).kind).toBe('read-first');
+    expect(decideAbsolute(next, 5, times, readAtMs)).toEqual({ kind: 'lower', from: 6, to: 5 });
+    const landed = read(next, 8, againMs).next;
+    expect(decideAbsolute(landed, 6, times, againMs)).toEqual({ kind: 'lower', from: 6, to: 6 });
+  });
+
+  it('reads for a write that does not show ever more rarely, and once more when it can no longer land', () => {
+    let state: ListingState = { ...known, openWrites: [put(10)] };
+    const gaps: number[] = [];
+    let atMs = nowMs;
+    while (state.openWrites.length > 0 && gaps.length < 10) {
+      const nextMs = readBackMs(state, times);
+      gaps.push(nextMs - atMs);
+      atMs = nextMs;
+      state = read(state, 10, atMs).next;
+    }
+    expect(gaps).toEqual([11_000, 10_000, 19_000, 21_000]);
+    expect(atMs).toBe(nowMs + times.longestApplyMs + times.readLagMs);
+    const suspect: ListingState = { ...known, suspect: true, suspectAtMs: nowMs, openWrites: [put(10)] };
+    const late = { ...suspect, base: { value: 10, takenAt: 2, asOfMs: nowMs + 40_000, settled: true } };
+    expect(readBackMs(late, times)).toBe(nowMs + 51_000);
+  });
+
   it('takes a number that the listing would show anyway for no proof', () => {
     const { next } = read({ ...known, openWrites: [put(10)] }, 10, nowMs + 20_000);
     expect(next.openWrites).toHaveLength(1);
