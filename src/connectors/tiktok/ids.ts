@@ -36,9 +36,10 @@ export interface ListingIds {
   readonly warehouseId: string;
 }
 
-/** Undefined for a ref that is not of our making. */
-export function idsOf(ref: ListingRef): ListingIds | undefined {
-  const [productId, skuId, rest] = ref.itemId.split('/');
-  if (!productId || !skuId || rest !== undefined || ref.locationId === '') return undefined;
-  return { productId, skuId, warehouseId: ref.locationId };
+/** Undefined for a ref that is not of our making. Asked for every row that is published: it makes no list of parts. */
+export function idsOf({ itemId, locationId }: ListingRef): ListingIds | undefined {
+  const slash = itemId.indexOf('/');
+  const isOurs = slash > 0 && slash < itemId.length - 1 && slash === itemId.lastIndexOf('/');
+  if (!isOurs || locationId === '') return undefined;
+  return { productId: itemId.slice(0, slash), skuId: itemId.slice(slash + 1), warehouseId: locationId };
 }
