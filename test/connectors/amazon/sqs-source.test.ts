@@ -66,6 +66,26 @@ describe('nothing is lost', () => {
     await expect.poll(() => rig.queue.depth).toBe(0);
   });
 
+  test('what was accepted is deleted before a close ends, not left to come again', async () => {
+    rig.queue.send(notification('one'));
+    const { taken, accept } = collector();
+    // Long enough that the delete still waits for others when the close comes.
+    const source = sourceFor({ visibilityS: 60 });
+    source.start(async (delivery) => accept(delivery));
+    await expect.poll(() => taken.length).toBe(1);
+    await source.close();
+    expect(rig.queue.depth).toBe(0);
+  });
+
+  test('more messages than one request deletes are deleted all the same', async () => {
+    for (let count = 0; count < 25; count++) rig.queue.send(notification(String(count)));
+    const { taken, accept } = collector();
+    sourceFor().start(async (delivery) => accept(delivery));
+    await expect.poll(() => rig.queue.depth, { timeout: 10_000 }).toBe(0);
+    expect(taken).toHaveLength(25);
+    expect(log.lines).toEqual([]);
+  });
+
   test('a message that was not accepted comes again, and the others of its batch are deleted', async () => {
     for (const id of ['good', 'bad', 'fine']) rig.queue.send(notification(id));
     const seen: string[] = [];
