@@ -147,18 +147,18 @@ export const OPERATIONS: readonly Operation[] = ROWS.map(
   }),
 );
 
+const TEMPLATES = OPERATIONS.map((operation) => ({ operation, parts: operation.template.split('/') }));
+
 /** The operation of a request and its decoded path parameters. */
 export function matchOperation(
   method: string,
   pathname: string,
 ): { operation: Operation; path: Record<string, string> } | undefined {
   const given = pathname.split('/');
-  for (const operation of OPERATIONS) {
-    if (operation.method !== method) continue;
-    const wanted = operation.template.split('/');
-    if (wanted.length !== given.length) continue;
+  for (const { operation, parts } of TEMPLATES) {
+    if (operation.method !== method || parts.length !== given.length) continue;
     const path: Record<string, string> = {};
-    const fits = wanted.every((part, index) => {
+    const fits = parts.every((part, index) => {
       const text = given[index] ?? '';
       if (!part.startsWith('{')) return part === text;
       path[part.slice(1, -1)] = decodeURIComponent(text);

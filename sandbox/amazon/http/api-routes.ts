@@ -79,7 +79,7 @@ export async function handleApi(
   if (await strikeBefore(seller, fault, response)) return;
   const body = text === '' ? undefined : parse(text);
   const reply =
-    judge(seller, owner?.grant, operation, { query, text, request }) ??
+    judge(seller, owner?.grant, operation, { query, text, body, request }) ??
     HANDLERS[operation.name]?.({ seller, operation, path, query, body }) ??
     error(500, 'InternalFailure', 'not emulated');
   const exchange = { at: seller.clock.now(), operation: operation.name, method: operation.method };
@@ -100,7 +100,13 @@ function judge(
   seller: SandboxSeller,
   grant: 'seller' | 'grantless' | undefined,
   operation: Operation,
-  given: { readonly query: Call['query']; readonly text: string; readonly request: IncomingMessage },
+  given: {
+    readonly query: Call['query'];
+    readonly text: string;
+    /** Undefined: none, or no JSON. */
+    readonly body: unknown;
+    readonly request: IncomingMessage;
+  },
 ): Reply | undefined {
   const denied = 'Access to requested resource is denied.';
   if (grant === undefined)
@@ -123,7 +129,7 @@ function judge(
     seller.violate('body-on-get', operation.name);
     return invalid('a GET has no body');
   }
-  if (given.text !== '' && parse(given.text) === undefined) {
+  if (given.text !== '' && given.body === undefined) {
     seller.violate('malformed-request', `${operation.name}: the body is not JSON`);
     return invalid('the body is not JSON');
   }

@@ -79,12 +79,13 @@ function inOrder<Node>(
   order: SortOrder<Node>,
   compare: (a: Cursor, b: Cursor) => number,
 ): readonly { readonly node: Node; readonly at: Cursor }[] {
-  let isSorted = true;
   const placed = rows.map((node) => ({ node, at: { key: order.key(node), id: order.id(node) } }));
-  for (let n = 1; isSorted && n < placed.length; n++) {
-    const [before, row] = [placed[n - 1], placed[n]];
-    isSorted = before === undefined || row === undefined || compare(before.at, row.at) <= 0;
-  }
+  let before: Cursor | undefined;
+  const isSorted = placed.every(({ at }) => {
+    const isAfter = before === undefined || compare(before, at) <= 0;
+    before = at;
+    return isAfter;
+  });
   return isSorted ? placed : placed.toSorted((a, b) => compare(a.at, b.at));
 }
 

@@ -172,11 +172,17 @@ export class WebhookDelivery {
       const job = this.#queue.next();
       if (!job) return;
       this.#sending += 1;
-      void this.#attempt(job).finally(() => {
-        this.#sending -= 1;
-        this.#pump();
-        this.#wake();
-      });
+      void this.#work(job);
+    }
+  }
+
+  async #work(job: Job): Promise<void> {
+    try {
+      await this.#attempt(job);
+    } finally {
+      this.#sending -= 1;
+      this.#pump();
+      this.#wake();
     }
   }
 
