@@ -172,23 +172,34 @@ export class ExposureMeter {
     metrics.windowS.observe({ channel }, windowMs / 1_000);
     if (nowMs - this.#toldAtMs < 1_000) return;
     this.#toldAtMs = nowMs;
-    metrics.buffer.set({ channel }, this.view(nowMs).recommendedBufferUnits);
+    metrics.buffer.set({ channel }, bufferFor(this.#mostUnits(nowMs)));
   }
 
   view(nowMs: number): ExposureView {
     this.#samples = this.#samples.filter(({ atMs }) => nowMs - atMs <= hourMs);
     const windows = this.#samples.map(({ windowMs }) => windowMs).toSorted((a, b) => a - b);
-    const units = this.#samples.reduce((most, sample) => Math.max(most, sample.units), 0);
+    const units = this.#mostUnits(nowMs);
     return {
       writes: windows.length,
       p50Ms: Math.round(windows[Math.floor(windows.length / 2)] ?? 0),
       maxMs: Math.round(windows.at(-1) ?? 0),
       units: Math.round(units * 1_000) / 1_000,
-      recommendedBufferUnits: Math.max(0, Math.ceil(units - 1e-9)),
+      recommendedBufferUnits: bufferFor(units),
       soldUnits: Math.max(0, this.#soldUnits),
       doubtfulUnits: this.#doubtfulUnits,
     };
   }
+
+  /** Of the last hour. Once a second under trade: nothing is copied or sorted for it. */
+  #mostUnits(nowMs: number): number {
+    let most = 0;
+    for (const { atMs, units } of this.#samples) if (units > most && nowMs - atMs <= hourMs) most = units;
+    return most;
+  }
+}
+
+function bufferFor(units: number): number {
+  return Math.max(0, Math.ceil(units - 1e-9));
 }
 
 /**

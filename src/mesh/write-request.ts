@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { ListingRef, WriteBatch, WriteRow } from '../connectors/connector.ts';
 import type { ListingId } from '../domain/ids.ts';
 import type { Position, WriteRecord } from '../ledger/contract.ts';
@@ -63,7 +63,5 @@ export function repeatedBatch(
 
 function hashVariables(batch: WriteBatch): string {
   const rows = batch.rows.map(({ ref, from, to }) => [ref.key, ref.itemId, ref.locationId, from, to]);
-  return createHash('sha256')
-    .update(JSON.stringify([batch.kind, batch.reference, rows]))
-    .digest('base64url');
+  return hash('sha256', JSON.stringify([batch.kind, batch.reference, rows]), 'base64url');
 }

@@ -8,7 +8,7 @@ import { SeenRows } from './seen-rows.ts';
 /** One listing as the platform shows it, and as the ledger had it before and after. */
 export interface ObservedRow {
   readonly listing: MappedListing;
-  readonly before: ListingView;
+  readonly before: Pick<ListingView, 'state'>;
   readonly after: ListingView;
   /** Null: the platform does not know it. */
   readonly shown: number | null;
@@ -40,7 +40,7 @@ export async function observe(
   mayBeGone = false,
 ): Promise<Observation> {
   const { connector, publishing } = channel;
-  const before = byId(await publishing.views(listings));
+  const before = byId(await publishing.states(listings));
   const startedMs = performance.now();
   const limit = AbortSignal.timeout(connector.capabilities.requestTimeoutMs * 2);
   const refs = listings.map(({ ref }) => ref);

@@ -16,6 +16,7 @@ export interface ReconciledChannel {
     ChannelPublishing,
     | 'isPublishing'
     | 'views'
+    | 'states'
     | 'viewsBy'
     | 'targetOf'
     | 'listingsChanged'
