@@ -49,8 +49,9 @@ function decideBesideOpenWrites(
   const shown = Math.max(0, belief ?? lowest);
   // The newest writes had their time before the last read: it shows what they and the sales since have left.
   const isRead = state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
-  // What is wanted was read since: an older write that may still land is watched, and answered when a read shows it.
-  const isShownAlready = isRead && wanted === shown && state.residue === undefined;
+  // What is wanted was read since: an older write that may still land is watched, and answered when a read shows it
+  // (ADR 0019). Zero is sent all the same: of what is sold out every unit that shows is one too many.
+  const isShownAlready = isRead && wanted === shown && wanted > 0 && state.residue === undefined;
   if (wanted < lowest && !isShownAlready) {
     // A raise that a settling read did not show may have been sold out since: what is sent against its late arrival
     // must not itself put those sales back.
@@ -68,7 +69,8 @@ function decideBesideOpenWrites(
 
 /**
  * With a write open: when the listing is read next, unless something else about it changes first. Reads that show nothing
- * of it come ever more rarely, at the latest when it can no longer land; the longer it has not, the less likely it will.
+ * of it come ever more rarely, at the latest when it can no longer land: the longer it has not, the less likely it will.
+ * Not where its landing would show more than twice of what is there: that could be sold before the next read.
  */
 export function readBackMs(state: ListingState, times: PublishTimes): number {
   const writeMs = writesShownFromMs(state, times);
@@ -76,6 +78,8 @@ export function readBackMs(state: ListingState, times: PublishTimes): number {
   const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
   const soonMs = Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);
   if (state.suspect || lastReadMs < newestSentMs(state) + times.applyGraceMs) return soonMs;
+  const shown = state.base === undefined ? 0 : settledBeliefOf(state.base, state.taken);
+  if (Math.max(...state.openWrites.map(({ to }) => to)) > 2 * shown) return soonMs;
   const endMs = Math.min(...state.openWrites.map(sentMs)) + times.longestApplyMs + times.readLagMs;
   const laterMs = lastReadMs + (lastReadMs - newestSentMs(state));
   return Math.max(soonMs, Math.min(laterMs, endMs));

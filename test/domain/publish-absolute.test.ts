@@ -222,6 +222,13 @@ describe('reading', () => {
     const againMs = readBackMs(next, times);
     expect(decideAbsolute(next, 6, times, againMs).kind).toBe('read-first');
     expect(decideAbsolute(next, 5, times, readAtMs)).toEqual({ kind: 'lower', from: 6, to: 5 });
+    // Sold out, it is told so again and again.
+    const soldOut: ListingState = {
+      ...next,
+      taken: 12,
+      base: { value: 0, takenAt: 12, asOfMs: readAtMs, settled: true },
+    };
+    expect(decideAbsolute(soldOut, 0, times, readAtMs)).toEqual({ kind: 'lower', from: 0, to: 0 });
     const landed = read(next, 8, againMs).next;
     expect(decideAbsolute(landed, 6, times, againMs)).toEqual({ kind: 'lower', from: 6, to: 6 });
   });
@@ -241,6 +248,9 @@ describe('reading', () => {
     const suspect: ListingState = { ...known, suspect: true, suspectAtMs: nowMs, openWrites: [put(10)] };
     const late = { ...suspect, base: { value: 10, takenAt: 2, asOfMs: nowMs + 40_000, settled: true } };
     expect(readBackMs(late, times)).toBe(nowMs + 51_000);
+    const scarce = { ...late, suspect: false, openWrites: [put(21)] };
+    expect(readBackMs(scarce, times)).toBe(nowMs + 51_000);
+    expect(readBackMs({ ...scarce, openWrites: [put(20)] }, times)).toBe(nowMs + 61_000);
   });
 
   it('takes a number that the listing would show anyway for no proof', () => {
