@@ -222,6 +222,9 @@ test('what was sold beside a write counts as exposed once its proof has come, th
   await mesh.basesSettled();
   await mesh.agrees();
   const { id, publishing } = mesh.channel('shop-b');
+  // A read that is still to come would see the sale: it would lie before the reading behind the write, not beside the write.
+  await eventually(async () => expect(await mesh.state('X', id)).toMatchObject({ suspect: false }));
+  await eventually(async () => expect(await mesh.publisher.pending(id, 5)).toEqual([]));
   await mesh.sell('X', 1, 'shop-b');
   await mesh.agrees();
   await eventually(async () => expect(await mesh.publisher.pending(id, 5)).toEqual([]));
