@@ -1,8 +1,7 @@
 import { type Socket, connect } from 'node:net';
-import type { PostAnswer } from './post.ts';
+import { type PostAnswer, connectTimeoutMs } from './post.ts';
 import { readAnswer } from './read-answer.ts';
 
-const CONNECT_TIMEOUT_MS = 1_000;
 const READ_BYTES = 16_384;
 
 export interface ConnectionEvents {
@@ -40,7 +39,7 @@ export class KeptConnection {
       },
     });
     this.#socket = socket;
-    const tooLong = setTimeout(() => socket.destroy(), CONNECT_TIMEOUT_MS);
+    const tooLong = setTimeout(() => socket.destroy(), connectTimeoutMs);
     socket.once('connect', () => clearTimeout(tooLong));
     socket.once('end', () => this.#finish(true));
     // What is wrong is told by the close that follows.

@@ -1,3 +1,6 @@
+/** For the connection alone, within the time of the post. */
+export const connectTimeoutMs = 1_000;
+
 export interface Post {
   readonly uri: string;
   /** Without the length of the body. */

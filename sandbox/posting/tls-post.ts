@@ -1,7 +1,5 @@
 import { request } from 'node:https';
-import type { Post, PostAnswer } from './post.ts';
-
-const CONNECT_TIMEOUT_MS = 1_000;
+import { type Post, type PostAnswer, connectTimeoutMs } from './post.ts';
 
 /** Over Node's own client and its agent for all. */
 export function postOverTls({ uri, headers, body, timeoutMs }: Post): Promise<PostAnswer> {
@@ -18,7 +16,7 @@ export function postOverTls({ uri, headers, body, timeoutMs }: Post): Promise<Po
     }, timeoutMs);
     outgoing.on('socket', (socket) => {
       if (!socket.connecting) return;
-      const connect = setTimeout(() => outgoing.destroy(), CONNECT_TIMEOUT_MS);
+      const connect = setTimeout(() => outgoing.destroy(), connectTimeoutMs);
       socket.once('connect', () => clearTimeout(connect));
       socket.once('close', () => clearTimeout(connect));
     });

@@ -50,6 +50,12 @@ export interface HttpClient {
   close(): void;
 }
 
+/**
+ * More than a publisher ever has writes under way: a request that waits for a connection waits where nothing knows how
+ * urgent it is, and reads, orders and what has sold out go beside the writes.
+ */
+export const defaultMaxSockets = 256;
+
 type AdapterConfig = Parameters<AxiosAdapter>[0];
 type BaseConfig = Omit<AdapterConfig, 'headers'>;
 
@@ -73,9 +79,8 @@ export function isNeverSent(code: string | undefined): boolean {
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  // No fewer than a publisher has requests under way (mesh/publisher-options.ts): they would wait here, where nothing knows
-  // which of them is urgent. As many are kept as a burst uses: a new one costs a TLS handshake, two round trips.
-  const maxSockets = options.maxSockets ?? 192;
+  // As many are kept as a burst uses: a new one costs a TLS handshake, two round trips before the request.
+  const maxSockets = options.maxSockets ?? defaultMaxSockets;
   const agentOptions = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets };
   const httpAgent = keptAliveOnce(new HttpAgent(agentOptions));
   const httpsAgent = keptAliveOnce(new HttpsAgent(agentOptions));

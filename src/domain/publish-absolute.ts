@@ -47,8 +47,7 @@ function decideBesideOpenWrites(
 ): PublishDecision {
   const lowest = Math.min(...state.openWrites.map((write) => write.to));
   const shown = Math.max(0, belief ?? lowest);
-  // The newest writes had their time before the last read: it shows what they and the sales since have left.
-  const isRead = state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
+  const isRead = isReadSinceWrites(state, times);
   // What is wanted was read since: an older write that may still land is watched, and answered when a read shows it
   // (ADR 0019). Zero is sent all the same: of what is sold out every unit that shows is one too many.
   const isShownAlready = isRead && wanted === shown && wanted > 0 && state.residue === undefined;
@@ -77,12 +76,17 @@ export function readBackMs(state: ListingState, times: PublishTimes): number {
   if (state.residue !== undefined) return Math.max(nextReadMs(state, times), writeMs);
   const lastReadMs = state.base === undefined ? 0 : state.base.asOfMs;
   const soonMs = Math.max(writeMs, lastReadMs + times.applyGraceMs + times.readLagMs);
-  if (state.suspect || lastReadMs < newestSentMs(state) + times.applyGraceMs) return soonMs;
-  const shown = state.base === undefined ? 0 : settledBeliefOf(state.base, state.taken);
-  if (Math.max(...state.openWrites.map(({ to }) => to)) > 2 * shown) return soonMs;
+  if (state.base === undefined || state.suspect || !isReadSinceWrites(state, times)) return soonMs;
+  const highest = Math.max(...state.openWrites.map((write) => write.to));
+  if (highest > 2 * settledBeliefOf(state.base, state.taken)) return soonMs;
   const endMs = Math.min(...state.openWrites.map(sentMs)) + times.longestApplyMs + times.readLagMs;
   const laterMs = lastReadMs + (lastReadMs - newestSentMs(state));
   return Math.max(soonMs, Math.min(laterMs, endMs));
+}
+
+/** The open writes had their time before the last read: it shows what they and the sales since have left. */
+function isReadSinceWrites(state: ListingState, times: PublishTimes): boolean {
+  return state.base !== undefined && state.base.asOfMs >= newestSentMs(state) + times.applyGraceMs;
 }
 
 export function settleAbsolute(

@@ -31,6 +31,14 @@ const old: ListingState = {
   base: { value: 10, takenAt: 2, asOfMs: nowMs - 90_000, settled: true },
 };
 
+/** Lowered twice in a moment: the newer number is what is wanted, the older may land last. */
+const quickly: ListingState = {
+  ...known,
+  taken: 4,
+  rises: [{ atMs: nowMs + 500, units: 2 }],
+  openWrites: [put(8, 'older'), put(6, 'newer')],
+};
+
 describe('deciding', () => {
   it('shows zero at once, whatever is known, and anything else only on a fresh read', () => {
     expect(decide(untouchedListing, 0)).toEqual({ kind: 'lower', from: 0, to: 0 });
@@ -195,29 +203,15 @@ describe('reading', () => {
   });
 
   it('does not take an older write for proven by a number that a newer one explains', () => {
-    const sold = { atMs: nowMs + 500, units: 2 };
-    const open: ListingState = {
-      ...known,
-      taken: 4,
-      rises: [sold],
-      openWrites: [put(8, 'older'), put(6, 'newer')],
-    };
-    const { next } = read(open, 6, nowMs + 20_000);
+    const { next } = read(quickly, 6, nowMs + 20_000);
     expect(next.openWrites.map(({ writeId }) => writeId)).toEqual(['older']);
     const longAfter = read(next, 6, nowMs + times.longestApplyMs + times.readLagMs);
     expect(longAfter.next.openWrites).toEqual([]);
   });
 
   it('sends nothing against an older write as long as reads show what is wanted, and at once when one does not', () => {
-    const sold = { atMs: nowMs + 500, units: 2 };
-    const open: ListingState = {
-      ...known,
-      taken: 4,
-      rises: [sold],
-      openWrites: [put(8, 'older'), put(6, 'newer')],
-    };
     const readAtMs = nowMs + 20_000;
-    const { next } = read(open, 6, readAtMs);
+    const { next } = read(quickly, 6, readAtMs);
     expect(decideAbsolute(next, 6, times, readAtMs)).toMatchObject({ kind: 'wait', reason: 'write-open' });
     const againMs = readBackMs(next, times);
     expect(decideAbsolute(next, 6, times, againMs).kind).toBe('read-first');

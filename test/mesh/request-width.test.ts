@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { defaultMaxSockets } from '../../src/connectors/http.ts';
+import { defaultPublisherSettings } from '../../src/mesh/publisher-options.ts';
 import { RequestWidth } from '../../src/mesh/request-width.ts';
 
 const settings = { min: 4, max: 16, quickMs: 250, slowMs: 1_000 };
@@ -48,4 +50,9 @@ test('wide, it waits for a quarter of its slots; narrow or idle, for one', () =>
   expect(width.hasRoom(13)).toBe(false);
   expect(width.hasRoom(12)).toBe(true);
   expect(width.hasRoom(0)).toBe(true);
+});
+
+test('at its widest every request has a connection, and so have reads and what has sold out', () => {
+  const { maxSmallRequestsInFlight, soldOutRequests } = defaultPublisherSettings;
+  expect(maxSmallRequestsInFlight + soldOutRequests).toBeLessThan(defaultMaxSockets);
 });

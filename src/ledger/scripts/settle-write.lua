@@ -12,8 +12,9 @@
 --- @include "include/listing.lua"
 -- What a settlement replaces; and that with what says whether it may.
 local STATE = { 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'wa', 're', 'w' }
-local READ = { 'bv', 'bt', 'ba', 'bs', 'su', 'sa', 'wa', 're', 'w', 't', 'ver' }
-local TAKEN, VERSION = 10, 11
+local TAKEN, VERSION = #STATE + 1, #STATE + 2
+local READ = { unpack(STATE) }
+READ[TAKEN], READ[VERSION] = 't', 'ver'
 local KEPT_RESULTS = 16
 
 -- Settlements are repeated after a lost reply like every call, but their versions have moved then.
@@ -34,21 +35,23 @@ end
 
 -- Rows of a call that go into one command: a command costs Redis and its log more than a row.
 local function writeRows(rows, ...)
-  if #rows > 0 then
-    write(...)
-    local command = commands[#commands]
-    for i = 1, #rows do
-      command[#command + 1] = rows[i]
-    end
+  if #rows == 0 then
+    return
   end
+  local command = { ... }
+  for i = 1, #rows do
+    command[#command + 1] = rows[i]
+  end
+  write(unpack(command))
 end
 
-local function addMark(marks, id)
+-- Marks of listings that are not yet sent, as ZADD takes them.
+local function addPending(marks, id)
   marks[#marks + 1] = num(math.max(seq, 1))
   marks[#marks + 1] = id
 end
 
-local function writeMarks(settlement, marks)
+local function writePending(settlement, marks)
   writeRows(marks, 'ZADD', P .. 'pending:' .. settlement.channel, 'GT')
 end
 
@@ -58,9 +61,9 @@ local function suspectAll(settlement)
     local listing = readListing(settlement.channel, change[1])
     suspectListing(listing)
     writeListing(listing)
-    addMark(marks, change[1])
+    addPending(marks, change[1])
   end
-  writeMarks(settlement, marks)
+  writePending(settlement, marks)
 end
 
 -- Booked at one location of one SKU until it is resolved; nothing of the booking is taken from the caller later.
@@ -159,11 +162,11 @@ return ledgerCall(function()
       settled[#settled + 1], upTo[#upTo + 1] = change[1], change[6]
     end
     if change[7] == 1 then
-      addMark(marks, change[1])
+      addPending(marks, change[1])
     end
   end
   dropMarks(settlement, settled, upTo)
-  writeMarks(settlement, marks)
+  writePending(settlement, marks)
   local records, kept = P .. 'writes:' .. settlement.channel, {}
   for _, record in ipairs(settlement.keep) do
     kept[#kept + 1], kept[#kept + 2] = record[1], record[2]
