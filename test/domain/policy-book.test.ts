@@ -42,8 +42,9 @@ describe('the policy of a SKU on a channel', () => {
     expect(compilePolicy([{ path: 'x', values: { capUnits: 12 } }], 99).policy.capUnits).toBe(12);
   });
 
+  const largestValue = 100;
   const values: fc.Arbitrary<PolicyValues> = fc.record(
-    Object.fromEntries(policySettings.map((name) => [name, fc.nat({ max: 100 })])),
+    Object.fromEntries(policySettings.map((name) => [name, fc.nat({ max: largestValue })])),
     { requiredKeys: [] },
   );
 
@@ -62,6 +63,15 @@ describe('the policy of a SKU on a channel', () => {
   });
 
   test('a policy without conflict and with a share shows something when there is enough', () => {
+    // The least of all shares, and of that the least a buffer leaves, still has to be more than is kept back in units
+    // and more than the listing ends at.
+    const enoughUnits = 100 * 100 * (largestValue + largestValue + 1);
+    const strictest = {
+      sharePercent: 1,
+      bufferPercent: 99,
+      bufferUnits: largestValue,
+      endWhenUnits: largestValue,
+    };
     fc.assert(
       fc.property(values, (row) => {
         const compiled = compilePolicy([{ path: 'x', values: row }]);
@@ -70,9 +80,13 @@ describe('the policy of a SKU on a channel', () => {
           findPolicyConflicts(compiled).length === 0 && policy.sharePercent > 0 && policy.capUnits !== 0,
         );
         fc.pre((policy.bufferPercent ?? 0) < 100);
-        expect(targetOf(policy, [at(1_000_000)]).units).toBeGreaterThan(0);
+        expect(targetOf(policy, [at(enoughUnits)]).units).toBeGreaterThan(0);
       }),
+      { examples: [[strictest]] },
     );
+    expect(
+      targetOf(compilePolicy([{ path: 'x', values: strictest }]).policy, [at(enoughUnits - 1)]).units,
+    ).toBe(0);
   });
 });
 
