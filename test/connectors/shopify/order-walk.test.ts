@@ -201,12 +201,9 @@ describe('while orders change under the walk', () => {
           const updatedAtMs = startMs - age * 1_000;
           // Behind: the order was changed within the lag, and the index still has it at its earlier place.
           const isBehind = startMs - updatedAtMs < (lags[index] ?? 0);
-          return {
-            id: String(100 + index),
-            createdAtMs: updatedAtMs,
-            updatedAtMs,
-            indexedAtMs: isBehind ? updatedAtMs - 40_000 : updatedAtMs,
-          };
+          const indexedAtMs = isBehind ? updatedAtMs - 40_000 : updatedAtMs;
+          // No row has a place from before its order was made: the walk relies on it.
+          return { id: String(100 + index), createdAtMs: indexedAtMs, updatedAtMs, indexedAtMs };
         });
         let page = 0;
         const { ids, walk } = await walkOver(
