@@ -101,6 +101,14 @@ describe('refused as Amazon refuses', () => {
     expect(granted.status).toBe(200);
     expect(granted.headers.get('x-amzn-ratelimit-limit')).toBe('5');
   });
+
+  test('without limits every rate is granted, and the one that is told holds nobody back', async () => {
+    for (let count = 0; count < 30; count++) {
+      const { status, headers } = await patch({ fulfillment_channel_code: 'DEFAULT', quantity: 1 });
+      expect(status).toBe(200);
+      expect(Number(headers.get('x-amzn-ratelimit-limit'))).toBeGreaterThanOrEqual(100_000);
+    }
+  });
 });
 
 describe('a patch', () => {

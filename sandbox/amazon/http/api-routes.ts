@@ -194,7 +194,7 @@ async function send(
     Date: new Date(seller.clock.now()).toUTCString(),
     // Without limits a rate is told that limits nobody.
     ...(isTold
-      ? { 'x-amzn-RateLimit-Limit': String(seller.settings.rateLimit ? operation.ratePerS : 1_000) }
+      ? { 'x-amzn-RateLimit-Limit': String(seller.settings.rateLimit ? operation.ratePerS : 100_000) }
       : {}),
   });
 }

@@ -27,6 +27,8 @@ export interface SpApiParts {
 
 /** Operations slower than this are rare, and waited for longer than others. */
 const slowRatePerS = 0.1;
+/** The header may hold anything: a higher rate is not believed. One that nobody reaches holds no request back. */
+const mostRatePerS = 100_000;
 const maxReadAttempts = 4;
 const retryPauseMs = 500;
 const doubtEveryMs = 60_000;
@@ -216,7 +218,7 @@ export class SpApi {
   #learn(operation: SpApiOperation, answer: HttpAnswer, outcome: SpApiOutcome): void {
     const { limiter } = this.#parts;
     const stated = Number(answer.headers['x-amzn-ratelimit-limit']?.trim() || Number.NaN);
-    const refillPerS = stated > 0 && stated <= 1_000 ? stated : undefined;
+    const refillPerS = stated > 0 && stated <= mostRatePerS ? stated : undefined;
     const isNews = refillPerS !== undefined && refillPerS !== this.#rateOf(operation);
     if (isNews) this.#toldRates.set(operation.name, refillPerS);
     if (outcome.kind === 'throttled') {

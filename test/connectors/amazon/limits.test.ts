@@ -58,7 +58,13 @@ test('a rate in the header is learnt when it is news', async () => {
   expect(limiter.learned).toEqual([{ operation: 'searchListingsItems', budget: { refillPerS: 2.5 } }]);
 });
 
-test.each(['string', '', 'NaN', '0', '-1', 'Infinity', '1e9', '5.0'])(
+test('a rate beyond what one process can send is learnt too: the burst alone would hold requests back', async () => {
+  answerWith({ 'x-amzn-RateLimit-Limit': '100000' });
+  await read();
+  expect(limiter.learned).toEqual([{ operation: 'searchListingsItems', budget: { refillPerS: 100_000 } }]);
+});
+
+test.each(['string', '', 'NaN', '0', '-1', 'Infinity', '1e9', '100001', '5.0'])(
   'the header %j changes nothing',
   async (text) => {
     answerWith({ 'x-amzn-RateLimit-Limit': text });
