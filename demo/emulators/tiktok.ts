@@ -61,7 +61,7 @@ export async function emulateTiktok({
           appSecret: 'file:tiktok.secret',
           refreshToken: 'file:tiktok.refresh',
         },
-        ...(rateLimits === 'none' ? { pace: { writesPerS: 100_000, readsPerS: 100_000 } } : {}),
+        ...(rateLimits === 'none' ? { pace: { writesPerS: 1_000, readsPerS: 1_000 } } : {}),
         timing: { readLagMs: 200, applyGraceMs: 300, longestApplyMs: 5_000 },
         poll: { intervalMs: 5_000, overlapMs: 60_000, indexLagMs: 2_000 },
       },

@@ -47,8 +47,8 @@ export function tiktokFields(sources: SecretSources) {
       ),
     pace: z
       .strictObject({
-        writesPerS: z.number().min(0.2).max(100_000).default(2),
-        readsPerS: z.number().min(0.2).max(100_000).default(5),
+        writesPerS: z.number().min(0.2).max(1_000).default(2),
+        readsPerS: z.number().min(0.2).max(1_000).default(5),
       })
       .prefault({})
       .describe(

@@ -84,9 +84,8 @@ describe('the policy of a SKU on a channel', () => {
       }),
       { examples: [[strictest]] },
     );
-    expect(
-      targetOf(compilePolicy([{ path: 'x', values: strictest }]).policy, [at(enoughUnits - 1)]).units,
-    ).toBe(0);
+    const { policy } = compilePolicy([{ path: 'x', values: strictest }]);
+    expect(targetOf(policy, [at(enoughUnits - 1)]).units).toBe(0);
   });
 });
 

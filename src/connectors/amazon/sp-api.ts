@@ -27,7 +27,7 @@ export interface SpApiParts {
 
 /** Operations slower than this are rare, and waited for longer than others. */
 const slowRatePerS = 0.1;
-/** The header may hold anything: a higher rate is not believed. One that nobody reaches holds no request back. */
+/** The header may hold anything: a higher rate is not believed. */
 const mostRatePerS = 100_000;
 const maxReadAttempts = 4;
 const retryPauseMs = 500;
