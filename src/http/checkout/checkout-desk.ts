@@ -151,7 +151,8 @@ export class CheckoutDesk {
           ? makeHoldId(caller, form.kind, idempotencyKey)
           : changedHoldId(loaded.hold.hold_id, idempotencyKey);
       // Noted first: whoever reads the session after a crash finds the hold that took the place of the old one.
-      if (!(await this.#note(loaded, { holdId, lines }, givenUp))) continue;
+      const noted = await this.#note(loaded, { holdId, lines }, givenUp);
+      if (noted === undefined) continue;
       const outcome =
         loaded.hold === undefined
           ? await this.#reserve(caller, form, lines, idempotencyKey)
@@ -160,12 +161,17 @@ export class CheckoutDesk {
         givenUp.push(holdId);
         continue;
       }
-      const over = outcome.kind === 'held' ? await this.#keepOne(caller, id, holdId) : new Set([holdId]);
+      if (outcome.kind === 'denied') {
+        if (await this.#keepDenial(caller, loaded, noted, holdId, outcome.remarks, givenUp))
+          return this.#shown(caller, form, id);
+        continue;
+      }
+      const over =
+        outcome.kind === 'held' ? (await this.#keepOne(caller, id, holdId)).over : new Set([holdId]);
       await this.#write(caller, form, id, ({ record }) => ({
         ...record,
         holds: record.holds.filter((of) => !over.has(of.holdId)),
-        asked: outcome.kind === 'denied' ? lines : record.asked,
-        unmet: outcome.kind === 'denied' ? [...outcome.remarks] : [],
+        unmet: [],
       }));
       return outcome.kind === 'unknown-item' ? outcome : this.#shown(caller, form, id);
     }
@@ -237,41 +243,83 @@ export class CheckoutDesk {
   }
 
   /**
-   * False: somebody else was at the session meanwhile. What came before the hold of now stays noted: it may be held too, by
-   * another request that has not looked yet.
+   * Undefined: somebody else was at the session meanwhile. What came before the hold of now stays noted: it may be held too,
+   * by another request that has not looked yet.
    */
   async #note(
     { id, kept, record }: Loaded,
     next: { readonly holdId: string; readonly lines: SessionLine[] },
-    /** Noted before by the same request, and never made. */
+    /** Noted before by the same request, and never made or given back. */
     givenUp: readonly string[],
-  ): Promise<boolean> {
+  ): Promise<SessionRecord | undefined> {
     const holds = record.holds.filter(({ holdId }) => holdId !== next.holdId && !givenUp.includes(holdId));
-    if (holds.length >= maxNoted) return false;
+    if (holds.length >= maxNoted) return undefined;
     const noted: SessionRecord = { ...record, holds: [...holds, next] };
-    return (await this.#parts.store.put(id, kept.version, JSON.stringify(noted))) === 'kept';
+    return (await this.#put(id, kept.version, noted)) ? noted : undefined;
+  }
+
+  /**
+   * Keeps why the lines cannot be had. False: another request was at the session, and one of its holds may have had the
+   * units for a moment; they are to be asked for anew, as a change of what is held now.
+   */
+  async #keepDenial(
+    caller: Caller,
+    { id, kept, hold }: Loaded,
+    noted: SessionRecord,
+    own: string,
+    remarks: readonly Remark[],
+    givenUp: string[],
+  ): Promise<boolean> {
+    const { newest, over, gaveBack } = await this.#keepOne(caller, id, own);
+    const isOther = newest !== undefined && newest !== hold?.hold_id;
+    if (!isOther && !gaveBack && over.size === 0) {
+      const denied: SessionRecord = {
+        ...noted,
+        holds: noted.holds.filter(({ holdId }) => holdId !== own),
+        asked: noted.holds.find(({ holdId }) => holdId === own)?.lines ?? noted.asked,
+        unmet: [...remarks],
+        changedMs: this.#parts.nowMs(),
+      };
+      // Over its own note only: what others have written since is newer than this denial.
+      if (await this.#put(id, kept.version + 1, denied)) return true;
+    }
+    givenUp.push(own, ...over);
+    return false;
   }
 
   /**
    * Two first holds of one session, made at once, or one of them and a change of the other: the newest stays. Each looks
-   * after its own was made, so the last one sees them all. Answers those that are given back, which need no note any more.
+   * after its own was made, so the last one sees them all. `over`: those that were given back before, which need no note
+   * any more; `gaveBack`: another one was, now.
    */
-  async #keepOne(caller: Caller, id: string, own: string): Promise<ReadonlySet<string>> {
+  async #keepOne(
+    caller: Caller,
+    id: string,
+    own: string,
+  ): Promise<{
+    readonly newest: string | undefined;
+    readonly over: ReadonlySet<string>;
+    readonly gaveBack: boolean;
+  }> {
     const over = new Set<string>();
+    let newest: string | undefined;
+    let gaveBack = false;
     const kept = await this.#parts.store.one(id);
-    if (kept === undefined) return over;
+    if (kept === undefined) return { newest, over, gaveBack };
     const { holds } = sessionRecord.parse(JSON.parse(kept.content));
     // The session was completed meanwhile, by another of its holds.
     if (!holds.some(({ holdId }) => holdId === own)) await this.#parts.service.release(caller, own);
-    let isFound = false;
     for (const { holdId } of holds.toReversed()) {
       const { body } = await this.#parts.service.get(caller, holdId);
       if ('lines' in body && body.state === 'released') over.add(holdId);
       if (!('lines' in body) || body.state !== 'held') continue;
-      if (isFound) await this.#parts.service.release(caller, holdId);
-      isFound = true;
+      if (newest === undefined) newest = holdId;
+      else {
+        await this.#parts.service.release(caller, holdId);
+        gaveBack = true;
+      }
     }
-    return over;
+    return { newest, over, gaveBack };
   }
 
   async #reserve(
@@ -405,8 +453,13 @@ export class CheckoutDesk {
       const now = await this.#load(caller, form, id);
       if (now === undefined) return;
       const next = { ...change(now), changedMs: this.#parts.nowMs() };
-      if ((await this.#parts.store.put(id, now.kept.version, JSON.stringify(next))) === 'kept') return;
+      if (await this.#put(id, now.kept.version, next)) return;
     }
+  }
+
+  /** Over the version that was read; false: it was changed meanwhile. */
+  async #put(id: string, version: number, record: SessionRecord): Promise<boolean> {
+    return (await this.#parts.store.put(id, version, JSON.stringify(record))) === 'kept';
   }
 
   async #view(caller: Caller, loaded: Loaded, more: readonly Remark[] = []): Promise<SessionView> {
