@@ -133,7 +133,9 @@ test('a level body shows the value of the moment it is sent, an order body that 
   const current = orders.map(
     (webhook) => (webhook.body['line_items'] as { current_quantity: number }[])[0]?.current_quantity,
   );
-  expect(current).toEqual([1, 0]);
+  // Two deliveries of the same delay travel on two connections: which is read first is not promised.
+  expect(current).toHaveLength(2);
+  expect(new Set(current)).toEqual(new Set([1, 0]));
 });
 
 test('a cancellation with restock tells of itself three times, under one event id', async () => {
