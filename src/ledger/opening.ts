@@ -26,9 +26,34 @@ export type OpenResult =
     }
   | { readonly kind: 'halted'; readonly reason: string; readonly lost: LostRange | undefined };
 
+/** `results`: what each `open` told that told something new. */
+export type Opening =
+  | {
+      readonly kind: 'open';
+      readonly results: readonly OpenResult[];
+      readonly result: Extract<OpenResult, { kind: 'open' }>;
+      readonly scripts: ScriptSet;
+    }
+  | {
+      readonly kind: 'halted';
+      readonly results: readonly OpenResult[];
+      readonly result: Extract<OpenResult, { kind: 'halted' }>;
+    };
+
+/** Lives of a server that begin while it is opened. */
+const maxTries = 8;
+
 /**
  * Opens the ledger on one connection: the server's scripts are those of the epoch it answers. `open` is the only
  * EVAL: a stamped script that a server does not know must never be taught to it by the caller (that is the fence).
+ *
+ *   open --epoch--> load its scripts --> open again --the same, not new--> ready
+ *                          ^                  |
+ *                          +--another epoch---+      any open --entries are missing--> halted
+ *
+ * It is opened again because a client sends unanswered LOADs once more on its next connection: a server that came back
+ * without its newest entries would learn the scripts of an epoch that was never opened there. The second `open` is
+ * answered after all of them, and by such a server with a new epoch.
  */
 export async function openLedger(
   redis: Redis,
@@ -37,16 +62,44 @@ export async function openLedger(
   seen: SeenPosition,
   mode: 'open' | 'confirm-loss',
   actor: string,
-): Promise<{ readonly result: OpenResult; readonly scripts: ScriptSet | undefined }> {
+): Promise<Opening> {
+  const results: OpenResult[] = [];
+  let scripts: ScriptSet | undefined;
+  for (let tries = 1; tries <= maxTries; tries++) {
+    const loadedFor = results.at(-1);
+    const result = await open(redis, keys, source, seen, tries === 1 ? mode : 'open', actor);
+    const isSame =
+      loadedFor?.kind === 'open' &&
+      result.kind === 'open' &&
+      !result.isNewEpoch &&
+      result.position.epoch === loadedFor.position.epoch;
+    if (scripts !== undefined && isSame) return { kind: 'open', results, scripts, result };
+    results.push(result);
+    if (result.kind === 'halted') return { kind: 'halted', results, result };
+    scripts = source.stampedFor(result.position.epoch);
+    await Promise.all([...scripts.values()].map((script) => redis.script('LOAD', script.text)));
+  }
+  throw new StockmeshError('LEDGER_SCRIPT_FAILED', {
+    command: 'open',
+    reason: 'another epoch again and again',
+  });
+}
+
+async function open(
+  redis: Redis,
+  keys: LedgerKeys,
+  source: ScriptSource,
+  seen: SeenPosition,
+  mode: 'open' | 'confirm-loss',
+  actor: string,
+): Promise<OpenResult> {
   const { epoch, seq } = seen.get();
   const reply: unknown = await redis.eval(source.open, 1, keys.ledger, epoch, seq, mode, actor);
   const result = readOpenReply(reply, epoch);
-  if (result.kind === 'halted') return { result, scripts: undefined };
+  if (result.kind === 'halted') return result;
   if (result.lost === undefined && result.position.epoch === seen.get().epoch) seen.observe(result.position);
   else seen.reset(result.position);
-  const scripts = source.stampedFor(result.position.epoch);
-  await Promise.all([...scripts.values()].map((script) => redis.script('LOAD', script.text)));
-  return { result, scripts };
+  return result;
 }
 
 function readOpenReply(reply: unknown, seenEpoch: number): OpenResult {

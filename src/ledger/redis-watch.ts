@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { StockmeshError } from '../domain/errors.ts';
 import { checkRedis, type Durability } from './redis-checks.ts';
@@ -65,7 +65,9 @@ export class RedisWatch {
     const late = new AbortController();
     try {
       const checked = checkRedis(redis, durability);
-      const tooLate = delay(maxCheckMs, undefined, { signal: late.signal }).then(() => {
+      const tooLate = delay(maxCheckMs, undefined, { signal: late.signal }).then(async () => {
+        // After a pause of the process timers run before the sockets are read: the answer may be here already.
+        await nextTurn();
         throw new StockmeshError('REDIS_UNAVAILABLE', { address: 'the ledger', reason: 'no answer' });
       });
       // Whichever comes second must not be an unhandled rejection.

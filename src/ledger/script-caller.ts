@@ -215,16 +215,17 @@ export class ScriptCaller {
 
   async #openOnce(mode: 'open' | 'confirm-loss', actor: string): Promise<void> {
     const { redis, keys, source, seen, clock } = this.#options;
-    const { result, scripts } = await openLedger(redis, keys, source, seen, mode, actor);
-    if (result.kind === 'halted' || scripts === undefined) {
-      const error = this.#halt(result.kind === 'halted' ? result.reason : 'no scripts');
-      this.#tell(result);
+    const opening = await openLedger(redis, keys, source, seen, mode, actor);
+    if (opening.kind === 'halted') {
+      const error = this.#halt(opening.result.reason);
+      this.#tell(opening.results);
       throw error;
     }
+    const { result, scripts } = opening;
     clock.observe(result.serverMs);
     this.#halted = undefined;
     this.#ready = { scripts, epoch: result.position.epoch };
-    this.#tell(result);
+    this.#tell(opening.results);
   }
 
   #halt(reason: string): StockmeshError {
@@ -234,8 +235,8 @@ export class ScriptCaller {
     return error;
   }
 
-  #tell(result: OpenResult): void {
-    for (const listener of this.#listeners) listener(result);
+  #tell(results: readonly OpenResult[]): void {
+    for (const result of results) for (const listener of this.#listeners) listener(result);
   }
 
   /** Half-open: ioredis would wait for ever. Commands in flight are sent again on the new connection. */
@@ -259,7 +260,9 @@ async function firstOf(
 ): Promise<{ readonly settled: Settled; readonly index: number } | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(1, withinMs));
+    // After a pause of the process timers run before the sockets are read: the reply may be here already.
+    const giveUp = (): unknown => setImmediate(resolve, undefined);
+    timer = setTimeout(giveUp, Math.max(1, withinMs));
   });
   const answers = sent.map(async (promise, index) => ({ settled: await promise, index }));
   try {

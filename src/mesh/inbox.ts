@@ -148,7 +148,9 @@ export class Inbox {
     const adding = this.#add(delivery, performance.now() + acceptTimeoutMs).finally(() => this.#accepting--);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<AcceptResult>((resolve) => {
-      timer = setTimeout(() => resolve({ kind: 'unavailable', retryAfterS: 2 }), acceptTimeoutMs);
+      // After a pause of the process timers run before the sockets are read: Redis' answer may be here already.
+      const giveUp = (): unknown => setImmediate(resolve, { kind: 'unavailable', retryAfterS: 2 });
+      timer = setTimeout(giveUp, acceptTimeoutMs);
     });
     try {
       return await Promise.race([adding, late]);

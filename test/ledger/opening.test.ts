@@ -1,3 +1,5 @@
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { LostRange, OpenResult } from '../../src/ledger/opening.ts';
 import { SeenPosition } from '../../src/ledger/position.ts';
@@ -38,6 +40,41 @@ async function untilReceived(parts: LedgerParts, of: string, units: number): Pro
 }
 
 describe('halts', () => {
+  test('on a server that came back without an entry between an opening and the loading of its scripts', async () => {
+    const server = await startPrivateRedis({ appendfsync: 'always' });
+    const two = ledgerParts({ path: server.path });
+    await receive(two, 'a', 5);
+    const { epoch } = two.seen.get();
+    const one = ledgerParts({ path: server.path, merchant: two.merchant });
+    const files = join(server.dir, 'appendonlydir');
+    const evaluate = one.redis.eval.bind(one.redis) as (...args: unknown[]) => Promise<unknown>;
+    let opened = 0;
+    Object.assign(one.redis, {
+      async eval(...args: unknown[]) {
+        const reply = await evaluate(...args);
+        if (++opened > 1) return reply;
+        await cp(files, `${files}.old`, { recursive: true });
+        await receive(two, 'a', 100);
+        await server.kill('SIGKILL');
+        await rm(files, { recursive: true });
+        await rename(`${files}.old`, files);
+        await server.restart();
+        // What is loaded from here on is for the life that has ended.
+        return reply;
+      },
+    });
+    const told = openings(one);
+    await one.caller.open();
+    expect(told.at(-1)).toMatchObject({ kind: 'open', isNewEpoch: true });
+    await receive(one, 'b', 1);
+    expect(one.seen.get().epoch).toBeGreaterThan(epoch);
+    await receive(one, 'b', 1);
+    await expect(receive(two, 'a', 1)).rejects.toMatchObject({ code: 'LEDGER_HALTED' });
+    await one.close();
+    await two.close();
+    await server.stop();
+  });
+
   test('on empty data when entries were seen, for every daemon, until the loss is confirmed', async () => {
     const one = ledgerParts();
     await receive(one, 'a', 5);
