@@ -3,7 +3,7 @@ import { StockmeshError } from '../../domain/errors.ts';
 import type { HttpAnswer, HttpClient } from '../http.ts';
 import type { Clock } from '../ports.ts';
 import { type JsonValue, parseRawJson } from '../raw-json.ts';
-import type { WmsAuthorization } from './authorization.ts';
+import type { Access, WmsAuthorization } from './authorization.ts';
 import type { Budget } from './budget.ts';
 import { idOf } from './count-rows.ts';
 import { type JsonPath, compilePath, selectAll } from './json-path.ts';
@@ -52,12 +52,13 @@ export class WmsApi {
   }
 
   async read(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer> {
-    const { budget, throttling, clock } = this.#parts;
+    const { authorization, budget, throttling, clock, expiredStatuses } = this.#parts;
     let hasRenewed = false;
     for (let attempt = 1; ; attempt++) {
       await budget.spend(request.rows, signal);
       const askedAtMs = clock.nowMs();
-      const answer = await this.#send(request, signal);
+      const { headers, accessToken } = await authorization.access();
+      const answer = await this.#send(request, headers, signal);
       const waitMs = throttling.waitOf(answer, clock.nowMs());
       if (waitMs !== undefined) {
         budget.refused(waitMs);
@@ -65,17 +66,16 @@ export class WmsApi {
         await delay(waitMs, undefined, { signal });
         continue;
       }
-      if (this.#isExpired(answer) && !hasRenewed) {
+      if (accessToken !== undefined && expiredStatuses.includes(answer.status) && !hasRenewed) {
         hasRenewed = true;
-        await this.#parts.authorization.refused();
+        await authorization.refused(accessToken);
         continue;
       }
       return this.#readable(request, answer, askedAtMs);
     }
   }
 
-  async #send(request: ApiRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    const authorization = await this.#parts.authorization.headers();
+  #send(request: ApiRequest, access: Access['headers'], signal: AbortSignal): Promise<HttpAnswer> {
     return this.#parts.http.send({
       method: request.method,
       url: request.url,
@@ -84,15 +84,11 @@ export class WmsApi {
         accept: 'application/json',
         ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...request.headers,
-        ...authorization,
+        ...access,
       },
       body: request.body,
       signal,
     });
-  }
-
-  #isExpired({ status }: HttpAnswer): boolean {
-    return this.#parts.authorization.isRenewable && this.#parts.expiredStatuses.includes(status);
   }
 
   #readable({ operation }: ApiRequest, answer: HttpAnswer, askedAtMs: number): ApiAnswer {

@@ -16,6 +16,12 @@ export interface AuthorizationParts {
   readonly clock: Clock;
 }
 
+export interface Access {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Where it can be renewed. */
+  readonly accessToken: string | undefined;
+}
+
 type Renewable = ClientCredentials | RefreshToken | Login;
 
 const tokenName = 'access';
@@ -39,38 +45,42 @@ export class WmsAuthorization {
     this.#parts = parts;
   }
 
-  get isRenewable(): boolean {
-    return renewableOf(this.#parts.auth) !== undefined;
-  }
-
-  async headers(): Promise<Readonly<Record<string, string>>> {
+  async access(): Promise<Access> {
     const { auth } = this.#parts;
     switch (auth.kind) {
       case 'none':
-        return {};
+        return unrenewable({});
       case 'basic':
-        return { authorization: basic(auth.username, auth.password) };
+        return unrenewable({ authorization: basic(auth.username, auth.password) });
       case 'headers':
-        return Object.fromEntries(
-          Object.entries(auth.headers).map(([name, value]) => [name, value.reveal()]),
+        return unrenewable(
+          Object.fromEntries(Object.entries(auth.headers).map(([name, value]) => [name, value.reveal()])),
         );
       case 'bearer':
-        return { authorization: `Bearer ${auth.token.reveal()}` };
+        return unrenewable({ authorization: `Bearer ${auth.token.reveal()}` });
       case 'client-credentials':
-      case 'refresh-token':
-        return { authorization: `Bearer ${(await this.#token()).accessToken}` };
+      case 'refresh-token': {
+        const { accessToken } = await this.#token();
+        return { headers: { authorization: `Bearer ${accessToken}` }, accessToken };
+      }
       case 'login': {
         const { accessToken } = await this.#token();
-        return { [auth.header.name.toLowerCase()]: `${auth.header.prefix ?? ''}${accessToken}` };
+        const { name, prefix = '' } = auth.header;
+        return { headers: { [name.toLowerCase()]: `${prefix}${accessToken}` }, accessToken };
       }
     }
   }
 
-  /** The API refused the token that `headers` gave last. */
-  async refused(): Promise<void> {
-    const stale = this.#known?.accessToken;
+  /**
+   * The API refused a request with this token. Another request may have had it renewed meanwhile: the newer one is not
+   * given up for a refusal of the older.
+   */
+  async refused(accessToken: string): Promise<void> {
+    if (this.#known !== undefined && this.#known.accessToken !== accessToken) return;
     this.#known = undefined;
-    await this.#renew(stale);
+    const renewed = await this.#renew(accessToken);
+    // A renewal that was already running did not know of the refusal and may have found the stored token good enough.
+    if (renewed.accessToken === accessToken) await this.#renew(accessToken);
   }
 
   async #token(): Promise<StoredToken> {
@@ -186,6 +196,10 @@ function renewableOf(auth: Authorization): Renewable | undefined {
   return auth.kind === 'client-credentials' || auth.kind === 'refresh-token' || auth.kind === 'login'
     ? auth
     : undefined;
+}
+
+function unrenewable(headers: Access['headers']): Access {
+  return { headers, accessToken: undefined };
 }
 
 function basic(username: string, password: Secret): string {

@@ -186,6 +186,7 @@ export class StockReader {
 
   #add(tally: Tally, mapper: CountMapper, { rows, answer }: SourcePage, place: string | undefined): void {
     const askedAtMs = answer.askedAtMs - (this.#source.readLagMs ?? 0);
+    tally.nextLook();
     for (const row of rows) for (const mapped of mapper.map(row, { askedAtMs, place })) tally.add(mapped);
     if (tally.isFull) throw tooMany(tally.rows);
   }

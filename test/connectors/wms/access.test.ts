@@ -57,6 +57,34 @@ describe('access', () => {
     expect(store.stored.get('access')?.accessToken).toBe('t3');
   });
 
+  test('a late refusal of the old token does not renew the new one', async () => {
+    let tokens = 0;
+    const renewed = Promise.withResolvers<void>();
+    const source = await scriptedSource(async ({ path, headers }, count) => {
+      if (path === '/token') return { json: { access_token: `t${++tokens}`, expires_in: 3600 } };
+      if (headers.authorization === 'Bearer t1') {
+        // The second refusal arrives after the first one's renewal.
+        if (count > 2) await renewed.promise;
+        return { status: 401 };
+      }
+      renewed.resolve();
+      return { json: { rows: [row('a')] } };
+    });
+    const auth = {
+      kind: 'client-credentials',
+      tokenUrl: `${source.url}/token`,
+      clientId: 'id',
+      clientSecret: secret('s'),
+      sentIn: 'body',
+      format: 'form',
+    } as const;
+    const { connector, tokens: store } = rigFor(plainSource(source.url, { auth }));
+    await Promise.all([poll(connector), poll(connector)]);
+    expect(source.seen.filter(({ headers }) => headers.authorization === 'Bearer t1')).toHaveLength(2);
+    expect(tokens).toBe(2);
+    expect(store.stored.get('access')?.accessToken).toBe('t2');
+  });
+
   test('refresh: the rotated token is the one used next; a refused one falls back to the configured one, then to the login', async () => {
     const valid = new Set(['r1']);
     const source = await scriptedSource(({ path, body }) => {

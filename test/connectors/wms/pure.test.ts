@@ -238,4 +238,31 @@ describe('rows', () => {
     for (const qty of [4, 5]) for (const mapped of mapper.map({ sku: 's', qty }, context)) tally.add(mapped);
     expect(tally.result()).toMatchObject({ counts: [], parked: [{ reference: 's@default' }] });
   });
+
+  test.each([
+    ['within one millisecond', 1_000],
+    ['after the clock was set back', 900],
+  ])('the second of two looks counts, %s', (_when, secondAtMs) => {
+    const mapper = new CountMapper({ sku: 'sku', onHand: 'qty' });
+    const tally = new Tally('reject');
+    const look = (qty: number, askedAtMs: number): void => {
+      tally.nextLook();
+      for (const mapped of mapper.map({ sku: 's', qty }, { askedAtMs })) tally.add(mapped);
+    };
+    look(4, 1_000);
+    look(5, secondAtMs);
+    expect(tally.result()).toMatchObject({ counts: [{ sku: 's', onHand: 5 }], parked: [] });
+  });
+
+  test('a second look at a row that says it is older changes nothing', () => {
+    const mapper = new CountMapper({ sku: 'sku', onHand: 'qty', asOf: { path: 'at', format: 'unix-s' } });
+    const tally = new Tally('reject');
+    const look = (qty: number, at: number): void => {
+      tally.nextLook();
+      for (const mapped of mapper.map({ sku: 's', qty, at }, context)) tally.add(mapped);
+    };
+    look(4, 1_790_000_900);
+    look(5, 1_790_000_800);
+    expect(tally.result()).toMatchObject({ counts: [{ onHand: 4 }], parked: [] });
+  });
 });
