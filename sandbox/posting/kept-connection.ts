@@ -1,6 +1,7 @@
 import { type Socket, connect } from 'node:net';
 import { type PostAnswer, connectTimeoutMs } from './post.ts';
 import { readAnswer } from './read-answer.ts';
+import { limitTime } from './time-limit.ts';
 
 const READ_BYTES = 16_384;
 
@@ -18,7 +19,7 @@ export class KeptConnection {
   readonly #socket: Socket;
   readonly #events: ConnectionEvents;
   #answer: ((answer: PostAnswer) => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #unlimit: (() => void) | undefined;
   #heard = '';
   #isUsed = false;
 
@@ -39,13 +40,13 @@ export class KeptConnection {
       },
     });
     this.#socket = socket;
-    const tooLong = setTimeout(() => socket.destroy(), connectTimeoutMs);
-    socket.once('connect', () => clearTimeout(tooLong));
+    const connected = limitTime(connectTimeoutMs, () => socket.destroy());
+    socket.once('connect', connected);
     socket.once('end', () => this.#finish(true));
     // What is wrong is told by the close that follows.
     socket.on('error', () => {});
     socket.once('close', () => {
-      clearTimeout(tooLong);
+      connected();
       this.#settle({ kind: 'unreachable', wasReused: this.#isUsed });
       events.ended(this);
     });
@@ -57,10 +58,10 @@ export class KeptConnection {
   ask(request: string, timeoutMs: number): Promise<PostAnswer> {
     return new Promise((resolve) => {
       this.#answer = resolve;
-      this.#timer = setTimeout(() => {
+      this.#unlimit = limitTime(timeoutMs, () => {
         this.#settle({ kind: 'timeout' });
         this.end();
-      }, timeoutMs);
+      });
       this.#socket.write(request);
     });
   }
@@ -89,7 +90,7 @@ export class KeptConnection {
   }
 
   #settle(answer: PostAnswer): void {
-    clearTimeout(this.#timer);
+    this.#unlimit?.();
     const settle = this.#answer;
     this.#answer = undefined;
     settle?.(answer);

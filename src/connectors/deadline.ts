@@ -29,9 +29,13 @@ export function deadlineWithin(signal: AbortSignal | undefined, ms: number): Dea
   const own: OwnSignal = ending.signal;
   own[endsAtMs] = ownEndMs;
   let isPast = false;
+  let last: NodeJS.Immediate | undefined;
   const timer = setTimeout(() => {
-    isPast = true;
-    ending.abort(new DOMException(`The time of ${ms} ms is over`, 'TimeoutError'));
+    // After a pause of the process timers run before the sockets are read. An answer that is already here is no time-out.
+    last = setImmediate(() => {
+      isPast = true;
+      ending.abort(new DOMException(`The time of ${ms} ms is over`, 'TimeoutError'));
+    });
   }, ms).unref();
   const onAbort = (): void => ending.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort);
@@ -43,6 +47,7 @@ export function deadlineWithin(signal: AbortSignal | undefined, ms: number): Dea
     },
     end() {
       clearTimeout(timer);
+      clearImmediate(last);
       // From now on it bounds nothing.
       own[endsAtMs] = Number.POSITIVE_INFINITY;
       signal?.removeEventListener('abort', onAbort);

@@ -144,6 +144,8 @@ async function perform(
       method,
       url,
       responseType,
+      // The signal of a request that is read whole has its time, from before the connection on.
+      timeout: responseType === 'stream' ? base.timeout : 0,
       // A stream's reader counts for itself.
       maxContentLength: responseType === 'stream' ? Number.POSITIVE_INFINITY : base.maxContentLength,
       headers: new AxiosHeaders(headers).set('accept', 'application/json, text/plain, */*', false),

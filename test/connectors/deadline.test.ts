@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { deadlineWithin, inTime, withDeadline } from '../../src/connectors/deadline.ts';
@@ -5,6 +7,27 @@ import { StockmeshError } from '../../src/domain/errors.ts';
 
 const longMs = 60_000;
 const forever = (signal: AbortSignal): Promise<never> => delay(longMs, undefined as never, { signal });
+
+/** Both ends of one connection, connected. */
+async function socketPair(): Promise<{ near: Socket; far: Socket } & AsyncDisposable> {
+  const server = createServer().listen(0, '127.0.0.1');
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  await once(server, 'listening');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [far] = await accepted;
+  if (near.connecting) await once(near, 'connect');
+  const close = async (): Promise<void> => {
+    near.destroy();
+    far.destroy();
+    server.close();
+    await once(server, 'close');
+  };
+  return { near, far, [Symbol.asyncDispose]: close };
+}
+
+function holdUp(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 test('a caller that gave up before, or gives up later, ends it for the reason it gave', async () => {
   const reason = new Error('shop closed');
@@ -25,6 +48,21 @@ test('its time ends it as a time-out, with and without a caller', async () => {
     await expect(forever(deadline.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
     expect(deadline.isPast).toBe(true);
   }
+});
+
+test('an answer that came while the process was held up is no time-out', async () => {
+  await using pair = await socketPair();
+  const deadline = deadlineWithin(undefined, 20);
+  let isRead = false;
+  pair.near.once('data', () => {
+    isRead = true;
+    deadline.end();
+  });
+  pair.far.write('answer');
+  holdUp(100);
+  await delay(20);
+  expect(isRead).toBe(true);
+  expect(deadline.isPast).toBe(false);
 });
 
 test('what has ended leaves nothing: neither the time nor the caller reaches it any more', async () => {
