@@ -5,6 +5,7 @@ import type { Config } from '../config/configuration.ts';
 import { completeReconcile, type ReconcileConfig } from '../config/reconcile-schema.ts';
 import { defaultDriftPolicy, type DriftPolicy } from '../domain/verdict.ts';
 import type { DriftPorts } from '../http/routes/drift-routes.ts';
+import { RecordCommands } from '../ledger/record-commands.ts';
 import type { ChannelStates } from '../mesh/channel-state.ts';
 import { KeptRecords } from '../mesh/kept-records.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
@@ -59,7 +60,7 @@ export async function openReconcilePart(options: ReconcilePartOptions): Promise<
   const records = (key: string): KeptRecords => new KeptRecords(redis.commands, key);
   const runs = new RunStore({
     runs: records(keys.runs),
-    requests: records(keys.runRequests),
+    requests: new RecordCommands(ledger.scripts),
     nowMs,
     keepRuns,
     keepMs: keepDays * dayMs,

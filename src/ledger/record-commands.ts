@@ -2,11 +2,15 @@ import { StockmeshError } from '../domain/errors.ts';
 import { checkText } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 
-export type RecordKind = 'apiKeys' | 'payments';
+export type RecordKind = 'apiKeys' | 'payments' | 'reconcile:requests';
 
-const most: Readonly<Record<RecordKind, number>> = { apiKeys: 10_000, payments: 100_000 };
+const most: Readonly<Record<RecordKind, number>> = {
+  apiKeys: 10_000,
+  payments: 100_000,
+  'reconcile:requests': 10_000,
+};
 
-/** Small records of the HTTP side, shared by every daemon of the merchant: API keys, pending payments. */
+/** Small records shared by every daemon of the merchant: API keys, pending payments, requests for a reconciliation. */
 export class RecordCommands {
   readonly #caller: ScriptCaller;
 
@@ -23,8 +27,29 @@ export class RecordCommands {
       content,
       most[kind],
     ]);
-    if (outcome === 'full')
-      throw new StockmeshError('LEDGER_OVERLOADED', { limit: most[kind], command: `record ${kind}` });
+    if (outcome === 'full') throw tooMany(kind);
+  }
+
+  /**
+   * Puts `to` in the place of `from`; undefined stands for nothing. False: something else is there by now.
+   * Throws LEDGER_OVERLOADED as `put` does.
+   */
+  async swap(
+    kind: RecordKind,
+    id: string,
+    from: string | undefined,
+    to: string | undefined,
+  ): Promise<boolean> {
+    const { outcome } = await this.#caller.call('record', [
+      kind,
+      'swap',
+      checkText('record id', id),
+      to ?? '',
+      most[kind],
+      from ?? '',
+    ]);
+    if (outcome === 'full') throw tooMany(kind);
+    return outcome === 'done';
   }
 
   async drop(kind: RecordKind, id: string): Promise<void> {
@@ -63,4 +88,8 @@ export class RecordCommands {
   async giveTransactionBack(agent: string, session: string, holdId: string): Promise<void> {
     await this.#caller.call('session', ['give-back', agent, session, holdId]);
   }
+}
+
+function tooMany(kind: RecordKind): StockmeshError {
+  return new StockmeshError('LEDGER_OVERLOADED', { limit: most[kind], command: `record ${kind}` });
 }

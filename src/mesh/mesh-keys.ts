@@ -21,9 +21,8 @@ export interface MeshKeys {
   readonly endpointStates: string;
   /** Sealed credentials; the script `vault-swap` derives the same name. */
   readonly vault: string;
-  /** Reconciliation: runs by id, requests by channel, open findings by subject, resolved ones by id. */
+  /** Reconciliation: runs by id, open findings by subject, resolved ones by id. */
   readonly runs: string;
-  readonly runRequests: string;
   readonly openFindings: string;
   readonly closedFindings: string;
   readonly reports: string;
@@ -47,7 +46,6 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     endpointStates: `${prefix}endpoints`,
     vault: `${prefix}vault`,
     runs: `${prefix}reconcile:runs`,
-    runRequests: `${prefix}reconcile:requests`,
     openFindings: `${prefix}reconcile:open`,
     closedFindings: `${prefix}reconcile:closed`,
     reports: `${prefix}reports`,

@@ -74,7 +74,7 @@ export class ChannelReconciler {
   #loop: Promise<void> | undefined;
   #sweepAtMs = 0;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
-  #reading: Promise<void> = Promise.resolve();
+  #reading: Promise<void> | undefined;
   #failures = 0;
 
   constructor(options: ChannelReconcilerOptions) {
@@ -216,13 +216,14 @@ export class ChannelReconciler {
 
   async #takeRequest(): Promise<void> {
     const { runs, channel } = this.#options;
-    if (this.#runs.asked !== undefined) return;
+    // A reading whose run was forgotten with the lease may still be under way.
+    if (this.#runs.asked !== undefined || this.#reading !== undefined) return;
     const request = await runs.asked(channel.id);
     if (request === undefined || (await this.#isTooSoon(request))) return;
     const open = await this.#runs.begin(request.kind, request);
     this.#runs.asked = open;
     // A bulk reading takes minutes: watches, decisions and freezes do not wait for it.
-    this.#reading = this.#readAsked(open, request);
+    this.#reading = this.#readAsked(open, request).finally(() => (this.#reading = undefined));
   }
 
   /** After a start bases are read and settled first: before, nothing could be said of most listings. */

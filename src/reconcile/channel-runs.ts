@@ -95,6 +95,8 @@ export class ChannelRuns {
   }
 
   async abort(run: OpenRun, reason: string): Promise<void> {
+    // Forgotten with the lease: it has begun again since, here or elsewhere, under the same id.
+    if (this.asked !== run && this.sweep !== run) return;
     const { channel, log, ledger, onAborted } = this.#options;
     onAborted(run.tally.id);
     log.error(
@@ -112,15 +114,16 @@ export class ChannelRuns {
   async #end(run: OpenRun, ended: ReturnType<RunTally['ended']>): Promise<void> {
     const { channel, runs, findings, metrics, log } = this.#options;
     const { id, kind, state, rows, opened, resolved, byVerdict } = ended;
-    if (this.asked === run) this.asked = undefined;
     if (this.sweep === run) this.sweep = undefined;
-    // A cycle in which nothing happened is only of interest while it is the newest.
-    if (kind === 'rolling') await this.#forgetQuiet();
-    if (kind === 'rolling' && state === 'completed' && opened + resolved + ended.actions === 0)
-      this.#quietId = id;
-    await runs.save(ended);
-    // Who publishes the channel now takes the request up again.
-    if (run.request !== undefined && channel.publishing.isPublishing) await runs.ended(channel.id, id);
+    try {
+      // Who publishes the channel now takes the request up again: to it the run is not over.
+      if (run.request !== undefined && !channel.publishing.isPublishing) return;
+      await this.#keep(ended);
+      if (run.request !== undefined) await runs.ended(channel.id, id);
+    } finally {
+      // Not before its request is gone: it would be taken up a second time.
+      if (this.asked === run) this.asked = undefined;
+    }
     metrics.runs.inc({ channel: channel.id, kind, state });
     metrics.runSeconds.observe({ channel: channel.id, kind }, (performance.now() - run.startedMs) / 1_000);
     if (state === 'completed' && kind !== 'sku') this.#cycleEndedAtMs = performance.now();
@@ -130,6 +133,15 @@ export class ChannelRuns {
     );
     await runs.trim();
     await findings.trim();
+  }
+
+  async #keep(ended: ReturnType<RunTally['ended']>): Promise<void> {
+    const { id, kind, state, opened, resolved } = ended;
+    // A cycle in which nothing happened is only of interest while it is the newest.
+    if (kind === 'rolling') await this.#forgetQuiet();
+    if (kind === 'rolling' && state === 'completed' && opened + resolved + ended.actions === 0)
+      this.#quietId = id;
+    await this.#options.runs.save(ended);
   }
 
   async #forgetQuiet(): Promise<void> {

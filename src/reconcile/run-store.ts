@@ -1,4 +1,5 @@
 import type { ChannelId } from '../domain/ids.ts';
+import type { RecordCommands } from '../ledger/record-commands.ts';
 import type { Records } from '../mesh/kept-records.ts';
 import { type Run, type RunRequest, runRecord, runRequestRecord } from './run.ts';
 import { timePart } from './time-id.ts';
@@ -6,13 +7,17 @@ import { timePart } from './time-id.ts';
 export interface RunStoreOptions {
   readonly runs: Records;
   /** One per channel: what was asked for and has not ended. */
-  readonly requests: Records;
+  readonly requests: Pick<RecordCommands, 'one' | 'swap'>;
   readonly nowMs: () => number;
   readonly keepRuns: number;
   readonly keepMs: number;
   /** A run is over. It must not throw. */
   readonly onEnded?: ((run: Run) => void) | undefined;
 }
+
+const requestKind = 'reconcile:requests';
+/** Of daemons that ask at once, each finds another's request within as many looks. */
+const maxTries = 8;
 
 /** Runs of all channels, newest first, and the requests for runs, as every daemon of the merchant sees them. */
 export class RunStore {
@@ -57,25 +62,45 @@ export class RunStore {
     return runs.trim(keepRuns, timePart(nowMs() - keepMs));
   }
 
-  /** Asks the daemon that holds the channel; a request that waits already answers instead. */
+  /** Asks the daemon that holds the channel; a request that waits already, or is being read, answers instead. */
   async ask(channel: ChannelId, request: RunRequest): Promise<RunRequest> {
-    if (await this.#options.requests.add(channel, JSON.stringify(request))) return request;
-    return (await this.asked(channel)) ?? request;
+    for (let attempt = 1; ; attempt++) {
+      const text = await this.#requestText(channel);
+      const waiting = readRequest(text);
+      // A run's end is kept a moment before its request is dropped: who asks in between asks for another run.
+      if (waiting !== undefined && (attempt > maxTries || !(await this.#isOver(waiting)))) return waiting;
+      if (await this.#swap(channel, text, JSON.stringify(request))) return request;
+    }
   }
 
   async asked(channel: ChannelId): Promise<RunRequest | undefined> {
-    const text = await this.#options.requests.get(channel);
-    if (text === undefined) return undefined;
-    const parsed = runRequestRecord.safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data;
-    await this.#options.requests.drop([channel]);
-    return undefined;
+    return readRequest(await this.#requestText(channel));
   }
 
   async ended(channel: ChannelId, runId: string): Promise<void> {
-    const waiting = await this.asked(channel);
-    if (waiting?.runId === runId) await this.#options.requests.drop([channel]);
+    const text = await this.#requestText(channel);
+    if (readRequest(text)?.runId === runId) await this.#swap(channel, text, undefined);
   }
+
+  async #isOver({ runId }: RunRequest): Promise<boolean> {
+    const run = await this.run(runId);
+    return run !== undefined && run.state !== 'running';
+  }
+
+  #requestText(channel: ChannelId): Promise<string | undefined> {
+    return this.#options.requests.one(requestKind, channel);
+  }
+
+  #swap(channel: ChannelId, from: string | undefined, to: string | undefined): Promise<boolean> {
+    return this.#options.requests.swap(requestKind, channel, from, to);
+  }
+}
+
+/** One that cannot be read is as good as none: the next takes its place. */
+function readRequest(text: string | undefined): RunRequest | undefined {
+  if (text === undefined) return undefined;
+  const parsed = runRequestRecord.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : undefined;
 }
 
 function readRun(text: string | undefined): Run | undefined {

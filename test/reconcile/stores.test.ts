@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Sku } from '../../src/domain/ids.ts';
+import { RecordCommands } from '../../src/ledger/record-commands.ts';
 import { KeptRecords } from '../../src/mesh/kept-records.ts';
 import { meshKeys } from '../../src/mesh/mesh-keys.ts';
 import { maxSteps, withStep } from '../../src/reconcile/finding.ts';
@@ -28,7 +29,7 @@ function stores(limits: { maxOpen?: number; keep?: number } = {}) {
   return {
     runs: new RunStore({
       runs: records(keys.runs),
-      requests: records(keys.runRequests),
+      requests: new RecordCommands(parts.caller),
       nowMs: () => nowMs,
       keepRuns: limits.keep ?? 100,
       keepMs: 10_000,
@@ -59,7 +60,7 @@ test('a record that is not a run, or not a finding, is passed over', async () =>
   const keys = meshKeys(parts.keys);
   await parts.redis.hset(keys.runs, 'r0', '{"id":"r0"}');
   await parts.redis.hset(keys.openFindings, 'shop-a/x', '{"id":1}');
-  await parts.redis.hset(keys.runRequests, shopA, '{"runId":1}');
+  await parts.redis.hset(`${parts.keys.prefix}reconcile:requests`, shopA, '{"runId":1}');
   const { runs, findings } = stores();
   expect(await runs.list(10)).toEqual([]);
   expect(await findings.listOpen(10)).toEqual([]);
@@ -83,6 +84,30 @@ test('a channel has one request for a run at a time, and only its own end clears
   expect(await runs.asked(shopA)).toEqual(request);
   await runs.ended(shopA, 'r1');
   expect(await runs.asked(shopA)).toBeUndefined();
+});
+
+test('who asks between the end of a run and the end of its request asks for another run', async () => {
+  const { runs } = stores();
+  const request: RunRequest = {
+    runId: 'r1',
+    kind: 'full',
+    cause: 'operator',
+    actor: 'a',
+    isDryRun: false,
+    skus: [],
+    askedAtMs: 5,
+  };
+  await runs.ask(shopA, request);
+  await runs.save(sampleRun({ id: 'r1', state: 'running' }));
+  expect((await runs.ask(shopA, { ...request, runId: 'r2' })).runId).toBe('r1');
+  await runs.save(sampleRun({ id: 'r1', state: 'aborted' }));
+  const asked = await Promise.all(
+    ['r3', 'r4', 'r5'].map(async (runId) => (await runs.ask(shopA, { ...request, runId })).runId),
+  );
+  // Several at once are one.
+  expect(new Set(asked).size).toBe(1);
+  await runs.ended(shopA, 'r1');
+  expect((await runs.asked(shopA))?.runId).toBe(asked[0]);
 });
 
 test('runs are kept newest first, so many and so long', async () => {

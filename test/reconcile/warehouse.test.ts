@@ -6,6 +6,7 @@ import type { CountPage, PlatformCount } from '../../src/connectors/counts.ts';
 import type { ChannelId, Sku } from '../../src/domain/ids.ts';
 import { type DriftAction, defaultDriftPolicy } from '../../src/domain/verdict.ts';
 import { RedisLedger } from '../../src/ledger/redis-ledger.ts';
+import { RecordCommands } from '../../src/ledger/record-commands.ts';
 import { KeptRecords } from '../../src/mesh/kept-records.ts';
 import { meshKeys } from '../../src/mesh/mesh-keys.ts';
 import { FindingStore } from '../../src/reconcile/finding-store.ts';
@@ -40,7 +41,7 @@ beforeEach(async () => {
   const nowMs = () => ledger.nowMs();
   runs = new RunStore({
     runs: records(keys.runs),
-    requests: records(keys.runRequests),
+    requests: new RecordCommands(bench.caller),
     nowMs,
     keepRuns: 100,
     keepMs: 86_400_000,

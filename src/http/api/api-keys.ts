@@ -1,11 +1,15 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { StockmeshError } from '../../domain/errors.ts';
 import { agentScopes, type Caller, type CallerClass, callerClasses, type Scope, scopes } from './caller.ts';
 
 /** Where the records of keys are kept, for every daemon of the merchant. */
 export interface KeyStore {
   all(kind: 'apiKeys'): Promise<ReadonlyMap<string, string>>;
+  one(kind: 'apiKeys', id: string): Promise<string | undefined>;
   put(kind: 'apiKeys', id: string, content: string): Promise<void>;
+  /** False: `from` is no longer what is kept. */
+  swap(kind: 'apiKeys', id: string, from: string | undefined, to: string): Promise<boolean>;
 }
 
 const record = z.object({
@@ -44,6 +48,8 @@ const tokenPattern = /^smk_([a-z2-9]{10})_([A-Za-z0-9_-]{43})$/;
 const idLetters = 'abcdefghijkmnpqrstuvwxyz23456789';
 const reloadMs = 2_000;
 const maxVerified = 1_000;
+/** Changes of one key at once. */
+const maxTries = 16;
 
 interface Verified {
   readonly record: KeyRecord;
@@ -169,28 +175,45 @@ export class ApiKeys {
     id: string,
     graceMs: number,
   ): Promise<{ readonly view: KeyView; readonly token: string } | undefined> {
-    await this.reload();
-    const known = this.#records.get(id);
-    if (known === undefined || known.revokedAtMs !== undefined) return undefined;
     const secret = randomBytes(32).toString('base64url');
-    const next: KeyRecord = {
-      ...known,
-      hash: hash('sha256', secret, 'hex'),
-      previousHash: known.hash,
-      previousUntilMs: this.#nowMs() + graceMs,
-    };
-    await this.#keep(next);
-    return { view: this.#view(next), token: `smk_${id}_${secret}` };
+    const next = await this.#change(id, (known) =>
+      known.revokedAtMs === undefined
+        ? {
+            ...known,
+            hash: hash('sha256', secret, 'hex'),
+            previousHash: known.hash,
+            previousUntilMs: this.#nowMs() + graceMs,
+          }
+        : undefined,
+    );
+    return next === undefined ? undefined : { view: this.#view(next), token: `smk_${id}_${secret}` };
   }
 
   /** At once here, within two seconds at other daemons. The record stays, so that its holds keep a name. */
   async revoke(id: string): Promise<KeyView | undefined> {
-    await this.reload();
-    const known = this.#records.get(id);
-    if (known === undefined) return undefined;
-    const next = { ...known, revokedAtMs: known.revokedAtMs ?? this.#nowMs() };
-    await this.#keep(next);
-    return this.#view(next);
+    const next = await this.#change(id, (known) => ({
+      ...known,
+      revokedAtMs: known.revokedAtMs ?? this.#nowMs(),
+    }));
+    return next === undefined ? undefined : this.#view(next);
+  }
+
+  /**
+   * From the record as it is kept now, and only over that one: a rotation that was begun before a revocation and written
+   * after it would open the key again.
+   */
+  async #change(id: string, to: (known: KeyRecord) => KeyRecord | undefined): Promise<KeyRecord | undefined> {
+    for (let attempt = 1; attempt <= maxTries; attempt++) {
+      const text = await this.#store.one('apiKeys', id);
+      const known = record.safeParse(jsonOf(text ?? ''));
+      const next = known.success ? to(known.data) : undefined;
+      if (next === undefined) return undefined;
+      if (await this.#store.swap('apiKeys', id, text, JSON.stringify(next))) {
+        this.#setRecords(this.#records.set(id, next));
+        return next;
+      }
+    }
+    throw new StockmeshError('LEDGER_OVERLOADED', { limit: maxTries, command: 'record apiKeys' });
   }
 
   async #keep(next: KeyRecord): Promise<void> {

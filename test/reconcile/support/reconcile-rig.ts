@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import type { BlastLimits } from '../../../src/domain/blast-radius.ts';
 import type { ChannelId } from '../../../src/domain/ids.ts';
 import { defaultDriftPolicy } from '../../../src/domain/verdict.ts';
+import { RecordCommands } from '../../../src/ledger/record-commands.ts';
 import { KeptRecords } from '../../../src/mesh/kept-records.ts';
 import { meshKeys } from '../../../src/mesh/mesh-keys.ts';
 import { SyncJournal } from '../../../src/mesh/sync-journal.ts';
@@ -54,7 +55,7 @@ export class ReconcileRig {
     const nowMs = () => rig.ledger.nowMs();
     this.runs = new RunStore({
       runs: records(keys.runs),
-      requests: records(keys.runRequests),
+      requests: new RecordCommands(rig.parts.caller),
       nowMs,
       keepRuns: 100,
       keepMs: 86_400_000,
