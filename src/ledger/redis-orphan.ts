@@ -20,7 +20,12 @@ export async function stopOrphan(dir: string, socketPath: string, withinMs = 10_
   // By the socket first: it reaches the server also from another container, where its process id means nothing.
   if (answers) await askRedis(socketPath, 'SHUTDOWN', withinMs / 2);
   else if (pid !== undefined) signal(pid, 'SIGTERM');
-  while ((await orphanPid(dir)) !== undefined || (await askRedis(socketPath, 'PING', 200)) !== undefined) {
+  // Its process, not only its pid file: a server that ends removes that file before its socket, and would then remove ours.
+  const isThere = async (): Promise<boolean> =>
+    (pid !== undefined && (await isServerOf(dir, pid))) ||
+    (await orphanPid(dir)) !== undefined ||
+    (await askRedis(socketPath, 'PING', 200)) !== undefined;
+  while (await isThere()) {
     const leftMs = untilMs - performance.now();
     if (leftMs <= 0) {
       throw new StockmeshError('REDIS_UNAVAILABLE', {
@@ -39,15 +44,20 @@ export async function stopOrphan(dir: string, socketPath: string, withinMs = 10_
 async function orphanPid(dir: string): Promise<number | undefined> {
   const text = await readFile(join(dir, 'redis.pid'), 'utf8').catch(() => '');
   const pid = Number.parseInt(text, 10);
-  if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid || !signal(pid, 0)) return undefined;
+  if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid) return undefined;
+  return (await isServerOf(dir, pid)) ? pid : undefined;
+}
+
+async function isServerOf(dir: string, pid: number): Promise<boolean> {
+  if (!signal(pid, 0)) return false;
   try {
-    if ((await readlink(`/proc/${pid}/cwd`)) !== (await realpath(dir))) return undefined;
+    if ((await readlink(`/proc/${pid}/cwd`)) !== (await realpath(dir))) return false;
     // A killed process that nobody has waited for yet holds no file any more.
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return /\) [ZX] /.test(stat) ? undefined : pid;
+    return !/\) [ZX] /.test(stat);
   } catch {
     // No /proc (macOS), or gone since: the pid file alone has to do, and it is removed by a clean stop.
-    return process.platform === 'linux' ? undefined : pid;
+    return process.platform !== 'linux';
   }
 }
 

@@ -92,7 +92,7 @@ export class RedisProcess {
         await this.stop(0);
         throw new StockmeshError('REDIS_UNAVAILABLE', {
           address: socketPath,
-          reason: `not ready within ${readyWithinMs} ms: ${answer ?? this.#lastLines()}`,
+          reason: `not ready within ${readyWithinMs} ms: ${answer === undefined || answer === '' ? this.#lastLines() : answer}`,
         });
       }
       await delay(pollMs);

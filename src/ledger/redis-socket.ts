@@ -26,8 +26,9 @@ export async function shortSocketPath(dir: string, name: string): Promise<Socket
 }
 
 /**
- * Sends one command without arguments and answers the first line of the reply (`+PONG`, `-LOADING ...`); undefined
- * when nobody listens or answers. Used where a client library would wait, retry or reconnect.
+ * Sends one command without arguments and answers the first line of the reply (`+PONG`, `-LOADING ...`), '' when somebody
+ * listens and does not answer in time, undefined when nobody listens or the connection ends. Used where a client library
+ * would wait, retry or reconnect.
  */
 export function askRedis(
   path: string,
@@ -41,7 +42,7 @@ export function askRedis(
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(timeoutMs, () => end(undefined));
+    socket.setTimeout(timeoutMs, () => end(''));
     socket.on('error', () => end(undefined));
     // SHUTDOWN answers by closing the connection.
     socket.on('close', () => end(undefined));

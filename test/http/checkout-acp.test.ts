@@ -277,52 +277,41 @@ describe('the life of a session', () => {
   });
 
   test('run out: not renewed; completed while the units are there, refused when they are not', async () => {
-    const short = await ReservationRig.start({
+    const brief = { defaultTtlMs: 4_000, maxTtlMs: 4_000 };
+    await using short = await ReservationRig.start({
       parts: rig.parts,
-      settings: {
-        stages: {
-          intent: { defaultTtlMs: 1_000, maxTtlMs: 1_000 },
-          checkout: { defaultTtlMs: 1_000, maxTtlMs: 1_000 },
-          cart: { defaultTtlMs: 1_000, maxTtlMs: 1_000 },
-          paymentPending: { defaultTtlMs: 1_000, maxTtlMs: 1_000 },
-        },
-      },
+      settings: { stages: { intent: brief, checkout: brief, cart: brief, paymentPending: brief } },
     });
-    try {
-      const sku = await stocked(1);
-      const ask = (path: string, body: unknown = {}) =>
-        short.call('POST', `/acp${path}`, body, { ...version, 'idempotency-key': randomUUID() });
-      const [one, cart] = [
-        await ask('/checkout_sessions', lines([sku, 1])),
-        await ask('/carts', lines([await stocked(1), 1])),
-      ];
-      const id = String(one.body['id']);
-      await expect
-        .poll(async () => (await get(`/checkout_sessions/${id}`)).body['status'], { timeout: 20_000 })
-        .toBe('expired');
-      sessionIsGood(await get(`/checkout_sessions/${id}`));
-      await expect
-        .poll(async () => (await get(`/carts/${String(cart.body['id'])}`)).status, { timeout: 20_000 })
-        .toBe(404);
-      const renewed = await ask(`/checkout_sessions/${id}`, lines([sku, 1]));
-      expect([renewed.status, renewed.body['code']]).toEqual([405, 'expired']);
-      const done = await ask(`/checkout_sessions/${id}/complete`, { order: { id: 'late' } });
-      expect(done.body).toMatchObject({ status: 'completed', order: { id: 'late' } });
-      const two = await stocked(1);
-      const second = String((await ask('/checkout_sessions', lines([two, 1]))).body['id']);
-      await expect
-        .poll(async () => (await rig.reserve({ sku: two, quantity: 1 })).status, { timeout: 20_000 })
-        .toBe(201);
-      const tooLate = await ask(`/checkout_sessions/${second}/complete`, { order: { id: 'too-late' } });
-      expect(tooLate.body).toMatchObject({
-        status: 'expired',
-        messages: [{ type: 'error', code: 'out_of_stock', param: '$.line_items[0].item.id' }],
-      });
-      sessionIsGood(tooLate);
-      expect(await storedLevel(rig.parts, two)).toMatchObject({ reserved: 1, committed: 0 });
-    } finally {
-      await short.close();
-    }
+    // The ledger follows no longer step of its server's clock at once.
+    const pass = (): Promise<void> => rig.parts.stepClock(5_000);
+    const sku = await stocked(1);
+    const ask = (path: string, body: unknown = {}) =>
+      short.call('POST', `/acp${path}`, body, { ...version, 'idempotency-key': randomUUID() });
+    const [one, cart] = [
+      await ask('/checkout_sessions', lines([sku, 1])),
+      await ask('/carts', lines([await stocked(1), 1])),
+    ];
+    const id = String(one.body['id']);
+    await pass();
+    const over = await get(`/checkout_sessions/${id}`);
+    expect(over.body['status']).toBe('expired');
+    sessionIsGood(over);
+    expect((await get(`/carts/${String(cart.body['id'])}`)).status).toBe(404);
+    const renewed = await ask(`/checkout_sessions/${id}`, lines([sku, 1]));
+    expect([renewed.status, renewed.body['code']]).toEqual([405, 'expired']);
+    const done = await ask(`/checkout_sessions/${id}/complete`, { order: { id: 'late' } });
+    expect(done.body).toMatchObject({ status: 'completed', order: { id: 'late' } });
+    const two = await stocked(1);
+    const second = String((await ask('/checkout_sessions', lines([two, 1]))).body['id']);
+    await pass();
+    expect((await rig.reserve({ sku: two, quantity: 1 })).status).toBe(201);
+    const tooLate = await ask(`/checkout_sessions/${second}/complete`, { order: { id: 'too-late' } });
+    expect(tooLate.body).toMatchObject({
+      status: 'expired',
+      messages: [{ type: 'error', code: 'out_of_stock', param: '$.line_items[0].item.id' }],
+    });
+    sessionIsGood(tooLate);
+    expect(await storedLevel(rig.parts, two)).toMatchObject({ reserved: 1, committed: 0 });
   });
 
   test('a cart: made, replaced, cancelled; after its end it is not there any more', async () => {

@@ -10,7 +10,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WebhookHeaders, WebhookVerdict } from '../../src/connectors/connector.ts';
 import type { ChannelId } from '../../src/domain/ids.ts';
 import { HttpMetrics } from '../../src/http/http-metrics.ts';
-import { closeListener, defaultListenerLimits, listenOn } from '../../src/http/listener.ts';
+import {
+  type ListenerLimits,
+  closeListener,
+  defaultListenerLimits,
+  listenOn,
+} from '../../src/http/listener.ts';
 import { createPublicServer } from '../../src/http/public-server.ts';
 import { Reception } from '../../src/http/reception.ts';
 import type { AcceptResult } from '../../src/mesh/inbox.ts';
@@ -36,10 +41,17 @@ beforeEach(async () => {
   rung = [];
   acknowledgement = undefined;
   logged.length = 0;
-  const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
   answer = async () => ({ kind: 'accepted' });
   metrics = new HttpMetrics(new Registry());
   isOff = false;
+  await listen({});
+});
+
+/** The public listener, with other limits where the test is about them. */
+async function listen(
+  requestLimits: Partial<Pick<ListenerLimits, 'headersTimeoutMs' | 'requestTimeoutMs'>>,
+): Promise<void> {
+  const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
   const reception = new Reception({
     find: (channel) => (channel === 'shop-a' && !isOff ? { verifyWebhook, acknowledgement } : undefined),
     accept: async (delivery) => {
@@ -59,7 +71,7 @@ beforeEach(async () => {
     log,
   });
   app = createPublicServer({
-    limits: { ...defaultListenerLimits, maxBodyBytes, headersTimeoutMs: 1_000, requestTimeoutMs: 1_500 },
+    limits: { ...defaultListenerLimits, maxBodyBytes, ...requestLimits },
     find: (platform, channelId) =>
       platform === 'shopify' && channelId === 'shop-a' ? ('shop-a' as ChannelId) : undefined,
     hear: ({ raw }) => {
@@ -73,7 +85,7 @@ beforeEach(async () => {
     log,
   });
   ({ port } = await listenOn(app, { host: '127.0.0.1', port: 0 }));
-});
+}
 
 afterEach(() => closeListener(app, 0));
 
@@ -149,8 +161,10 @@ test('a missing, cut or wrong signature is refused and says nothing about why', 
 });
 
 test('a flood of forgeries is one line of the log, with a hint at a changed body', async () => {
+  const startedMs = performance.now();
   for (let sent = 0; sent < 20; sent++) await post('{"a":1}', { 'x-test-hmac': 'AAAA' });
-  expect(logged).toHaveLength(1);
+  // One per second.
+  expect(logged.length).toBeLessThanOrEqual(1 + (performance.now() - startedMs) / 1_000);
   expect(logged[0]).toContain('a proxy changed the raw body');
   expect(logged[0]).not.toContain('AAAA');
 });
@@ -219,6 +233,8 @@ test.each([
 });
 
 test('a sender of one byte per second is cut off; others are answered meanwhile', async () => {
+  await app.close();
+  await listen({ headersTimeoutMs: 1_000, requestTimeoutMs: 1_500 });
   const slow = await rawPost({ 'content-length': '100' }, '{');
   const closed = once(slow, 'close');
   slow.on('error', () => undefined).resume();

@@ -86,7 +86,9 @@ describe('refuses, and changes nothing', () => {
   });
 
   test('a sender of one byte per second', async () => {
-    const { port, hostname } = new URL(rig.url);
+    const requestLimits = { requestTimeoutMs: 1_500, headersTimeoutMs: 1_000 };
+    await using hasty = await ReservationRig.start({ parts: rig.parts, requestLimits });
+    const { port, hostname } = new URL(hasty.url);
     const socket = connect(Number(port), hostname);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('error', () => undefined);
@@ -468,18 +470,21 @@ describe('hot SKUs', () => {
     await waiting(1);
     const two = wait('two', 20);
     await waiting(2);
-    const three = wait('three', 0.3);
+    expect(denied.parse((await wait('too long', 0.3)).body).code).toBe('QUEUE_TIMEOUT');
+    const three = wait('three', 20);
     await waiting(3);
     const full = denied.parse((await wait('four', 20)).body);
     expect(full.code).toBe('QUEUE_FULL');
-    expect(denied.parse((await three).body).code).toBe('QUEUE_TIMEOUT');
     // Nobody overtakes who waits.
     await rig.on(first.body['hold_id'], 'release');
     const held1 = held.parse((await one).body);
     expect(served).toEqual(['one']);
     await rig.on(held1.hold_id, 'release');
-    await two;
+    const held2 = held.parse((await two).body);
     expect(served).toEqual(['one', 'two']);
+    await rig.on(held2.hold_id, 'release');
+    await three;
+    expect(served).toEqual(['one', 'two', 'three']);
   });
 });
 
@@ -547,13 +552,13 @@ test.each([`/inventory/v1/reservations/${'x'.repeat(5_000)}`, '/inventory/v1/res
 
 describe('an attempt whose daemon died', () => {
   test('is refused while it may be under way, then taken over: the hold it made is the answer, and no second one is made', async () => {
-    const crashing = await ReservationRig.start({ parts: rig.parts, inFlightMs: 1_500 });
+    const crashing = await ReservationRig.start({ parts: rig.parts, inFlightMs: 5_000 });
     try {
       await stocked('S', 5);
       const body = { sku: 'S', quantity: 2 };
       const headers = { 'idempotency-key': 'K-crash' };
       // What the first attempt had done when its daemon died: begun, and held, with the answer never kept.
-      const store = new IdempotencyCommands(rig.parts.caller, { inFlightMs: 1_500, keepMs: 60_000 });
+      const store = new IdempotencyCommands(rig.parts.caller, { inFlightMs: 5_000, keepMs: 60_000 });
       const never = new Promise<never>(() => undefined);
       let holdId = '';
       void once(store, localOperator, 'K-crash', ['reserve', body], async () => {

@@ -139,13 +139,16 @@ export class CheckoutDesk {
     this.#parts.keepPace(caller);
     const operation = key ?? randomUUID();
     const givenUp: string[] = [];
+    let asksAnew = 0;
     for (let attempt = 1; attempt <= maxTries; attempt++) {
       const loaded = await this.#load(caller, form, id);
       if (loaded === undefined) return { kind: 'unknown' };
       if (loaded.phase !== 'held' && loaded.phase !== 'unmet')
         return { kind: 'not-open', view: await this.#view(caller, loaded) };
       const lines = numberLines(asked ?? loaded.lines, loaded.lines);
-      const idempotencyKey = `${loaded.hold?.hold_id ?? 'first'} ${operation}`;
+      // A denial is kept under its key: what is asked anew is another question. By number, so that a repeat asks the same.
+      const anew = asksAnew === 0 ? '' : ` ${asksAnew}`;
+      const idempotencyKey = `${loaded.hold?.hold_id ?? 'first'} ${operation}${anew}`;
       const holdId =
         loaded.hold === undefined
           ? makeHoldId(caller, form.kind, idempotencyKey)
@@ -164,6 +167,7 @@ export class CheckoutDesk {
       if (outcome.kind === 'denied') {
         if (await this.#keepDenial(caller, loaded, noted, holdId, outcome.remarks, givenUp))
           return this.#shown(caller, form, id);
+        asksAnew++;
         continue;
       }
       const over =

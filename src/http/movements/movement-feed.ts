@@ -65,18 +65,19 @@ export class MovementFeed {
     return comparePositions(head, from) >= 0 ? slice : { kind: 'gone', first: head };
   }
 
-  /** Resolves at the next entry, after `ms`, or when the signal ends; `since` is the newest the follower has. */
-  async changed(since: Position, ms: number, signal: AbortSignal): Promise<void> {
+  /** At the next entry or when the signal ends; false: neither for `ms`. `since` is the newest the follower has. */
+  async changed(since: Position, ms: number, signal: AbortSignal): Promise<boolean> {
     const newest = this.#recent.at(-1);
-    if (signal.aborted || (newest !== undefined && comparePositions(newest, since) > 0)) return;
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
+    if (signal.aborted || (newest !== undefined && comparePositions(newest, since) > 0)) return true;
+    return new Promise<boolean>((resolve) => {
+      const end = (isChanged: boolean): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', wake);
         this.#waiting.delete(wake);
-        resolve();
+        resolve(isChanged);
       };
-      const timer = setTimeout(wake, ms);
+      const wake = (): void => end(true);
+      const timer = setTimeout(() => end(false), ms);
       signal.addEventListener('abort', wake);
       this.#waiting.add(wake);
     });

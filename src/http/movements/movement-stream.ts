@@ -160,11 +160,9 @@ async function* follow(following: Following, signal: AbortSignal): AsyncGenerato
       text = '';
     }
     if (page.entries.length < limits.pageEntries) {
-      const askedAtMs = performance.now();
-      await feed.changed(at, limits.heartbeatMs, signal);
+      const isChanged = await feed.changed(at, limits.heartbeatMs, signal);
       if (signal.aborted) return;
-      if (performance.now() - askedAtMs >= limits.heartbeatMs)
-        text = `: heartbeat\nid: ${formatPosition(at)}\n\n`;
+      if (!isChanged) text = `: heartbeat\nid: ${formatPosition(at)}\n\n`;
     }
     page = await feed.after(at, limits.pageEntries);
   }

@@ -14,7 +14,8 @@ interface Problem {
 export async function archiveProblem(archive: LedgerArchive, tail: LogTail): Promise<Problem | undefined> {
   try {
     let last = noPosition;
-    for (let checked = 0; ;) {
+    let checked = 0;
+    for (let isFirst = true; ; isFirst = false) {
       const fresh = (await archive.chain()).slice(checked);
       for (const line of fresh) {
         if (line.entries === 0) last = parsePosition(line.last);
@@ -29,7 +30,7 @@ export async function archiveProblem(archive: LedgerArchive, tail: LogTail): Pro
       const next = await firstAfter(tail, last);
       if (next === undefined || isNextAfter(last, readEntry(...next))) return undefined;
       // Retention may have moved entries from the log to the archive since its chain was read.
-      if (fresh.length > 0) continue;
+      if (fresh.length > 0 || isFirst) continue;
       const end = formatPosition(last);
       return {
         at: next[0],

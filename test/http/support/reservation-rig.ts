@@ -78,6 +78,8 @@ export interface RigOptions {
   /** After which the request of a daemon that is gone may be made again. */
   readonly inFlightMs?: number;
   readonly audit?: { readonly segmentBytes: number; readonly maxSegments: number };
+  /** Of the listener; its own are longer than a test process is held up. */
+  readonly requestLimits?: { readonly requestTimeoutMs: number; readonly headersTimeoutMs: number };
 }
 
 /** One daemon's HTTP side over a real ledger, on a real port. */
@@ -190,8 +192,7 @@ export class ReservationRig {
       limits: {
         ...defaultListenerLimits,
         maxBodyBytes: 20_000,
-        requestTimeoutMs: 1_500,
-        headersTimeoutMs: 1_000,
+        ...options.requestLimits,
       },
       host: '127.0.0.1',
       ports: new Proxy({}, { get: () => () => ({}) }) as never,
@@ -265,6 +266,10 @@ export class ReservationRig {
       ...key,
     });
     return { authorization: `Bearer ${token}` };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async close(): Promise<void> {
