@@ -6,8 +6,9 @@ export default defineConfig({
     globalSetup: ['test/support/redis-global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Against hanging only: a start of the daemon takes seconds, and a busy machine several times that.
+    testTimeout: 150_000,
+    hookTimeout: 150_000,
     expect: { poll: { timeout: 20_000, interval: 20 } },
   },
 });

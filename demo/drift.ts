@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { SeededRandom } from '../sandbox/shopify/random.ts';
+import { breaches, isPutOff } from '../sandbox/posting/breaches.ts';
 import { readAdjustments } from '../sandbox/wms/adjustments.ts';
 import { ledgerStock } from './agreement.ts';
 import { DaemonProcess } from './daemon-process.ts';
@@ -314,8 +315,7 @@ function tell(
   for (const { channel, sku, verdict, cause, units } of falseOnes)
     console.log(`FALSE: ${channel} ${sku} ${verdict}: ${cause} (${units})`);
   // A machine that is too slow for its buyers is no fault of the daemon's; the platforms send again.
-  const isLate = ({ kind }: { kind: string }): boolean => kind === 'webhook-timeout';
-  const violations = platforms.violations().filter((one) => !isLate(one));
+  const violations = breaches(platforms.violations());
   for (const { where, kind, detail } of violations.slice(0, 10))
     console.log(`contract violation at ${where}: ${kind}: ${detail}`);
   const figures = {
@@ -326,7 +326,7 @@ function tell(
     falseFindings: falseOnes.length,
     unitsSold: sold,
     loadAgrees: agrees,
-    lateAnswers: platforms.violations().filter(isLate).length,
+    putOff: platforms.violations().filter(isPutOff).length,
     violations: violations.length,
   };
   console.log(JSON.stringify({ drift: figures }));

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { breaches } from '../sandbox/posting/breaches.ts';
 import { compareAll, ledgerStock, type Disagreement } from './agreement.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { emulateFourPlatforms, type FourPlatforms } from './emulators/four-platforms.ts';
@@ -177,12 +178,9 @@ async function summarize(
   options: DemoOptions,
   workspace: Workspace,
 ): Promise<boolean> {
-  // With Redis killed the daemon has to answer 503, and one that starts again may answer late: the platforms send again,
-  // which is what their retries are for.
-  const isOutage = ({ kind, detail }: ContractViolation): boolean =>
-    (options.kill !== undefined && kind === 'webhook-timeout') ||
-    (options.kill === 'redis' && kind === 'webhook-refused' && detail.endsWith('503'));
-  const violations = seen.filter((violation) => !isOutage(violation));
+  const violations = breaches(seen);
+  const putOff = seen.length - violations.length;
+  if (putOff > 0) view.say(`${putOff} deliveries were answered 503, or late, and came again`);
   for (const { sku, detail } of disagreements.slice(0, 20)) view.say(`disagreement on ${sku}: ${detail}`);
   for (const { where, kind, detail } of violations.slice(0, 20))
     view.say(`contract violation at ${where}: ${kind}: ${detail}`);

@@ -11,6 +11,8 @@ export interface ToldWrite {
 export interface CountedExposure {
   /** Units that buyers took between a reading and the apply of a number that stems from it, each once; given back: less. */
   readonly units: number;
+  /** Of these, units taken between two readings of one moment, either of which the number may stem from. */
+  readonly unsure: number;
   /** Numbers that were applied. */
   readonly applied: number;
   /** Of these, whose write or whose reading nobody told of. */
@@ -23,6 +25,8 @@ type Happening =
   | { readonly kind: 'applied'; readonly atMs: number; readonly to: number };
 
 const clockMs = 25;
+/** An author that was held up has a clock that is so much behind: it tells the time by the last answer it has read. */
+const heldUpMs = 300;
 /** An answer comes at most so long after its write was applied. */
 const answerMs = 10_000;
 
@@ -54,6 +58,7 @@ export class ExposureCount {
     let units = 0;
     let applied = 0;
     let untold = 0;
+    let unsure = 0;
     for (const [sku, happened] of this.#happened) {
       const left = new Set(bySku.get(sku));
       /** What was taken before this place is counted already. */
@@ -71,12 +76,20 @@ export class ExposureCount {
           untold++;
           continue;
         }
-        for (const other of happened.slice(Math.max(from, countedTo), place))
-          if (other.kind === 'taken') units += other.units;
+        const start = Math.max(from, countedTo);
+        const latest = happened.findLastIndex(
+          ({ kind, atMs }, at) =>
+            at <= place && kind === 'read' && atMs <= (write?.readAtMs ?? 0) + heldUpMs,
+        );
+        for (const [at, other] of happened.slice(start, place).entries()) {
+          if (other.kind !== 'taken') continue;
+          units += other.units;
+          if (start + at < latest) unsure += Math.abs(other.units);
+        }
         countedTo = Math.max(countedTo, place);
       }
     }
-    return { units, applied, untold };
+    return { units, unsure, applied, untold };
   }
 
   #add(sku: string, happening: Happening): void {

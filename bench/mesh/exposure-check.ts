@@ -21,7 +21,7 @@ interface Channel {
  * by its own clock; of the daemon it takes only which reading each write says it stems from (`stockmesh export sync`).
  * The daemon knows no moment of an apply: it computes from numbers. Both must come to the same, once its last readings
  * have come: waited for at most `withinMs`. It may be wrong by the units that it calls doubtful: between a reading and an
- * apply so near each other that the number could be before or after it.
+ * apply so near each other that the number could be before or after it; and the count by what it calls unsure.
  */
 export async function compareExposure(
   privateUrl: string,
@@ -39,14 +39,14 @@ export async function compareExposure(
         return [channel, { ...count.count(told.get(channel) ?? []), computed, doubtful }];
       }),
     );
-    const isExact = Object.values(outcomes).every((one) => isSame({ ...one, doubtful: 0 }));
+    const isExact = Object.values(outcomes).every((one) => isSame({ ...one, doubtful: 0, unsure: 0 }));
     if (isExact || performance.now() > untilMs) return outcomes;
     await delay(500);
   }
 }
 
-export function isSame({ units, untold, computed, doubtful }: ExposureOutcome): boolean {
-  return untold === 0 && Math.abs(units - computed) <= doubtful;
+export function isSame({ units, unsure, untold, computed, doubtful }: ExposureOutcome): boolean {
+  return untold === 0 && Math.abs(units - computed) <= doubtful + unsure;
 }
 
 async function toldWrites(privateUrl: string): Promise<ReadonlyMap<string, readonly ToldWrite[]>> {

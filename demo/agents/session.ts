@@ -1,6 +1,7 @@
 import { startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import { DaemonUnderTest } from '../../test/e2e/daemon.ts';
 import { followEvents } from '../../test/http/support/server-events.ts';
+import { ttlSeconds } from './doors.ts';
 import { type Judgement, judgeOversells, type ShopSale } from './exposure.ts';
 import { race, type RacePath, runAgents, type Tally } from './workload.ts';
 
@@ -51,7 +52,7 @@ export async function agentSession(options: AgentsOptions): Promise<AgentsReport
     reservations: {
       agents: { ...limits, keepPercent: 0 },
       checkouts: limits,
-      stages: { checkout: { defaultTtlMs: 2_000, maxTtlMs: 2_000 } },
+      stages: { checkout: { defaultTtlMs: ttlSeconds * 1_000, maxTtlMs: ttlSeconds * 1_000 } },
     },
   };
   const daemon = await DaemonUnderTest.make({ shops: [shop], config });

@@ -46,6 +46,7 @@ export interface WantedRun {
 
 /** As many as a request for single SKUs may name; held corrections beyond it wait for the sweep or the next full run. */
 const maxSkusOfRun = 1_000;
+const noteAgainMs = 5_000;
 
 /** Reconciliation of all channels of a daemon: runs on request, by schedule and after a new epoch, and decisions of people. */
 export class Reconciler {
@@ -53,6 +54,8 @@ export class Reconciler {
   readonly #channels = new Map<ChannelId, ChannelReconciler>();
   readonly #warehouses = new Map<ChannelId, WarehouseReconciler>();
   readonly #movements: RecentMovements;
+  #noteAgain: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -136,6 +139,8 @@ export class Reconciler {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#noteAgain);
     const all = [...this.#channels.values(), ...this.#warehouses.values()];
     await Promise.all(all.map((one) => one.close()));
   }
@@ -175,19 +180,38 @@ export class Reconciler {
 
   /** Another life of the data: whatever was believed of the channels is proven anew, once for all daemons. */
   #noteEpoch(): void {
-    const { mesh, ledger, log } = this.#options;
-    const note = async (): Promise<void> => {
-      const { position } = await ledger.peek([]);
-      for (const channel of [...this.#channels.keys(), ...this.#warehouses.keys()]) {
-        const name = `reconciled:${channel}`;
-        const before = await mesh.cursor(name);
-        if (before === String(position.epoch)) continue;
-        if ((await mesh.moveCursor(name, String(position.epoch), 'number')) !== 'moved') continue;
-        await this.request(channel, { skus: [], isDryRun: false, cause: 'epoch', actor: 'reconcile' });
-      }
-    };
-    note().catch((error: unknown) =>
-      log.warn({ err: error }, 'a new epoch was not noted; the next start does'),
-    );
+    void this.#noteEpochOrAgain();
+  }
+
+  async #noteEpochOrAgain(): Promise<void> {
+    let isNoted = false;
+    try {
+      isNoted = await this.#noteEpochOnce();
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'a new epoch was not noted yet');
+    }
+    if (isNoted || this.#isClosed) return;
+    clearTimeout(this.#noteAgain);
+    this.#noteAgain = setTimeout(() => this.#noteEpoch(), noteAgainMs).unref();
+  }
+
+  /**
+   * Asked for first and noted then: whoever dies in between is followed by one who asks again. False: a channel has another
+   * run first, which proves less.
+   */
+  async #noteEpochOnce(): Promise<boolean> {
+    const { mesh, ledger } = this.#options;
+    const { position } = await ledger.peek([]);
+    let isNoted = true;
+    for (const channel of [...this.#channels.keys(), ...this.#warehouses.keys()]) {
+      const name = `reconciled:${channel}`;
+      if ((await mesh.cursor(name)) === String(position.epoch)) continue;
+      const wanted = { skus: [], isDryRun: false, cause: 'epoch', actor: 'reconcile' } as const;
+      const [request] = await this.request(channel, wanted);
+      if (request?.kind === 'full' && !request.isDryRun)
+        await mesh.moveCursor(name, String(position.epoch), 'number');
+      else isNoted = false;
+    }
+    return isNoted;
   }
 }

@@ -44,7 +44,7 @@ function housekeeping(credits: Partial<HousekeepingOptions['credits']> = {}): Ho
     },
     mesh,
     log: pino({ level: 'silent' }),
-    creditAgeMs: -1_000,
+    creditAgeMs: -60_000,
   });
 }
 

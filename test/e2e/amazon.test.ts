@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { breaches } from '../../sandbox/posting/breaches.ts';
 import { type AmazonSandbox, startAmazonSandbox } from '../../sandbox/amazon/server.ts';
 import type { SandboxSeller } from '../../sandbox/amazon/seller.ts';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
@@ -71,7 +72,7 @@ beforeAll(async () => {
   daemon.start(secrets);
   await daemon.ready();
   await daemon.connected(2, 40_000);
-}, 90_000);
+});
 
 afterAll(async () => {
   await daemon.remove();
@@ -83,19 +84,19 @@ const shown = (sku: string) => [shop.available(sku), seller.listings.quantity(sk
 test('a sale on Shopify lowers Amazon', async () => {
   shop.placeOrder({ lines: [{ sku: 'X', quantity: 3 }] });
   await expect.poll(() => shown('X'), { timeout: 20_000 }).toEqual([7, 7]);
-}, 30_000);
+});
 
 test('a sale on Amazon comes through the queue and lowers Shopify; pending is enough', async () => {
   seller.orders.place({ lines: [{ sku: 'Y', quantity: 4 }] });
   await expect.poll(() => shown('Y'), { timeout: 20_000 }).toEqual([6, 6]);
-}, 30_000);
+});
 
 test('a sale that no notification tells is found by the poll', async () => {
   seller.settings.notificationDropRate = 1;
   seller.orders.place({ lines: [{ sku: 'Y', quantity: 1 }] });
   await expect.poll(() => shown('Y'), { timeout: 20_000 }).toEqual([5, 5]);
   seller.settings.notificationDropRate = 0;
-}, 30_000);
+});
 
 test('a cancellation comes back on both', async () => {
   const placed = seller.orders.place({ lines: [{ sku: 'X', quantity: 2 }] });
@@ -118,7 +119,7 @@ test('what Amazon fulfils is nobody else’s stock', async () => {
   const stock = await fetch(`${daemon.privateUrl}/metrics`);
   expect(stock.ok).toBe(true);
   expect(await daemon.parked()).toEqual([]);
-  expect(amazon.violations()).toEqual([]);
-  expect(shopify.violations()).toEqual([]);
+  expect(breaches(amazon.violations())).toEqual([]);
+  expect(breaches(shopify.violations())).toEqual([]);
   for (const secret of Object.values(secrets)) expect(daemon.output).not.toContain(secret);
 });

@@ -164,7 +164,7 @@ beforeAll(async () => {
   daemon = await DaemonUnderTest.make({ shops: [], config: configuration(parrot.url) });
   daemon.start(Object.fromEntries(kinds.map((kind) => [`CANARY_${kind}`, canaries[kind]])));
   await daemon.ready();
-}, 60_000);
+});
 
 afterAll(async () => {
   await daemon.remove();
@@ -412,7 +412,7 @@ test('no answer of a listener and no operator command shows one', async () => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [...args, ...config], { env });
     expect(found(stdout + stderr), args.join(' ')).toEqual([]);
   }
-}, 60_000);
+});
 
 test('nothing that Redis or the daemon keeps on disk holds one', async () => {
   const kept = await filesBelow(join(daemon.dir, 'state'));
@@ -447,4 +447,4 @@ test('neither the log at its finest level nor what a dying daemon prints shows o
   await deliver('wms/hall', { 'x-warehouse-token': canaries.WMS_WEBHOOK_TOKEN }, '{}');
   await daemon.kill('SIGABRT');
   expect(found(daemon.output.slice(before))).toEqual([]);
-}, 60_000);
+});

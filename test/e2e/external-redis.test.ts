@@ -55,7 +55,7 @@ beforeAll(async () => {
     },
   });
   await writeFile(join(daemon.dir, 'redis-password'), password, { mode: 0o600 });
-}, 60_000);
+});
 
 afterAll(async () => {
   await daemon.remove();

@@ -149,10 +149,11 @@ test('runs by cron: at the hour of the time zone that the channel names, and not
   await daemon.until(
     async () => (await runsOf('there')).some(({ cause }) => cause === 'schedule'),
     'a scheduled run',
-    60_000,
+    // Once a minute, unless another run is waiting at that moment; then the next minute.
+    140_000,
   );
   expect((await runsOf('here')).filter(({ cause }) => cause === 'schedule')).toEqual([]);
-}, 90_000);
+});
 
 test('a scheduled report is mailed with its files and posted with a signature', async () => {
   await daemon.until(async () => mails.length > 0 && posts.length > 0, 'delivered', 60_000);
@@ -171,7 +172,7 @@ test('a scheduled report is mailed with its files and posted with a signature', 
   // Kept as well: what was delivered can be fetched again.
   expect((await run('report', 'show', told.data.id, '--format', 'html')).out).toContain('<!doctype html>');
   expect(new Set(posts.map(({ headers }) => headers['webhook-id'])).size).toBe(posts.length);
-}, 90_000);
+});
 
 test('a report made by command tells how long each channel takes at the published limits', async () => {
   // Both shops were read by now.
@@ -207,7 +208,15 @@ test('stockmesh reconcile and drift: found without a repair, listed, shown, froz
   expect(await run('drift', 'thaw', id, '--reason', 'counted')).toMatchObject({ code: 0 });
   expect(await run('drift', 'accept', id, '--reason', 'four were found')).toMatchObject({ code: 0 });
   await daemon.until(async () => (await daemon.available('X')) === 14, 'the ledger follows');
-  await daemon.until(async () => (await row()) === undefined, 'resolved', 60_000);
+  // Its base is new; a run before that has settled leaves the row unjudged.
+  await daemon.until(
+    async () => {
+      await run('reconcile', 'there', '--sku', 'X');
+      return (await row()) === undefined;
+    },
+    'resolved',
+    90_000,
+  );
   expect((await run('drift', 'resolved', 'there')).out).toContain(id);
   expect((await run('reconcile', 'runs', 'there')).out).toContain('state=completed');
   expect((await run('explain', 'X')).out).toMatch(

@@ -32,7 +32,7 @@ beforeAll(async () => {
     return shop;
   });
   daemon = await DaemonUnderTest.make({ shops });
-}, 60_000);
+});
 
 afterAll(async () => {
   await daemon.remove();
@@ -132,4 +132,4 @@ test('a wrong master key is a start error that says so, and changes nothing', as
   await daemon.changeConfig((config) => (config['masterKey'] = 'env:SM_E2E_KEY_2'));
   await start();
   expect(tokensIssued).toBe(issuedAtFirst);
-}, 60_000);
+});

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { breaches } from '../../sandbox/posting/breaches.ts';
 import { type ShopifySandbox, startShopifySandbox } from '../../sandbox/shopify/server.ts';
 import type { SandboxShop } from '../../sandbox/shopify/shop.ts';
 import { type WmsSandbox, startWmsSandbox } from '../../sandbox/wms/server.ts';
@@ -92,7 +93,7 @@ beforeAll(async () => {
   await drop({ F1: 5, F2: 6, F3: 7, F4: 8 });
   daemon.start();
   await daemon.ready();
-}, 60_000);
+});
 
 afterAll(async () => {
   await daemon.remove();
@@ -140,7 +141,7 @@ test('the first figure is the warehouse’s, not the shop’s, and reaches the s
   await agree('H4', 12, 4);
   await daemon.until(async () => (await readdir(join(files, 'done'))).includes('stock-1.csv'), 'put away');
   expect(await daemon.parked()).toEqual([]);
-}, 90_000);
+});
 
 test('W1: a label, then counts that still hold the units, then the pick: never shown twice', async () => {
   const placed = shop.placeOrder({ lines: [{ sku: 'H1', quantity: 2 }] });
@@ -158,7 +159,7 @@ test('W1: a label, then counts that still hold the units, then the pick: never s
   await agree('H1', 8);
   stop();
   expect(most).toBeLessThanOrEqual(8);
-}, 90_000);
+});
 
 test('W2: picked and counted before the label is seen: not lowered twice in the end', async () => {
   const placed = shop.placeOrder({ lines: [{ sku: 'B1', quantity: 3 }] });
@@ -168,7 +169,7 @@ test('W2: picked and counted before the label is seen: not lowered twice in the 
   await agree('B1', 7, 3);
   shop.fulfil(placed.order.id);
   await agree('B1', 7);
-}, 90_000);
+});
 
 test('a file that cannot be right is put to failed/ with its reason and changes nothing', async () => {
   const name = await drop({ F1: 0, F2: 0, F3: 0, F4: 0 });
@@ -181,7 +182,7 @@ test('a file that cannot be right is put to failed/ with its reason and changes 
   expect((await level('F1'))?.onHand).toBe(5);
   await drop({ F1: 4, F2: 6, F3: 7, F4: 8 });
   await agree('F1', 4);
-}, 60_000);
+});
 
 test('kill -9 in the middle of changes on all three: nothing is lost, nothing counts twice', async () => {
   for (let round = 0; round < 4; round++) {
@@ -212,7 +213,7 @@ test('a warehouse that refuses our access needs attention, the others go on; the
   );
   hero.adjust('H2', 5);
   await agree('H2', 23);
-  expect(shopify.violations()).toEqual([]);
-  expect(wms.violations()).toEqual([]);
+  expect(breaches(shopify.violations())).toEqual([]);
+  expect(breaches(wms.violations())).toEqual([]);
   expect(await daemon.kill('SIGTERM')).toEqual({ code: 0, signal: null });
-}, 90_000);
+});

@@ -129,6 +129,8 @@ export class ReconcileRig {
     let journal: SyncJournal | undefined;
     const rig = await PublishingRig.start({
       ...options,
+      // A new term would read everything by itself, and find what a test planted for the reconciliation.
+      tuning: { leaseTtlMs: 30_000, ...options.tuning },
       onEdited: (listing, shows, target) => {
         const found = self?.rig.channels.find(({ map }) => map.listing(listing.listingId) === listing);
         return found === undefined
