@@ -4,7 +4,8 @@ import { checkLedger } from '../../src/ledger/check-state.ts';
 import { type Invariant, LedgerFold } from '../../src/ledger/fold.ts';
 import { readLog } from '../../src/ledger/log-range.ts';
 import { dumpState, type LedgerState } from '../../src/ledger/state-dump.ts';
-import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
+import { frozenLedgerParts } from '../support/frozen-ledger.ts';
+import type { LedgerParts } from '../support/ledger-parts.ts';
 import { Schedule } from './model/schedule.ts';
 
 /** What a faulty ledger could hold: each mutation of a healthy one has to be found, by the rule that names it. */
@@ -17,7 +18,7 @@ let log: Log = [];
 let state: State;
 
 beforeAll(async () => {
-  parts = ledgerParts();
+  parts = frozenLedgerParts();
   const schedule = new Schedule(parts, 4_711);
   for (let n = 0; n < 300; n += 1) await schedule.step();
   for await (const movements of readLog(parts.redis, parts.keys)) log.push(...movements);

@@ -3,7 +3,7 @@ import { checkLedger } from '../../src/ledger/check-state.ts';
 import { LedgerFold } from '../../src/ledger/fold.ts';
 import { readLog } from '../../src/ledger/log-range.ts';
 import { dumpState } from '../../src/ledger/state-dump.ts';
-import { ledgerParts } from '../support/ledger-parts.ts';
+import { frozenLedgerParts } from '../support/frozen-ledger.ts';
 import { type PrivateRedis, startPrivateRedis } from '../support/redis.ts';
 import { Random } from './model/random.ts';
 import { Schedule } from './model/schedule.ts';
@@ -24,7 +24,7 @@ describe('every command, duplicated, reordered, with clock steps and kill -9 of 
   test.each(seeds)('agrees with the plain model: LEDGER_SEED=%i', async (seed) => {
     console.log(`ledger model: LEDGER_SEED=${seed} LEDGER_STEPS=${steps}`);
     redis = await startPrivateRedis({ appendfsync: 'always' });
-    const parts = ledgerParts({ path: redis.path, deadlineMs: 15_000 });
+    const parts = frozenLedgerParts({ path: redis.path, deadlineMs: 15_000 });
     const schedule = new Schedule(parts, seed);
     const kills = new Random(seed ^ 0x5eed);
     const done: string[] = [];

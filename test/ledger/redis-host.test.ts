@@ -8,8 +8,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { lockDataDir } from '../../src/ledger/data-dir-lock.ts';
 import { RedisHost, type RedisHostSettings } from '../../src/ledger/redis-host.ts';
 import { RedisMetrics } from '../../src/telemetry/metrics.ts';
-import { freePort } from '../support/free-port.ts';
-import { startPrivateRedis } from '../support/redis.ts';
+import { startPrivateRedisOnPort } from '../support/redis-on-port.ts';
 import { eventually } from '../support/eventually.ts';
 
 let dataDir: string;
@@ -38,11 +37,10 @@ async function expectUnlocked(): Promise<void> {
 }
 
 test('a refused Redis leaves nothing behind: no lock, no connection', async () => {
-  const port = await freePort();
-  const server = await startPrivateRedis({
+  const { server, port } = await startPrivateRedisOnPort((free) => ({
     appendfsync: 'everysec',
-    extraArgs: ['--port', String(port), '--requirepass', 'right-password'],
-  });
+    extraArgs: ['--port', String(free), '--requirepass', 'right-password'],
+  }));
   const url = `redis://127.0.0.1:${port}`;
   for (const [password, code] of [
     ['wrong-password', 'REDIS_ACCESS_DENIED'],

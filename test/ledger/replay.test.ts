@@ -4,7 +4,8 @@ import { readLog } from '../../src/ledger/log-range.ts';
 import { LedgerReplay } from '../../src/ledger/replay/ledger-replay.ts';
 import { comparableState, replayedState } from '../../src/ledger/replay/replayed-state.ts';
 import { dumpState } from '../../src/ledger/state-dump.ts';
-import { type LedgerParts, ledgerParts } from '../support/ledger-parts.ts';
+import { frozenLedgerParts } from '../support/frozen-ledger.ts';
+import type { LedgerParts } from '../support/ledger-parts.ts';
 import { orderBench } from '../support/order-bench.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
 import { anyCommand, runCommands } from './model/any-command.ts';
@@ -44,7 +45,7 @@ test('the log alone tells every figure, hold, line, credit and listing that any 
 test.each([1, 4_711, Math.floor(Math.random() * 2 ** 31)])(
   'and after a long schedule: LEDGER_SEED=%i',
   async (seed) => {
-    const parts = ledgerParts();
+    const parts = frozenLedgerParts();
     try {
       const schedule = new Schedule(parts, seed);
       for (let n = 0; n < 400; n += 1) await schedule.step();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { SeenPosition } from '../../src/ledger/position.ts';
 import { ledgerParts } from '../support/ledger-parts.ts';
+import { startPrivateRedis } from '../support/redis.ts';
 import { failOnLeakedConnections } from '../support/redis-connections.ts';
 
 failOnLeakedConnections();
@@ -27,13 +28,19 @@ test('opens at the first call and begins with an epoch entry', async () => {
 });
 
 test('SCRIPT FLUSH costs one reload, not an epoch', async () => {
-  const one = ledgerParts();
-  await one.caller.call('sweep', sweepArgs);
-  const epoch = one.caller.epoch;
-  await one.redis.script('FLUSH');
-  expect((await one.caller.call('sweep', sweepArgs)).seq).toBe(1);
-  expect(one.caller.epoch).toBe(epoch);
-  await one.close();
+  // On the shared server other tests would lose their scripts too.
+  const server = await startPrivateRedis({ appendonly: false });
+  const one = ledgerParts({ path: server.path });
+  try {
+    await one.caller.call('sweep', sweepArgs);
+    const epoch = one.caller.epoch;
+    await one.redis.script('FLUSH');
+    expect((await one.caller.call('sweep', sweepArgs)).seq).toBe(1);
+    expect(one.caller.epoch).toBe(epoch);
+  } finally {
+    await one.close();
+    await server.stop();
+  }
 });
 
 test('scripts of an old epoch are fenced even where the server still knows them', async () => {

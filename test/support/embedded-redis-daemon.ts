@@ -17,10 +17,11 @@ try {
     onFailed: (error) => process.exit(exitCodeFor(error)),
   });
   await redis.start();
-  console.log(JSON.stringify({ socketPath: redis.socketPath, redisPid: redis.pid }));
+  // Before the line: who reads it may send the signal at once.
   process.once('SIGTERM', () => {
     void redis.stop().then(() => lock.release());
   });
+  console.log(JSON.stringify({ socketPath: redis.socketPath, redisPid: redis.pid }));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = exitCodeFor(error);

@@ -35,10 +35,10 @@ const patience = { deadlineMs: 20_000, attemptMs: 5_000 } as const;
 /** A caller on a merchant of its own. The caller of this function closes it. */
 export function ledgerParts(
   options: { merchant?: MerchantId; path?: string; seen?: SeenPosition } & Partial<
-    Pick<ScriptCallerOptions, 'deadlineMs' | 'attemptMs' | 'maxInFlight'>
+    Pick<ScriptCallerOptions, 'source' | 'deadlineMs' | 'attemptMs' | 'maxInFlight'>
   > = {},
 ): LedgerParts {
-  const { merchant = merchantId(), path, seen = new SeenPosition(), ...limits } = options;
+  const { merchant = merchantId(), path, seen = new SeenPosition(), ...more } = options;
   const redis = path === undefined ? connectTestRedis() : connectTestRedis(path);
   const keys = ledgerKeys(merchant);
   const clock = new ServerClock();
@@ -50,7 +50,7 @@ export function ledgerParts(
     clock,
     actor: 'test',
     ...patience,
-    ...limits,
+    ...more,
   });
   return {
     merchant,

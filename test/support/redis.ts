@@ -42,7 +42,16 @@ export async function startPrivateRedis(options: PrivateRedisOptions = {}): Prom
   args.push('--appendonly', options.appendonly === false ? 'no' : 'yes');
   args.push('--appendfsync', options.appendfsync ?? 'always', '--maxmemory-policy', 'noeviction');
   args.push('--daemonize', 'no', '--loglevel', 'warning', ...(options.extraArgs ?? []));
-  let child = await spawnRedis(args, path);
+  const drop = async (): Promise<void> => {
+    if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
+  };
+  let child: ChildProcess;
+  try {
+    child = await spawnRedis(args, path);
+  } catch (error) {
+    await drop();
+    throw error;
+  }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
     const ended = hasEnded(child) ? undefined : once(child, 'exit');
@@ -63,7 +72,7 @@ export async function startPrivateRedis(options: PrivateRedisOptions = {}): Prom
     async stop() {
       // A server that a test left in SIGSTOP would not see SIGTERM; it holds nothing worth a clean stop.
       if (!hasEnded(child)) await kill('SIGKILL');
-      if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
+      await drop();
     },
   };
 }

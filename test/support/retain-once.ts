@@ -25,6 +25,8 @@ const caller = new ScriptCaller({
   seen: new SeenPosition(),
   clock,
   actor: 'retain-once',
+  deadlineMs: 20_000,
+  attemptMs: 5_000,
 });
 await retainLog({
   redis,

@@ -20,7 +20,10 @@ const shortTtlMs = 4_000;
 /** One capped step of the ledger's clock passes every short deadline. */
 const clockStepMs = 4_900;
 
-/** A seeded run of every command against the ledger and the plain model at once. */
+/**
+ * A seeded run of every command against the ledger and the plain model at once. The ledger's clock stands still between
+ * its steps (`frozenLedgerParts`): a short hold must not end between a look at it and the command that is judged by it.
+ */
 export class Schedule {
   readonly #random: Random;
   readonly #model = new PlainLedger();
@@ -97,7 +100,7 @@ export class Schedule {
     await this.#side.compare();
   }
 
-  /** Only the ledger knows the time: short holds may have ended, but only by their deadline. */
+  /** Only the ledger knows when its clock passed a deadline: short holds may have ended, the others not. */
   async #learnExpiries(): Promise<void> {
     for (const hold of this.#model.holds.values()) {
       if (hold.state !== 'held' || hold.ttlMs !== shortTtlMs) continue;

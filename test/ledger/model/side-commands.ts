@@ -14,7 +14,7 @@ const back = 'back' as LocationId;
 const channel = 'shop' as ChannelId;
 const leaseMs = 3_600_000;
 /** Later than any clock of a schedule: the count is true as of the moment it is applied. */
-const aheadMs = 10_000_000_000;
+const latestMs = Number.MAX_SAFE_INTEGER;
 
 export function modelListing(sku: string): ListingId {
   return `listing of ${sku}` as ListingId;
@@ -80,7 +80,7 @@ export class SideCommands {
       sku: sku as Sku,
       location: back,
       onHand,
-      asOfMs: Date.now() + aheadMs,
+      asOfMs: latestMs,
       pickLagMs: 0,
       skewMs: 0,
       source: 'model',
@@ -122,8 +122,12 @@ export class SideCommands {
     };
     const first = await this.#publisher.settle(channel, token, settlement);
     expect(first.kind).toBe('settled');
-    expect(await this.#publisher.settle(channel, token, settlement)).toEqual(first);
-    this.#model.provision(sku, Math.max(units, -booked));
+    const moved = Math.max(units, -booked);
+    const again = await this.#publisher.settle(channel, token, settlement);
+    // What booked nothing is not remembered but done again, behind holds that this call may be the first to end.
+    if (moved === 0) expect(again.kind).toBe('settled');
+    else expect(again).toEqual(first);
+    this.#model.provision(sku, moved);
     return `provision ${units} of ${JSON.stringify(sku.slice(0, 12))}`;
   }
 
