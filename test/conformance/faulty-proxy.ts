@@ -30,7 +30,7 @@ export type Strike = {
 } & (
   | { readonly kind: 'reset' | 'lose-reply' | 'hang' | 'hang-after' }
   | { readonly kind: 'redirect'; readonly to: string }
-  /** As often as asked within `forMs`; the header says how many seconds are left. */
+  /** As often as asked within `forMs` of the first refusal; the header says to wait for a second. */
   | { readonly kind: 'refuse'; readonly status: number; readonly waitHeader: string; readonly forMs: number }
   | { readonly kind: 'rewrite'; readonly body: (text: string) => string }
   /** The platform has answered and the client does not have it yet. */
@@ -40,6 +40,8 @@ export type Strike = {
 interface Armed {
   readonly strike: Strike;
   left: number;
+  /** On the clock of `performance`; no end before a refusal has begun. */
+  endsAtMs: number;
 }
 
 const maxKept = 10_000;
@@ -76,17 +78,19 @@ export class FaultyProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** Requests that hang at this moment. */
+  get hanging(): number {
+    return this.#hung.size;
+  }
+
   strike(strike: Strike): void {
     const times = strike.kind === 'refuse' ? Number.POSITIVE_INFINITY : 1;
-    const armed = { strike, left: strike.times ?? times };
-    this.#armed.push(armed);
-    if (strike.kind === 'refuse') setTimeout(() => (armed.left = 0), strike.forMs);
+    this.#armed.push({ strike, left: strike.times ?? times, endsAtMs: Number.POSITIVE_INFINITY });
   }
 
   calm(): void {
     this.#armed = [];
     for (const response of this.#hung) response.destroy();
-    this.#hung.clear();
   }
 
   async stop(): Promise<void> {
@@ -152,13 +156,24 @@ export class FaultyProxy {
 
   #hang(response: ServerResponse): void {
     const startedMs = performance.now();
+    const over = (): void => {
+      this.#hung.delete(response);
+      this.waitedMs.push(performance.now() - startedMs);
+    };
+    // After a pause of this process the client may have given up before its request got here.
+    if (response.destroyed) return over();
     this.#hung.add(response);
-    response.on('close', () => this.waitedMs.push(performance.now() - startedMs));
+    response.on('close', over);
   }
 
   #draw(request: ProxiedRequest): Strike | undefined {
-    const armed = this.#armed.find(({ strike, left }) => left > 0 && (strike.on?.(request) ?? true));
-    if (armed !== undefined) armed.left--;
-    return armed?.strike;
+    const nowMs = performance.now();
+    const armed = this.#armed.find(
+      ({ strike, left, endsAtMs }) => left > 0 && nowMs < endsAtMs && (strike.on?.(request) ?? true),
+    );
+    if (armed === undefined) return undefined;
+    armed.left--;
+    if (armed.strike.kind === 'refuse') armed.endsAtMs = Math.min(armed.endsAtMs, nowMs + armed.strike.forMs);
+    return armed.strike;
   }
 }

@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly indexLagMs?: number | undefined;
   /** Pages as small as the emulator makes them. */
   readonly smallPages?: boolean | undefined;
+  /** A limit that comes back as slowly as the platform has it, where it has several. */
+  readonly slowRefill?: boolean | undefined;
 }
 
 /** Something that a poll must show: an order; for a warehouse, the figure of an item. */
@@ -73,7 +75,7 @@ export interface World {
   isThrottled(answer: ProxiedAnswer): boolean;
   expireTokens(): void;
   revoke(): void;
-  /** Uses the limit of what `spend` does up; it refills within two seconds. */
+  /** Uses the limit of what `spend` does up; it refills within two seconds, and may be used up again. */
   exhaust(): void;
   /** The answer of a page in which this thing cannot be read. */
   poison(page: string, thing: Thing): string;

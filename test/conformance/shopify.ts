@@ -17,8 +17,9 @@ const digits = (gid: string): string => /\d+$/.exec(gid)?.[0] ?? '';
 
 export const shopify: PlatformUnderTest = {
   name: 'Shopify',
-  async start({ indexLagMs = 0, requestTimeoutMs = 5_000 } = {}) {
-    const sandbox = await startShopifySandbox({ shops: [{ domain, hugeIds: true, plan: 'plus' }] });
+  async start({ indexLagMs = 0, requestTimeoutMs = 5_000, slowRefill = false } = {}) {
+    const plan = slowRefill ? 'standard' : 'plus';
+    const sandbox = await startShopifySandbox({ shops: [{ domain, hugeIds: true, plan }] });
     const shop = sandbox.shop(domain);
     const proxy = await FaultyProxy.start(sandbox.url);
     const ports = realPorts();

@@ -149,7 +149,7 @@ const shipBobPreset: Preset = {
       isThrottled: ({ status }) => status === 429,
       expireTokens: () => undefined,
       revoke: () => api.tokens.expireAll(),
-      // Its own window is a minute long: the refusal is the platform's, the wait is shorter.
+      // Its own window is a minute long: the refusals are the platform's, and end sooner.
       exhaust: () =>
         proxy.strike({ kind: 'refuse', status: 429, waitHeader: 'x-retry-after', forMs: 900, on: isPage }),
       poison: (page, { ids }) =>

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ManualClock } from '../../sandbox/shopify/clock.ts';
 import { codesOf, documentText, receiveWebhooks, setUp, subscribe, textOf } from './shopify-client.ts';
 import type { Json, Setup, ShopClient } from './shopify-client.ts';
 
@@ -88,13 +89,17 @@ test('the result has every item and level, children pointing at their parent', a
 });
 
 test('quantities move while the result is read: its rows are of different moments', async () => {
-  await using setup = await setUp();
+  const clock = new ManualClock();
+  await using setup = await setUp({}, { clock });
   setup.shop.bulk.settings.sliceDelayMs = 30;
   setup.shop.bulk.settings.rowsPerSlice = 1;
   for (const sku of ['first', 'last']) setup.shop.addItem({ sku, quantities: 10 });
   const { bulkOperation } = await start(setup.client);
-  await expect.poll(() => setup.shop.bulk.get(textOf(bulkOperation?.['id']))?.rootObjectCount).toBe(1);
+  clock.advance(30);
+  expect(setup.shop.bulk.get(textOf(bulkOperation?.['id']))?.rootObjectCount).toBe(1);
   for (const sku of ['first', 'last']) setup.shop.editStock(sku, 3);
+  // The third slice is empty: it ends the result.
+  clock.advance(60);
   const operation = await finished(setup, bulkOperation?.['id']);
   const rows = await rowsAt(operation['url']);
   const available = rows
@@ -118,9 +123,11 @@ test('a failed operation has its error, a partial result and no url', async () =
 });
 
 test('an empty result has no url and a cancelled operation ends cancelled', async () => {
-  await using setup = await setUp();
+  const clock = new ManualClock();
+  await using setup = await setUp({}, { clock });
   setup.shop.bulk.settings.sliceDelayMs = 20;
   const empty = await start(setup.client, '{ orders { edges { node { id } } } }');
+  clock.advance(20);
   expect(await finished(setup, empty['bulkOperation']?.['id'])).toMatchObject({
     status: 'COMPLETED',
     url: null,
@@ -129,5 +136,6 @@ test('an empty result has no url and a cancelled operation ends cancelled', asyn
   const id = cancelled['bulkOperation']?.['id'];
   const { data } = await setup.client.run('BulkCancel', { id });
   expect(data['bulkOperationCancel']?.['bulkOperation']).toMatchObject({ status: 'CANCELING' });
+  clock.advance(20);
   expect(await finished(setup, id)).toMatchObject({ status: 'CANCELED', url: null });
 });

@@ -7,6 +7,17 @@ const codes = (result: GraphqlResult) => codesOf(result.data['inventoryAdjustQua
 const groupId = (result: GraphqlResult) =>
   result.data['inventoryAdjustQuantities']?.['inventoryAdjustmentGroup']?.['id'];
 
+/** Tells when something in the sandbox begins to wait. */
+class WatchedClock extends ManualClock {
+  readonly waits = Promise.withResolvers<void>();
+
+  override schedule(delayMs: number, task: () => void): () => void {
+    const cancel = super.schedule(delayMs, task);
+    this.waits.resolve();
+    return cancel;
+  }
+}
+
 test('the same key with other parameters is refused and recorded', async () => {
   await using setup = await setUp();
   setup.shop.addItem({ sku: 'a', quantities: 10 });
@@ -17,12 +28,14 @@ test('the same key with other parameters is refused and recorded', async () => {
 });
 
 test('a repeat while the first request runs is refused', async () => {
-  await using setup = await setUp();
+  const clock = new WatchedClock();
+  await using setup = await setUp({}, { clock });
   setup.shop.addItem({ sku: 'a', quantities: 10 });
   setup.shop.setFaults([{ kind: 'slow', operation: 'AdjustAvailable', count: 1, delayMs: 150 }]);
   const first = setup.client.adjust('a', -1, 'k');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await clock.waits.promise;
   expect(codes(await setup.client.adjust('a', -1, 'k'))).toEqual(['IDEMPOTENCY_CONCURRENT_REQUEST']);
+  clock.advance(150);
   expect(codes(await first)).toEqual([]);
   expect(setup.shop.available('a')).toBe(9);
 });

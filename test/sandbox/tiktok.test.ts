@@ -21,7 +21,8 @@ interface CallOptions {
   readonly method?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  readonly timestampS?: number;
+  /** How far ahead of the clock its timestamp is. */
+  readonly aheadS?: number;
   readonly token?: string;
   readonly withoutCipher?: boolean;
   readonly sign?: string;
@@ -46,7 +47,7 @@ class Client {
     const query: Record<string, string> = {
       ...options.query,
       app_key: this.shop.appKey,
-      timestamp: String(options.timestampS ?? Math.floor(this.#nowMs() / 1_000)),
+      timestamp: String(Math.floor(this.#nowMs() / 1_000) + (options.aheadS ?? 0)),
       ...(options.withoutCipher === true ? {} : { shop_cipher: this.shop.cipher }),
     };
     const parameters = Object.keys(query)
@@ -97,25 +98,21 @@ const warehousesPath = '/logistics/202309/warehouses';
 describe('the gateway refuses and notes', () => {
   test.each([
     ['a wrong signature', { sign: '0'.repeat(64) }, 106001, ['wrong-sign']],
-    [
-      'a timestamp 301 s old',
-      { timestampS: Math.floor(Date.now() / 1_000) - 301 },
-      36009004,
-      ['stale-timestamp'],
-    ],
-    [
-      'a timestamp 32 s ahead',
-      { timestampS: Math.floor(Date.now() / 1_000) + 32 },
-      36009004,
-      ['stale-timestamp'],
-    ],
+    ['a timestamp 301 s old', { aheadS: -301 }, 36009004, ['stale-timestamp']],
+    ['a timestamp 31 s ahead', { aheadS: 31 }, 36009004, ['stale-timestamp']],
     ['an unknown token', { token: 'x' }, 36009004, []],
     ['a missing cipher', { withoutCipher: true }, 106013, ['missing-cipher']],
     ['a wrong method', { method: 'DELETE' }, 36009010, ['unknown-endpoint']],
   ] as const)('%s', async (_name, options, code, violations) => {
-    await using rig = await open();
+    await using rig = await open({ clock: new ManualClock() });
     expect((await rig.client.call(warehousesPath, options)).code).toBe(code);
     expect(kinds(rig)).toEqual(violations);
+  });
+
+  test.each([-300, 30])('but not a timestamp %i s off', async (aheadS) => {
+    await using rig = await open({ clock: new ManualClock() });
+    expect((await rig.client.call(warehousesPath, { aheadS })).code).toBe(0);
+    expect(kinds(rig)).toEqual([]);
   });
 
   test('a path that is not there, and a cipher that is not wanted', async () => {
@@ -141,13 +138,16 @@ describe('the gateway refuses and notes', () => {
   });
 
   test('more requests than the limit, and notes those that ignore Retry-After', async () => {
-    await using rig = await open({ settings: { requestsPerS: 3, sendsRetryAfter: true } });
+    const clock = new ManualClock();
+    await using rig = await open({ clock, settings: { requestsPerS: 3, sendsRetryAfter: true } });
     const codes: number[] = [];
     for (let request = 0; request < 5; request++) codes.push((await rig.client.call(warehousesPath)).code);
     expect(codes).toEqual([0, 0, 0, 36009002, 36009002]);
     expect(kinds(rig)).toEqual(['ignored-throttle']);
     // Each endpoint has its own limit.
     expect((await rig.client.call('/authorization/202309/shops', { withoutCipher: true })).code).toBe(0);
+    clock.advance(1_000);
+    expect((await rig.client.call(warehousesPath)).code).toBe(0);
   });
 
   test.each([

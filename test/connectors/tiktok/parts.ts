@@ -1,3 +1,4 @@
+import type { ManualClock } from '../../../sandbox/shopify/clock.ts';
 import { type TiktokSandbox, startTiktokSandbox } from '../../../sandbox/tiktok/server.ts';
 import type { SandboxTiktokShop } from '../../../sandbox/tiktok/shop.ts';
 import type { ShopOptions } from '../../../sandbox/tiktok/shop-options.ts';
@@ -27,7 +28,7 @@ export interface Rig {
   advance(ms: number): void;
 }
 
-export function rigFor(overrides: Partial<TiktokConnectorOptions> = {}): Rig {
+export function rigFor(overrides: Partial<TiktokConnectorOptions> = {}, nowMs = () => Date.now()): Rig {
   const tokens = new MemoryTokens();
   const limiter = new MemoryLimiter();
   const log = new MemoryLog();
@@ -37,9 +38,10 @@ export function rigFor(overrides: Partial<TiktokConnectorOptions> = {}): Rig {
     credentials: { appKey, appSecret, accessToken: 'TTP_first', refreshToken: 'TTR_first' },
     limiter,
     tokens,
-    clock: { nowMs: () => Date.now() + offsetMs },
+    clock: { nowMs: () => nowMs() + offsetMs },
     log,
-    requestTimeoutMs: 2_000,
+    // Only a test that waits for its end wants it short.
+    requestTimeoutMs: 20_000,
     writesPerS: 1_000,
     readsPerS: 1_000,
     ...overrides,
@@ -59,20 +61,25 @@ export interface SandboxRig extends Rig {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The connector over real HTTP against the emulated shop. */
+/** The connector over real HTTP against the emulated shop; a given clock is that of both. */
 export async function sandboxRig(
   shopOptions: Partial<ShopOptions> = {},
   overrides: Partial<TiktokConnectorOptions> = {},
+  clock?: ManualClock,
 ): Promise<SandboxRig> {
-  const sandbox = await startTiktokSandbox({ shops: [{ id: shopId, appKey, appSecret, ...shopOptions }] });
+  const shops = [{ id: shopId, appKey, appSecret, ...shopOptions }];
+  const sandbox = await startTiktokSandbox({ shops, ...(clock === undefined ? {} : { clock }) });
   const shop = sandbox.shop(shopId);
   shop.settings.requestsPerS = shopOptions.settings?.requestsPerS ?? null;
-  const rig = rigFor({
-    baseUrl: sandbox.url,
-    credentials: { appKey: shop.appKey, appSecret: shop.appSecret, ...shop.tokens.issue() },
-    orderIndexLagMs: 0,
-    ...overrides,
-  });
+  const rig = rigFor(
+    {
+      baseUrl: sandbox.url,
+      credentials: { appKey: shop.appKey, appSecret: shop.appSecret, ...shop.tokens.issue() },
+      orderIndexLagMs: 0,
+      ...overrides,
+    },
+    clock === undefined ? undefined : () => clock.now(),
+  );
   const warehouseId = shop.inventory.defaultWarehouse.id;
   return {
     ...rig,

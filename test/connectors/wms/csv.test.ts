@@ -162,16 +162,15 @@ describe('a good file', () => {
     const sample = JSON.parse(
       readFileSync(new URL('../../fixtures/wms/generic-stock-snapshot.csv.json', import.meta.url), 'utf8'),
     ) as { csv: string };
+    const today = new Date().toISOString().slice(0, 10);
     put(
       'stock-1.csv',
-      `\uFEFF${sample.csv}007,NJ1,3,3,\n`
-        .replaceAll('\n', '\r\n')
-        .replaceAll('2026-11-21', new Date().toISOString().slice(0, 10)),
+      `\uFEFF${sample.csv}007,NJ1,3,3,\n`.replaceAll('\n', '\r\n').replaceAll('2026-11-21', today),
     );
     const taken = await take(source({ map: { ...source().map, asOf: 'as_of' } }));
     const [page] = rowsOf(taken);
     expect(page && figures(page)).toEqual(['007@NJ1=3', 'SKU,2@NJ1=10', 'SKU-1@NJ1=52']);
-    expect(page?.counts[0]?.asOfMs).toBe(Date.parse(`${new Date().toISOString().slice(0, 10)}T00:00:00Z`));
+    expect(page?.counts[0]?.asOfMs).toBe(Date.parse(`${today}T00:00:00Z`));
     expect(page).toMatchObject({ kind: 'snapshot', isOnce: true, source: 'stock file' });
     expect(folder('done')).toEqual(['stock-1.csv']);
     expect(lying()).toEqual([]);

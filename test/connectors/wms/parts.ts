@@ -29,7 +29,7 @@ export function rigFor(connection: WmsConnection, overrides: Partial<WmsConnecto
     tokens,
     clock: { nowMs: () => Date.now() + offsetMs },
     log,
-    requestTimeoutMs: 2_000,
+    requestTimeoutMs: 20_000,
     ...overrides,
   });
   return { connector, tokens, limiter, log, advance: (ms) => (offsetMs += ms) };

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Connector } from '../../../src/connectors/connector.ts';
 import { everyItem } from '../../../src/connectors/counts.ts';
+import { ManualClock } from '../../../sandbox/shopify/clock.ts';
 import type { Account } from '../../../sandbox/wms/account.ts';
 import { type WmsSandbox, startWmsSandbox } from '../../../sandbox/wms/server.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -89,7 +90,7 @@ async function receiver(
 }
 
 describe('ShipHero', () => {
-  beforeEach(() => {
+  const addHero = (): void => {
     const { warehouse } = sandbox.add({
       name: 'hero',
       kind: 'shiphero',
@@ -100,7 +101,8 @@ describe('ShipHero', () => {
     });
     for (let i = 0; i < 25; i++) warehouse.addItem({ sku: `s${i}`, onHand: i });
     warehouse.addItem({ sku: 's1', onHand: 40, place: '13842' });
-  });
+  };
+  beforeEach(addHero);
 
   test.each(vectors.shiphero.vectors)('vector $id is genuine, and forged with one byte more', (vector) => {
     const { connector } = shipHero();
@@ -153,11 +155,18 @@ describe('ShipHero', () => {
   });
 
   test('credits that are used up are waited for, as long as the answer says', async () => {
+    await sandbox.stop();
+    // Its own clock: credits would come back while this process pauses.
+    const clock = new ManualClock(Date.now());
+    sandbox = await startWmsSandbox({ clock });
+    addHero();
     const { connector, account, limiter } = shipHero({ pageSize: 10 });
     if (account.kind === 'shiphero') account.api.credits.drain();
-    const page = await readOnce(connector);
-    expect(page.counts).toHaveLength(26);
-    expect(limiter.learned.some(({ pauseMs }) => pauseMs === 1_000)).toBe(true);
+    const reading = readOnce(connector);
+    const isTold = (): boolean => limiter.learned.some(({ pauseMs }) => pauseMs === 1_000);
+    await expect.poll(isTold).toBe(true);
+    clock.advance(1_000);
+    expect((await reading).counts).toHaveLength(26);
   });
 
   test('a token that ends in the middle of a reading is renewed, and the reading goes on', async () => {
