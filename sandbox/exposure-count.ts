@@ -78,8 +78,7 @@ export class ExposureCount {
         }
         const start = Math.max(from, countedTo);
         const latest = happened.findLastIndex(
-          ({ kind, atMs }, at) =>
-            at <= place && kind === 'read' && atMs <= (write?.readAtMs ?? 0) + heldUpMs,
+          ({ kind, atMs }, at) => at <= place && kind === 'read' && atMs <= (write?.readAtMs ?? 0) + heldUpMs,
         );
         for (const [at, other] of happened.slice(start, place).entries()) {
           if (other.kind !== 'taken') continue;

@@ -42,7 +42,11 @@ export class RenewingToken {
 
   async current(signal: AbortSignal): Promise<string> {
     const { store, clock, name, configured, dueAtMs } = this.#parts;
-    this.#token ??= (await store.load(name)) ?? configured;
+    if (this.#token === undefined) {
+      const loaded = await store.load(name);
+      // What was renewed meanwhile is newer than what was loaded.
+      this.#token ??= loaded ?? configured;
+    }
     const token = this.#token;
     const nowMs = clock.nowMs();
     if (token === undefined || nowMs >= (token.expiresAtMs ?? Number.POSITIVE_INFINITY))

@@ -75,13 +75,18 @@ test('what has ended leaves nothing: neither the time nor the caller reaches it 
 });
 
 test('within a deadline that ends no later there is no second one', async () => {
-  const outer = deadlineWithin(undefined, 50);
-  expect(deadlineWithin(outer.signal, longMs).signal).toBe(outer.signal);
+  const timeOut = { cause: { name: 'TimeoutError' } };
+  const soon = deadlineWithin(undefined, 50);
+  expect(deadlineWithin(soon.signal, longMs).signal).toBe(soon.signal);
+  await expect(forever(deadlineWithin(soon.signal, 1).signal)).rejects.toMatchObject(timeOut);
+  await expect(forever(soon.signal)).rejects.toMatchObject(timeOut);
+  // A minute: no pause of the process ends it together with the nearer one.
+  const outer = deadlineWithin(undefined, longMs);
   const nearer = deadlineWithin(outer.signal, 1);
   expect(nearer.signal).not.toBe(outer.signal);
-  await expect(forever(nearer.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
+  await expect(forever(nearer.signal)).rejects.toMatchObject(timeOut);
   expect(outer.signal.aborted).toBe(false);
-  await expect(forever(outer.signal)).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
+  outer.end();
 });
 
 test('a deadline that has ended bounds nothing: what is begun under its signal has its own time', async () => {

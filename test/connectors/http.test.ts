@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 const secret = 'shpss_very-secret';
-const client = (timeoutMs = 1_000) =>
+const client = (timeoutMs = 10_000) =>
   createHttpClient({ platform: 'shopify', timeoutMs, maxBodyBytes: 1_000 });
 const request = (url: string) => ({
   method: 'POST' as const,

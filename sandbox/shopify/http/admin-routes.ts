@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { failKeys, prepareOperation, reserveKeys, runOperation } from '../graphql/execute.ts';
 import type { GraphqlRequest } from '../graphql/execute.ts';
 import type { SandboxShop } from '../shop.ts';
-import { parseObject, readBody, sendJson } from './body.ts';
+import { dateOf, parseObject, readBody, sendJson } from './body.ts';
 import { pause, sendAnswer, strikeBefore } from './faulty-answer.ts';
 
 const API_VERSION = '2026-10';
@@ -20,12 +20,12 @@ export async function handleAdmin(
   }
   const version = /^\/admin\/api\/([\w-]+)\/graphql\.json$/.exec(path)?.[1];
   if (request.method !== 'POST' || version === undefined) {
-    sendJson(response, 404, { errors: 'Not Found' });
+    refuse(shop, response, 404, 'Not Found');
     return;
   }
   if (version !== API_VERSION) {
     shop.violate('unsupported-api-version', version);
-    sendJson(response, 404, { errors: 'Not Found' });
+    refuse(shop, response, 404, 'Not Found');
     return;
   }
   await answerGraphql(shop, request, response);
@@ -38,20 +38,20 @@ async function exchangeToken(
 ): Promise<void> {
   const body = await readBody(request);
   if (body.kind === 'too-large') {
-    sendJson(response, 413, { errors: 'Payload Too Large' });
+    refuse(shop, response, 413, 'Payload Too Large');
     return;
   }
   const isForm = (request.headers['content-type'] ?? '').includes('x-www-form-urlencoded');
   const raw = isForm ? Object.fromEntries(new URLSearchParams(body.text)) : (parseObject(body.text) ?? {});
   const fault = shop.faults.draw('token');
   if (fault?.kind === 'slow') await pause(shop, fault.delayMs);
-  if (strikeBefore(fault, response)) return;
+  if (strikeBefore(shop, fault, response)) return;
   const parameters: Record<string, string> = {};
   for (const [key, value] of Object.entries(raw)) if (typeof value === 'string') parameters[key] = value;
   const answer = shop.tokens.exchange(parameters);
   note(shop, 'token', answer.status === 200 ? 'ok' : String(answer.body['error']), performance.now());
   if (answer.status === 200) await sendAnswer(shop, fault, response, answer.body);
-  else sendJson(response, answer.status, answer.body);
+  else sendJson(response, answer.status, answer.body, dateOf(shop.clock));
 }
 
 async function answerGraphql(
@@ -64,9 +64,8 @@ async function answerGraphql(
   const token = request.headers['x-shopify-access-token'];
   if (!shop.tokens.isValid(typeof token === 'string' ? token : undefined)) {
     note(shop, 'unauthorized', '401', startedAt);
-    sendJson(response, 401, {
-      errors: '[API] Invalid API key or access token (unrecognized login or wrong password)',
-    });
+    const reason = '[API] Invalid API key or access token (unrecognized login or wrong password)';
+    refuse(shop, response, 401, reason);
     return;
   }
   const wanted = body.kind === 'read' ? graphqlRequest(body.text) : null;
@@ -75,15 +74,14 @@ async function answerGraphql(
       'malformed-request',
       body.kind === 'read' ? 'the body is not a GraphQL request' : 'the body is too large',
     );
-    sendJson(response, body.kind === 'read' ? 400 : 413, {
-      errors: { query: 'Required parameter missing or invalid' },
-    });
+    const errors = { query: 'Required parameter missing or invalid' };
+    refuse(shop, response, body.kind === 'read' ? 400 : 413, errors);
     return;
   }
   const prepared = prepareOperation(shop, wanted);
   const fault = shop.faults.draw(prepared.name);
   if (fault?.kind === 'fail-attempt' && prepared.kind === 'runnable') failKeys(shop, prepared);
-  if (strikeBefore(fault, response)) {
+  if (strikeBefore(shop, fault, response)) {
     note(shop, prepared.name, `fault:${fault?.kind ?? ''}`, startedAt);
     return;
   }
@@ -120,6 +118,10 @@ function graphqlRequest(text: string): GraphqlRequest | null {
     variables: variables as Record<string, unknown>,
     operationName: typeof operationName === 'string' && operationName !== '' ? operationName : null,
   };
+}
+
+function refuse(shop: SandboxShop, response: ServerResponse, status: number, errors: unknown): void {
+  sendJson(response, status, { errors }, dateOf(shop.clock));
 }
 
 function note(shop: SandboxShop, operation: string, outcome: string, startedAt: number): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type SandboxClock, realClock } from '../clock.ts';
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
@@ -23,6 +24,14 @@ export function readBody(request: IncomingMessage): Promise<BodyResult> {
   });
 }
 
+/**
+ * Node writes its own Date once a second, and later when the process pauses: a client that takes its bearings from a date
+ * of the second before believes this side to be behind.
+ */
+export function dateOf(clock: SandboxClock): Record<string, string> {
+  return { Date: new Date(clock.now()).toUTCString() };
+}
+
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -33,13 +42,23 @@ export function sendJson(
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(text),
+    // A date that was set by the clock of a shop stays.
+    ...(response.hasHeader('date') ? {} : dateOf(realClock)),
     ...headers,
   });
   response.end(text);
 }
 
-export function sendHtml(response: ServerResponse, status: number): void {
-  response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8' });
+export function sendHtml(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    'Content-Type': 'text/html; charset=utf-8',
+    ...(response.hasHeader('date') ? {} : dateOf(realClock)),
+    ...headers,
+  });
   response.end(
     '<!DOCTYPE html><html><head><title>Something went wrong</title></head><body>500</body></html>',
   );

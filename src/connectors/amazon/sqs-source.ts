@@ -150,6 +150,8 @@ export class SqsSource implements InboundSource {
       const reason = error instanceof Error ? error.message : 'unknown failure';
       this.#options.log.warn({ messageId: message.MessageId, reason }, 'a queue message comes again later');
       settled.abort();
+      // One that is under way may arrive after the retry's, and would hide the message for its longer time.
+      await extending;
       const times = Number(message.Attributes?.ApproximateReceiveCount ?? 1) || 1;
       await this.#hide(message, Math.min(maxRetryS, firstRetryS * 2 ** Math.min(times - 1, 20)));
       return false;

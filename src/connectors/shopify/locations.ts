@@ -19,6 +19,7 @@ export class ShopLocations {
   readonly #graphql: ShopifyGraphql;
   readonly #clock: Clock;
   #known: { readonly atMs: number; readonly locations: ReadonlyMap<string, ShopLocation> } | undefined;
+  #timesForgotten = 0;
 
   constructor(graphql: ShopifyGraphql, clock: Clock) {
     this.#graphql = graphql;
@@ -28,6 +29,7 @@ export class ShopLocations {
   async all(signal: AbortSignal): Promise<ReadonlyMap<string, ShopLocation>> {
     const nowMs = this.#clock.nowMs();
     if (this.#known !== undefined && nowMs - this.#known.atMs < maxAgeMs) return this.#known.locations;
+    const epoch = this.#timesForgotten;
     const nodes = await restOfConnection(
       {
         graphql: this.#graphql,
@@ -47,11 +49,13 @@ export class ShopLocations {
       const isForeign = node['isFulfillmentService'] === true;
       locations.set(id, { id, isActive: node['isActive'] !== false, isForeign });
     }
-    this.#known = { atMs: nowMs, locations };
+    // Asked before the list was forgotten: it may end after the question that was to bring the new one.
+    if (epoch === this.#timesForgotten) this.#known = { atMs: nowMs, locations };
     return locations;
   }
 
   forget(): void {
     this.#known = undefined;
+    this.#timesForgotten++;
   }
 }

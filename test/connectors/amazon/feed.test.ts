@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BulkProgress, BulkRow } from '../../../src/connectors/bulk-write.ts';
+import { ManualClock, type SandboxClock } from '../../../sandbox/shopify/clock.ts';
 import { outcomesOfReport } from '../../../src/connectors/amazon/feed-report.ts';
 import type { JsonRecord } from '../../../src/connectors/raw-json.ts';
 import { never, rejection } from '../shopify/parts.ts';
@@ -7,12 +8,15 @@ import { fixture } from './models.ts';
 import { type Rig, refFor, rigFor } from './parts.ts';
 
 let rig: Rig;
-beforeEach(async () => {
-  rig = await rigFor();
+beforeEach(() => start());
+afterEach(() => rig.close());
+
+async function start(clock?: SandboxClock): Promise<void> {
+  if (rig !== undefined) await rig.close();
+  rig = await rigFor({}, {}, clock);
   for (const sku of ['A', 'B', 'C']) rig.seller.addListing({ sku, quantity: 9 });
   rig.seller.addListing({ sku: 'FBA', channelCode: 'AMAZON_NA', quantity: 1 });
-});
-afterEach(() => rig.close());
+}
 
 const row = (sku: string, to: number): BulkRow => ({ ref: refFor(sku), to });
 const rows = [row('A', 1), row('B', 0), row('C', 3)];
@@ -70,16 +74,24 @@ test('a feed whose answer was lost may have been taken', async () => {
 });
 
 test('running until its report is read; then each row has its own outcome', async () => {
+  const clock = new ManualClock(Date.now());
+  await start(clock);
   rig.seller.settings.feedRunMs = { min: 150, max: 150 };
   await rig.connector.readStock([refFor('A'), refFor('B'), refFor('C')], never);
   rig.seller.listings.listings.delete('B');
   const bulkId = await submitted();
-  expect(await rig.connector.bulk.check(bulkId, rows, never)).toEqual({ kind: 'running' });
-  const progress = await finished(bulkId);
+  const check = () => rig.connector.bulk.check(bulkId, rows, never);
+  expect(await check()).toEqual({ kind: 'running' });
+  clock.advance(0);
+  clock.advance(149);
+  expect(await check()).toEqual({ kind: 'running' });
+  clock.advance(1);
+  const progress = await check();
   expect(progress).toMatchObject({
     rows: [{ kind: 'accepted' }, { kind: 'rejected', isPermanent: true }, { kind: 'accepted' }],
   });
-  await expect.poll(() => rig.seller.listings.quantity('C')).toBe(3);
+  clock.advance(0);
+  expect(rig.seller.listings.quantity('C')).toBe(3);
   expect(rig.sandbox.violations()).toEqual([]);
   expect(rig.modelProblems).toEqual([]);
 });
@@ -106,8 +118,11 @@ test('a stuck feed stays open', async () => {
 });
 
 test('a feed lands after a newer single write: the sandbox does what Amazon may do', async () => {
+  const clock = new ManualClock(Date.now());
+  await start(clock);
   rig.seller.settings.feedRunMs = { min: 120, max: 120 };
   const bulkId = await submitted([row('A', 8)]);
+  clock.advance(1);
   const batch = {
     key: 'k',
     kind: 'put' as const,
@@ -115,8 +130,11 @@ test('a feed lands after a newer single write: the sandbox does what Amazon may 
     rows: [{ ref: refFor('A'), from: 9, to: 0 }],
   };
   expect((await rig.connector.write(batch, never)).rows).toEqual([{ kind: 'accepted' }]);
-  await finished(bulkId, [row('A', 8)]);
-  await expect.poll(() => rig.seller.listings.quantity('A')).toBe(8);
+  clock.advance(0);
+  expect(rig.seller.listings.quantity('A')).toBe(0);
+  clock.advance(120);
+  expect((await rig.connector.bulk.check(bulkId, [row('A', 8)], never)).kind).toBe('finished');
+  expect(rig.seller.listings.quantity('A')).toBe(8);
 });
 
 describe('processing reports', () => {

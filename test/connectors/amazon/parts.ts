@@ -2,6 +2,7 @@ import { type AmazonSandbox, startAmazonSandbox } from '../../../sandbox/amazon/
 import type { SandboxSeller } from '../../../sandbox/amazon/seller.ts';
 import type { SellerSettings } from '../../../sandbox/amazon/settings.ts';
 import type { Queue } from '../../../sandbox/amazon/sqs/queue.ts';
+import { type SandboxClock, realClock } from '../../../sandbox/shopify/clock.ts';
 import {
   type AmazonConnector,
   createAmazonConnector,
@@ -68,9 +69,12 @@ export interface Rig {
 export async function rigFor(
   overrides: Partial<AmazonConnectorOptions> = {},
   settings: Partial<SellerSettings> = {},
+  /** Of the sandbox only; the connector has its own. */
+  clock: SandboxClock = realClock,
 ): Promise<Rig> {
   const sandbox = await startAmazonSandbox({
     seed: 7,
+    clock,
     sellers: [
       {
         sellerId,
@@ -113,7 +117,7 @@ export async function rigFor(
       tokens,
       clock: { nowMs: () => Date.now() + offsetMs },
       log,
-      requestTimeoutMs: 2_000,
+      requestTimeoutMs: 10_000,
       orderIndexLagMs: 0,
       reportPollMs: 5,
       ...overrides,

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ManualClock, type SandboxClock } from '../../../sandbox/shopify/clock.ts';
 import { SqsSource, type SqsSourceOptions } from '../../../src/connectors/amazon/sqs-source.ts';
 import type { InboundDelivery } from '../../../src/connectors/inbound-source.ts';
 import { MemoryLog, never } from '../shopify/parts.ts';
@@ -9,16 +11,19 @@ let rig: Rig;
 let log: MemoryLog;
 let sources: SqsSource[];
 
-beforeEach(async () => {
-  rig = await rigFor();
-  rig.sandbox.sqs.accessKeyId = 'AKIASANDBOX';
-  log = new MemoryLog();
-  sources = [];
-});
+beforeEach(() => start());
 afterEach(async () => {
   await Promise.all(sources.map((source) => source.close()));
   await rig.close();
 });
+
+async function start(clock?: SandboxClock): Promise<void> {
+  if (rig !== undefined) await rig.close();
+  rig = await rigFor({}, {}, clock);
+  rig.sandbox.sqs.accessKeyId = 'AKIASANDBOX';
+  log = new MemoryLog();
+  sources = [];
+}
 
 function sourceFor(more: Partial<SqsSourceOptions> = {}): SqsSource {
   const source = new SqsSource({
@@ -100,16 +105,60 @@ describe('nothing is lost', () => {
   });
 
   test('while it is being accepted it stays hidden from other daemons', async () => {
-    rig.queue.send(notification('slow'));
-    const times: number[] = [];
-    const accept = async (): Promise<void> => {
-      times.push(Date.now());
-      await new Promise((resolve) => setTimeout(resolve, 2_500));
+    // The queue's time passes only while this process runs: a pause leaves the message hidden, as it holds up the extension.
+    const clock = new ManualClock(Date.now());
+    await start(clock);
+    const tickMs = 50;
+    const ticking = setInterval(() => clock.advance(tickMs), tickMs);
+    try {
+      rig.queue.send(notification('slow'));
+      const steps: string[] = [];
+      const accept = async (): Promise<void> => {
+        steps.push('taken');
+        await new Promise<void>((resolve) => clock.schedule(2_500, resolve));
+        steps.push('durable');
+      };
+      sourceFor({ visibilityS: 1 }).start(accept);
+      sourceFor({ visibilityS: 1 }).start(accept);
+      await expect.poll(() => steps).toContain('durable');
+      expect(steps).toEqual(['taken', 'durable']);
+      await expect.poll(() => rig.queue.depth).toBe(0);
+      expect(steps).toHaveLength(2);
+    } finally {
+      await Promise.all(sources.map((source) => source.close()));
+      clearInterval(ticking);
+    }
+  });
+
+  test('an extension that is still under way when it is refused does not put its return off', async () => {
+    const clock = new ManualClock(Date.now());
+    await start(clock);
+    const message = rig.queue.send(notification('one'));
+    const extension = Promise.withResolvers<void>();
+    const { promise: mayArrive, resolve: arrive } = Promise.withResolvers<void>();
+    const { sqs } = rig.sandbox;
+    const handle = sqs.handle.bind(sqs);
+    let changes = 0;
+    sqs.handle = async (request, response) => {
+      if (request.headers['x-amz-target'] === 'AmazonSQS.ChangeMessageVisibility' && ++changes === 1) {
+        extension.resolve();
+        await mayArrive;
+      }
+      await handle(request, response);
     };
-    sourceFor({ visibilityS: 1 }).start(accept);
-    sourceFor({ visibilityS: 1 }).start(accept);
-    await expect.poll(() => rig.queue.depth, { timeout: 10_000 }).toBe(0);
-    expect(times).toHaveLength(1);
+    const source = sourceFor({ visibilityS: 1 });
+    source.start(async () => {
+      await extension.promise;
+      throw new Error('ledger away');
+    });
+    await expect.poll(() => log.lines.length).toBe(1);
+    // Time for the retry's own to overtake it, if it did not wait.
+    await delay(200);
+    arrive();
+    await expect.poll(() => message.visibleAt).toBe(clock.now() + 2_000);
+    await source.close();
+    expect(changes).toBe(2);
+    expect(message.visibleAt).toBe(clock.now() + 2_000);
   });
 
   test('what was in hand at the end is left to the next run', async () => {
@@ -161,7 +210,7 @@ describe('AWS is away', () => {
 test('a close does not wait for the long poll to end', async () => {
   const source = sourceFor({ waitS: 20 });
   source.start(() => Promise.resolve());
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(100);
   const beganAt = performance.now();
   await source.close();
   expect(performance.now() - beganAt).toBeLessThan(5_000);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SellerSettings } from '../../../sandbox/amazon/settings.ts';
+import { ManualClock, type SandboxClock } from '../../../sandbox/shopify/clock.ts';
 import { never, rejection } from '../shopify/parts.ts';
 import { type Rig, putOf, refFor, rigFor } from './parts.ts';
 
@@ -7,9 +8,9 @@ let rig: Rig;
 beforeEach(() => start());
 afterEach(() => rig.close());
 
-async function start(settings: Partial<SellerSettings> = {}): Promise<void> {
+async function start(settings: Partial<SellerSettings> = {}, clock?: SandboxClock): Promise<void> {
   if (rig !== undefined) await rig.close();
-  rig = await rigFor({}, settings);
+  rig = await rigFor({}, settings, clock);
   rig.seller.addListing({ sku: 'MUG-1', quantity: 9, leadTimeDays: 4 });
   rig.seller.addListing({ sku: 'FBA-1', channelCode: 'AMAZON_NA', quantity: 50 });
 }
@@ -98,14 +99,17 @@ test.each([
   ['no answer comes', 'hang-after', {}],
 ] as const)('%s: may or may not be applied', async (_what, kind, more) => {
   rig.seller.setFaults([{ kind, operation: 'patchListingsItem', count: 1, ...more }]);
-  const result = await rig.connector.write(putOf('MUG-1', 3), never);
+  // Long enough for a pause of the process before Amazon has read it.
+  const connector = kind === 'hang-after' ? rig.second({ requestTimeoutMs: 3_000 }) : rig.connector;
+  const result = await connector.write(putOf('MUG-1', 3), never);
   expect(result.rows).toMatchObject([{ kind: 'unknown' }]);
   // Never repeated by the connector: only a read may decide what is sent next.
   expect(patches()).toHaveLength(1);
 });
 
 test('a 429 applies nothing, pauses the operation for all, and counts as no failure', async () => {
-  await start({ rateLimit: true });
+  // A clock that stands still: nothing is refilled before the write comes.
+  await start({ rateLimit: true }, new ManualClock(Date.now()));
   await rig.connector.readStock([refFor('MUG-1')], never);
   rig.seller.buckets.drain('patchListingsItem');
   const result = await rig.connector.write(putOf('MUG-1', 3), never);
@@ -114,6 +118,8 @@ test('a 429 applies nothing, pauses the operation for all, and counts as no fail
   const told = rig.limiter.learned.filter(({ operation }) => operation === 'patchListingsItem');
   expect(told.at(-1)?.budget).toMatchObject({ available: 0 });
   expect(told.at(-1)?.budget.pauseMs).toBeGreaterThanOrEqual(200);
+  expect(patches().map(({ status }) => status)).toEqual([429]);
+  expect(rig.seller.listings.quantity('MUG-1')).toBe(9);
 });
 
 test('a token that ends between two writes costs one renewal, and the write goes through', async () => {

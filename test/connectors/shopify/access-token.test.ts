@@ -175,6 +175,30 @@ describe('client credentials', () => {
   });
 });
 
+test('a token that is loaded late does not take the place of one that was renewed meanwhile', async () => {
+  const used = shopAccepts('shpat_2');
+  const rig = rigFor({ credentials: grant });
+  const expiresAtMs = Date.now() + 80_000_000;
+  const load = rig.tokens.load.bind(rig.tokens);
+  const { promise: isRenewed, resolve: goOn } = Promise.withResolvers<void>();
+  let loads = 0;
+  rig.tokens.load = async (key) => {
+    const loaded = await load(key);
+    if (++loads === 1) await isRenewed;
+    return loaded;
+  };
+  rig.tokens.stored.set(name, { accessToken: 'shpat_1', expiresAtMs });
+  const early = rig.connector.checkAccess(never);
+  // This call loads the same, is refused with it and has it renewed.
+  tokenAnswers([200, { access_token: 'shpat_2', expires_in: 80_000 }]);
+  expect((await rig.connector.checkAccess(never)).kind).toBe('ok');
+  expect(used).toEqual(['shpat_1', 'shpat_2']);
+  goOn();
+  expect((await early).kind).toBe('ok');
+  expect((await rig.connector.checkAccess(never)).kind).toBe('ok');
+  expect(used).toEqual(['shpat_1', 'shpat_2', 'shpat_2', 'shpat_2']);
+});
+
 describe('rotating refresh token', () => {
   const rotated = (number: number) =>
     [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ManualClock } from '../../../sandbox/shopify/clock.ts';
 import type { PlatformListing, WriteBatch } from '../../../src/connectors/connector.ts';
 import { webhookTopics } from '../../../src/connectors/shopify/subscriptions.ts';
 import { everything, never, rejection, rigFor } from './parts.ts';
@@ -16,6 +16,9 @@ const batch = (
   reference: '1-42',
   rows: rows.map(([{ ref }, from, to]) => ({ ref, from, to })),
 });
+
+/** For one write that is never answered. Long enough for a pause of the process before the shop has read it. */
+const withLittleTime = { requestTimeoutMs: 3_000 };
 
 describe('writes to the emulated shop', () => {
   test('a lowering commutes with a sale that nobody has seen; a raise on the old belief is stale', async () => {
@@ -50,12 +53,13 @@ describe('writes to the emulated shop', () => {
   test.each(['lose-response', 'hang-after', 'status-after', 'truncate'] as const)(
     'after "%s" the repeat with the same key applies once',
     async (kind) => {
-      await using rig = await sandboxRig({}, { requestTimeoutMs: 400 });
+      await using rig = await sandboxRig();
       rig.shop.addItem({ sku: 'A', quantities: 10 });
       const a = listed(await rig.listings(), 'A');
-      rig.shop.setFaults([{ kind, operation: 'AdjustAvailable', count: 1, delayMs: 600, status: 502 }]);
+      rig.shop.setFaults([{ kind, operation: 'AdjustAvailable', count: 1, status: 502 }]);
       const write = batch('lower', 'one-key', [a, 10, 7]);
-      expect((await rig.connector.write(write, never)).rows).toMatchObject([{ kind: 'unknown' }]);
+      const first = kind === 'hang-after' ? rig.another(withLittleTime) : rig.connector;
+      expect((await first.write(write, never)).rows).toMatchObject([{ kind: 'unknown' }]);
       expect(rig.shop.available('A'), 'it was applied, though nobody said so').toBe(7);
       expect((await rig.connector.write(write, never)).rows).toEqual([{ kind: 'confirmed' }]);
       expect(rig.shop.available('A')).toBe(7);
@@ -65,12 +69,14 @@ describe('writes to the emulated shop', () => {
   test.each(['reset', 'hang', 'html', 'status'] as const)(
     'after "%s" before execution it is unknown too, and the repeat applies it',
     async (kind) => {
-      await using rig = await sandboxRig({}, { requestTimeoutMs: 400 });
+      await using rig = await sandboxRig();
       rig.shop.addItem({ sku: 'A', quantities: 10 });
       const a = listed(await rig.listings(), 'A');
       rig.shop.setFaults([{ kind, operation: 'AdjustAvailable', count: 1, status: 503 }]);
       const write = batch('lower', 'one-key', [a, 10, 7]);
-      expect((await rig.connector.write(write, never)).rows).toMatchObject([{ kind: 'unknown' }]);
+      const first = kind === 'hang' ? rig.another(withLittleTime) : rig.connector;
+      expect((await first.write(write, never)).rows).toMatchObject([{ kind: 'unknown' }]);
+      expect(rig.shop.available('A')).toBe(10);
       expect((await rig.connector.write(write, never)).rows).toEqual([{ kind: 'confirmed' }]);
       expect(rig.shop.available('A')).toBe(7);
     },
@@ -142,19 +148,25 @@ describe('writes to the emulated shop', () => {
   });
 
   test('a drained bucket throttles, tells the wait, and lets through after it', async () => {
-    await using rig = await sandboxRig({}, { maxWriteWaitMs: 0 });
+    // The bucket fills by this clock alone.
+    const clock = new ManualClock(Date.now());
+    await using rig = await sandboxRig({}, { maxWriteWaitMs: 0 }, clock);
     rig.shop.addItem({ sku: 'A', quantities: 10 });
     const a = listed(await rig.listings(), 'A');
+    const write = batch('lower', 'k', [a, 10, 9]);
     rig.shop.bucket.drain();
-    const throttled = await rig.connector.write(batch('lower', 'k', [a, 10, 9]), never);
+    const throttled = await rig.connector.write(write, never);
     expect(throttled).toMatchObject({ rows: [{ kind: 'not-applied' }] });
     const waitMs = throttled.throttledForMs ?? 0;
     expect(waitMs).toBeGreaterThan(0);
     expect(waitMs).toBeLessThan(1_000);
-    await new Promise((resolve) => setTimeout(resolve, waitMs + 50));
-    expect((await rig.connector.write(batch('lower', 'k', [a, 10, 9]), never)).rows).toEqual([
-      { kind: 'confirmed' },
-    ]);
+    // One that was told nothing yet asks too early.
+    clock.advance(waitMs - 10);
+    expect((await rig.another().write(write, never)).rows).toEqual([{ kind: 'not-applied' }]);
+    clock.advance(10);
+    // The limiter on our side waits by the real clock.
+    await delay(waitMs + 50);
+    expect((await rig.connector.write(write, never)).rows).toEqual([{ kind: 'confirmed' }]);
     expect(rig.sandbox.violations()).toEqual([]);
   });
 
@@ -171,11 +183,8 @@ describe('writes to the emulated shop', () => {
 
 describe('connections', () => {
   test('one that is refused: nothing was sent, and the error says so', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    const rig = rigFor({ baseUrl: `http://127.0.0.1:${port}` });
+    // A port that no other process of the machine is given meanwhile.
+    const rig = rigFor({ baseUrl: 'http://127.0.0.1:1' });
     const ref = { key: '1@2', itemId: '1', locationId: '2' };
     const error = await rejection(
       rig.connector.write(
@@ -220,6 +229,15 @@ describe('reads of the emulated shop', () => {
     expect(read.rows[0]?.readAtMs).toBeGreaterThanOrEqual(beganAtMs);
     expect(read.rows[0]?.readAtMs).toBeLessThanOrEqual(Date.now());
     expect(read.missing.toSorted()).toEqual([unknown.key, elsewhere.key].toSorted());
+  });
+
+  test('levels are dated by the clock of the shop, which is in the answers', async () => {
+    const aheadMs = 3_600_000;
+    const beganAtMs = Date.now();
+    await using rig = await sandboxRig({}, {}, new ManualClock(beganAtMs + aheadMs));
+    rig.shop.addItem({ sku: 'A', quantities: 1 });
+    const read = await rig.connector.readStock([listed(await rig.listings(), 'A').ref], never);
+    expect(read.rows[0]?.readAtMs).toBeGreaterThan(beganAtMs + aheadMs - 60_000);
   });
 
   test('hundreds of levels at several locations take one request per location and 250 items', async () => {

@@ -164,8 +164,11 @@ describe('while orders change under the walk', () => {
 
   test('an order that changes twice within a second, and moves only then, pushes no other one out of sight', async () => {
     const startMs = Math.floor(Date.now() / secondMs) * secondMs;
-    // Younger than the index lag and the lost fraction of a second: none of these has a settled place but the first.
-    const orders = [60_000, 4_000, 4_000].map((ago, index) => settled(String(100 + index), startMs - ago));
+    // Far younger than the index lag, however long the walk takes: none of these has a settled place but the first.
+    const orders = [600_000, 4_000, 4_000].map((ago, index) => ({
+      ...settled(String(100 + index), startMs - ago),
+      createdAtMs: startMs - 700_000,
+    }));
     const [, twice, other] = orders;
     if (twice === undefined || other === undefined) throw new Error('no orders');
     let page = 0;
@@ -177,15 +180,16 @@ describe('while orders change under the walk', () => {
         if (page === 3) twice.indexedAtMs = startMs;
         return searchPage(orders, variables, 2);
       },
-      { indexLagMs: 100, sinceMs: startMs - 120_000 },
+      { indexLagMs: 30_000, sinceMs: startMs - 1_200_000 },
     );
     expect(ids).toContain(other.id);
   });
 
   test('every order that was in the index before the walk is seen, whatever moves in between', async () => {
-    const indexLagMs = 5_000;
+    // Far longer than a walk takes: what is behind when it begins has no settled place before it ends.
+    const indexLagMs = 30_000;
     const plan = fc.record({
-      ages: fc.array(fc.integer({ min: 0, max: 90 }), { minLength: 1, maxLength: 25 }),
+      ages: fc.array(fc.integer({ min: 0, max: 120 }), { minLength: 1, maxLength: 25 }),
       lags: fc.array(fc.integer({ min: 0, max: 4_000 }), { minLength: 25, maxLength: 25 }),
       unindexed: fc.array(fc.record({ page: fc.integer({ min: 2, max: 9 }), order: fc.nat({ max: 24 }) }), {
         maxLength: 8,
@@ -201,7 +205,7 @@ describe('while orders change under the walk', () => {
           const updatedAtMs = startMs - age * 1_000;
           // Behind: the order was changed within the lag, and the index still has it at its earlier place.
           const isBehind = startMs - updatedAtMs < (lags[index] ?? 0);
-          const indexedAtMs = isBehind ? updatedAtMs - 40_000 : updatedAtMs;
+          const indexedAtMs = isBehind ? updatedAtMs - 60_000 : updatedAtMs;
           // No row has a place from before its order was made: the walk relies on it.
           return { id: String(100 + index), createdAtMs: indexedAtMs, updatedAtMs, indexedAtMs };
         });

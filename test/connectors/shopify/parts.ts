@@ -116,7 +116,7 @@ export function rigFor(overrides: Partial<ShopifyConnectorOptions> = {}): Rig {
     tokens,
     clock: { nowMs: () => Date.now() + offsetMs },
     log,
-    requestTimeoutMs: 2_000,
+    requestTimeoutMs: 10_000,
     readCommitLocations: false,
     ...overrides,
   });

@@ -25,8 +25,11 @@ export class ScriptedShop {
         const operation = /(?:query|mutation) (\w+)/.exec(body.query)?.[1] ?? '';
         const call = { operation, variables: body.variables ?? {} };
         this.calls.push(call);
-        response.writeHead(200, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(answer(call)));
+        const text = JSON.stringify(answer(call));
+        // Not Node's own date, which may be of the second before.
+        const date = new Date().toUTCString();
+        response.writeHead(200, { 'content-type': 'application/json', date });
+        response.end(text);
       });
     });
   }

@@ -71,14 +71,14 @@ const userError = (code: string, index?: number, list = 'changes') => ({
   field: index === undefined ? null : ['input', list, String(index), 'changeFromQuantity'],
   message: `message of ${code}`,
 });
-const topLevel = (code: string, data: unknown = { inventoryAdjustQuantities: null }) => ({
+const topLevel = (code: string, data: unknown = { inventoryAdjustQuantities: null }, restoreRate = 100) => ({
   errors: [{ message: `message of ${code}`, extensions: { code } }],
   ...(data === undefined ? {} : { data }),
   extensions: {
     cost: {
       requestedQueryCost: 10,
       actualQueryCost: null,
-      throttleStatus: { maximumAvailable: 2000, currentlyAvailable: 4, restoreRate: 100 },
+      throttleStatus: { maximumAvailable: 2000, currentlyAvailable: 4, restoreRate },
     },
   },
 });
@@ -343,7 +343,8 @@ describe('throttling', () => {
   });
 
   test('before sending, when our own share is used up: nothing goes out', async () => {
-    const sent = shopAnswers([200, topLevel('THROTTLED', undefined)], [200, adjusted()]);
+    // Six seconds until there is enough again: none of them has to pass unnoticed between the two writes.
+    const sent = shopAnswers([200, topLevel('THROTTLED', undefined, 1)], [200, adjusted()]);
     const rig = rigFor({ maxWriteWaitMs: 20 });
     await rig.connector.write(batch('lower', [row(5, 4)]), never);
     const result = await rig.connector.write(batch('lower', [row(5, 4)]), never);
