@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../config/configuration.ts';
 import type { NoticePorts } from '../http/routes/notice-routes.ts';
 import { NoticeCommands } from '../ledger/notice-commands.ts';
+import { RecordCommands } from '../ledger/record-commands.ts';
 import type { AlertSink } from '../mesh/alerts/alert.ts';
 import type { MeshKeys } from '../mesh/mesh-keys.ts';
 import { NoticeMetrics } from '../mesh/notices/notice-metrics.ts';
@@ -61,7 +62,7 @@ export function openNotices(options: NoticesPartOptions): NoticesPart {
     },
     redis: options.queues,
     queuePrefix: keys.queuePrefix,
-    statesKey: keys.endpointStates,
+    records: new RecordCommands(ledger.scripts),
     metrics,
     nowMs: () => ledger.ledger.nowMs(),
     log,

@@ -2,15 +2,19 @@ import { StockmeshError } from '../domain/errors.ts';
 import { checkText } from './request-checks.ts';
 import type { ScriptCaller } from './script-caller.ts';
 
-export type RecordKind = 'apiKeys' | 'payments' | 'reconcile:requests';
+export type RecordKind = 'apiKeys' | 'payments' | 'reconcile:requests' | 'endpoints';
 
 const most: Readonly<Record<RecordKind, number>> = {
   apiKeys: 10_000,
   payments: 100_000,
   'reconcile:requests': 10_000,
+  endpoints: 10_000,
 };
 
-/** Small records shared by every daemon of the merchant: API keys, pending payments, requests for a reconciliation. */
+/**
+ * Small records shared by every daemon of the merchant: API keys, pending payments, requests for a reconciliation,
+ * how the endpoints of webhooks fare.
+ */
 export class RecordCommands {
   readonly #caller: ScriptCaller;
 

@@ -62,7 +62,9 @@ export class ChannelStates {
   readonly #log: Logger;
   readonly #channels = new Map<ChannelId, { settings: ChannelSettings; state: Facts; listings: number }>();
   readonly #connected = new Set<ChannelId>();
-  readonly #unwritten = new Set<string>();
+  /** By field, the number of its last change: what is being written is not written yet. */
+  readonly #unwritten = new Map<string, number>();
+  #changes = 0;
   readonly #handListeners = new Set<(channel: ChannelId, hand: HandOnCircuit) => void>();
   #timer: NodeJS.Timeout | undefined;
   #refreshTimer: NodeJS.Timeout | undefined;
@@ -195,15 +197,14 @@ export class ChannelStates {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const changed = [...this.#unwritten];
-    this.#unwritten.clear();
-    if (changed.length === 0) return;
+    const changed = new Map(this.#unwritten);
+    if (changed.size === 0) return;
     const set: string[] = [];
     const gone: string[] = [];
     for (const [channel, { state }] of this.#channels) {
       for (const name of factNames) {
         const field = fieldOf(channel, name);
-        if (!changed.includes(field)) continue;
+        if (!changed.has(field)) continue;
         if (state[name] === undefined) gone.push(field);
         else set.push(field, JSON.stringify(state[name]));
       }
@@ -211,8 +212,9 @@ export class ChannelStates {
     try {
       if (set.length > 0) await this.#redis.hset(this.#key, ...set);
       if (gone.length > 0) await this.#redis.hdel(this.#key, ...gone);
+      for (const [field, change] of changed)
+        if (this.#unwritten.get(field) === change) this.#unwritten.delete(field);
     } catch (error) {
-      for (const field of changed) this.#unwritten.add(field);
       this.#log.warn({ err: error }, 'channel states were not written; the next change writes them');
     }
   }
@@ -221,7 +223,7 @@ export class ChannelStates {
     const known = this.#channels.get(channel);
     if (known === undefined) return;
     known.state = { ...known.state, [name]: value };
-    this.#unwritten.add(fieldOf(channel, name));
+    this.#unwritten.set(fieldOf(channel, name), ++this.#changes);
     this.#timer ??= setTimeout(() => void this.flush(), writeEveryMs);
   }
 }

@@ -44,6 +44,11 @@ export interface CountIntakeOptions {
   readonly leaseTtlMs?: number | undefined;
 }
 
+/** More are found by the next whole reading. */
+const maxMarked = 10_000;
+/** Whoever had the lease has read them by then. */
+const keepMarkedMs = 3_600_000;
+
 /**
  * An on-hand authority's part of the mesh, where a selling channel has its publishing: whoever holds the channel's lease
  * reads the warehouse.
@@ -62,6 +67,8 @@ export class CountIntake {
   readonly #counts: CountSink;
   readonly #lease: ChannelLease;
   #poll: CountPoll | undefined;
+  /** Items with units marked shipping, and when (ledger clock) they are to be read: also for the next term of this daemon. */
+  readonly #marked = new Map<string, number>();
 
   constructor(options: CountIntakeOptions) {
     this.#options = options;
@@ -122,7 +129,19 @@ export class CountIntake {
       const owner = isMark ? owned.get(location) : undefined;
       const itemId = owner === undefined ? undefined : this.#counts.itemOf(sku);
       if (owner === undefined || itemId === undefined) continue;
-      this.#poll?.readLater(itemId, atMs + owner.pickLagMs + this.#counts.skewMs - ledger.nowMs());
+      const dueAtMs = atMs + owner.pickLagMs + this.#counts.skewMs;
+      this.#marked.delete(itemId);
+      if (this.#marked.size < maxMarked) this.#marked.set(itemId, dueAtMs);
+      this.#poll?.readLater(itemId, dueAtMs - ledger.nowMs());
+    }
+  }
+
+  /** A term that begins knows nothing of the marks that came before it. */
+  #readMarked(poll: CountPoll): void {
+    const nowMs = this.#options.ledger.nowMs();
+    for (const [itemId, dueAtMs] of this.#marked) {
+      if (dueAtMs < nowMs - keepMarkedMs) this.#marked.delete(itemId);
+      else poll.readLater(itemId, dueAtMs - nowMs);
     }
   }
 
@@ -174,6 +193,7 @@ export class CountIntake {
       settings: this.#options.poll,
     });
     this.#poll = poll;
+    this.#readMarked(poll);
     poll.start();
     try {
       await new Promise<void>((resolve) => {

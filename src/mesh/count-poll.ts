@@ -165,13 +165,13 @@ export class CountPoll {
     const beganAtMs = performance.now();
     const forgetHints = this.#hints.mark(beganAtMs);
     const want = isAll ? 'all' : this.#isHeld() ? 'changes' : undefined;
+    // Set before anything is waited for: a doorbell from here on asks for another reading.
+    this.#dueAtMs = beganAtMs + this.#intervalMs();
     const reading = connector.pollCounts(await this.#cursor.current(), signal, want);
     const pages = reading[Symbol.asyncIterator]();
     let counted = 0;
     let isHeld = false;
     let isDone = false;
-    // Set before the reading: a doorbell during it asks for another one.
-    this.#dueAtMs = beganAtMs + this.#intervalMs();
     try {
       for (let page = 0; page < this.#settings.maxPagesPerPoll && !isDone; page++) {
         const next = await orAborted(pages.next(), signal);

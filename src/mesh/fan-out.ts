@@ -62,6 +62,7 @@ const defaultSettings: FanOutSettings = {
  *   live --entries from the reader--> marked durably, then offered to the publisher
  *   live --reader skipped, queue full, mark failed--> catching up from its own cursor
  *   catching up --entry after the cursor is trimmed--> full resync: every listing pending, cursor at the head
+ *   live, catching up --resync asked for--> catching up, which looks at the flag first
  *   any --leave--> gone
  *
  * Marks and cursor move in one call, so a crash repeats marks and never loses one. There is no timer between an entry
@@ -118,6 +119,8 @@ class Follower {
   #isLive = false;
   /** Entries arrived from the reader while a page of the log was being read. */
   #hasMissed = false;
+  /** Asked for while it catches up: it has looked at the flag already, and looks again before it is live. */
+  #isRecheckDue = false;
   #isClosed = false;
   #loop: Promise<void> | undefined;
 
@@ -138,6 +141,7 @@ class Follower {
   }
 
   recheck(): void {
+    this.#isRecheckDue = true;
     this.#isLive = false;
     this.#alarm.ring();
   }
@@ -237,13 +241,14 @@ class Follower {
 
   async #catchUp(): Promise<void> {
     this.#queued.clear();
+    this.#isRecheckDue = false;
     const { history, mesh } = this.#options;
     const cursor = await mesh.cursor(`log:${this.#channel.channel}`);
     const due = await mesh.cursor(`full:${this.#channel.channel}`);
     if (cursor === null || (due !== null && due !== '')) return this.#resync(due);
     this.#stored = parsePosition(cursor);
     this.#seen = this.#stored;
-    while (!this.#isClosed) {
+    while (!this.#isClosed && !this.#isRecheckDue && !this.#isLive) {
       this.#hasMissed = false;
       const slice = await history.after(this.#seen, this.#settings.pageEntries);
       if (slice.kind === 'trimmed') return this.#resync(due);
@@ -256,10 +261,8 @@ class Follower {
       }
       // An entry the reader brought during the page may be newer than the page: only a page without such a visit is
       // the end of the history, and from this line on the reader's entries are taken.
-      if (slice.entries.length < this.#settings.pageEntries && !this.#hasMissed) {
-        this.#isLive = true;
-        return;
-      }
+      const isEnd = slice.entries.length < this.#settings.pageEntries && !this.#hasMissed;
+      this.#isLive = isEnd && !this.#isRecheckDue;
     }
   }
 

@@ -4,8 +4,6 @@ import type { Redis } from 'ioredis';
 export interface Records {
   get(id: string): Promise<string | undefined>;
   put(id: string, text: string): Promise<void>;
-  /** Only when nothing is there; false: something was. */
-  add(id: string, text: string): Promise<boolean>;
   drop(ids: readonly string[]): Promise<void>;
   /** In no order. */
   all(): AsyncIterable<readonly (readonly [id: string, text: string])[]>;
@@ -32,10 +30,6 @@ export class KeptRecords implements Records {
 
   async put(id: string, text: string): Promise<void> {
     await this.#redis.hset(this.#key, id, checked(id, text));
-  }
-
-  async add(id: string, text: string): Promise<boolean> {
-    return (await this.#redis.hsetnx(this.#key, id, checked(id, text))) === 1;
   }
 
   async drop(ids: readonly string[]): Promise<void> {

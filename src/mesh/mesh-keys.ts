@@ -17,8 +17,6 @@ export interface MeshKeys {
   readonly mapping: string;
   /** Levels that have a figure of their own. */
   readonly openedLevels: string;
-  /** How the endpoints of outgoing webhooks fare. */
-  readonly endpointStates: string;
   /** Sealed credentials; the script `vault-swap` derives the same name. */
   readonly vault: string;
   /** Reconciliation: runs by id, open findings by subject, resolved ones by id. */
@@ -43,7 +41,6 @@ export function meshKeys({ prefix }: Pick<LedgerKeys, 'prefix'>): MeshKeys {
     reviews: `${prefix}reviews`,
     mapping: `${prefix}mapping`,
     openedLevels: `${prefix}opened`,
-    endpointStates: `${prefix}endpoints`,
     vault: `${prefix}vault`,
     runs: `${prefix}reconcile:runs`,
     openFindings: `${prefix}reconcile:open`,

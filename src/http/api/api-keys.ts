@@ -213,7 +213,10 @@ export class ApiKeys {
         return next;
       }
     }
-    throw new StockmeshError('LEDGER_OVERLOADED', { limit: maxTries, command: 'record apiKeys' });
+    throw new StockmeshError('LEDGER_UNAVAILABLE', {
+      command: 'record apiKeys',
+      reason: 'changed again and again',
+    });
   }
 
   async #keep(next: KeyRecord): Promise<void> {

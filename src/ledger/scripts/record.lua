@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Small records that daemons share, by id: API keys, payments that are pending, requests for a reconciliation.
+-- Small records that daemons share, by id: API keys, payments that are pending, requests for a reconciliation, how
+-- endpoints of webhooks fare.
 -- KEYS[1] ledger hash
--- ARGV[1] highest sequence seen  ARGV[2] 'apiKeys' | 'payments' | 'reconcile:requests'
+-- ARGV[1] highest sequence seen  ARGV[2] 'apiKeys' | 'payments' | 'reconcile:requests' | 'endpoints'
 -- ARGV[3] 'put' | 'swap' | 'drop'  ARGV[4] id
 -- ARGV[5] content (put, swap; '' in a swap: nothing)  ARGV[6] most records (put, swap)
 -- ARGV[7] the content it takes the place of (swap; '': nothing)
@@ -9,7 +10,7 @@
 -- Invariant: there are never more records than may be; what somebody else has written since is never swapped away; the same
 -- command again, after a lost reply, changes nothing and answers as the first time.
 --- @include "include/prelude.lua"
-local HASHES = { apiKeys = true, payments = true, ['reconcile:requests'] = true }
+local HASHES = { apiKeys = true, payments = true, ['reconcile:requests'] = true, endpoints = true }
 
 return ledgerCall(function()
   if not HASHES[ARGV[2]] then

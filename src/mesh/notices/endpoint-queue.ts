@@ -169,7 +169,7 @@ export class EndpointQueue {
   async #deliver(job: Job<NoticeJob>): Promise<void> {
     const { endpoint, states, settings, metrics, log, onDisabled } = this.#options;
     const { id } = endpoint;
-    if (states.isDisabled(id)) {
+    if (await states.isDisabled(id)) {
       metrics.deliveries.inc({ endpoint: id, outcome: 'dead' });
       throw new UnrecoverableError('the endpoint is disabled');
     }

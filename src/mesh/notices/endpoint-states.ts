@@ -1,40 +1,46 @@
-import type { Redis } from 'ioredis';
+import { StockmeshError } from '../../domain/errors.ts';
+import type { RecordCommands } from '../../ledger/record-commands.ts';
 import { afterFailure, afterSuccess, type EndpointState, freshEndpoint } from './endpoint.ts';
+
+const kind = 'endpoints';
+/** Changes of one endpoint at once, by all daemons. */
+const maxTries = 16;
 
 /**
  * How each endpoint fares, shared by all daemons through Redis. Read once and then again every few seconds: a daemon may
- * call an endpoint a moment longer than another one would.
+ * call an endpoint a moment longer than another one would. It is changed only over what it was made from, and before
+ * letters are given up it is read once more: another daemon may have enabled the endpoint a moment ago.
  */
 export class EndpointStates {
-  readonly #redis: Redis;
-  readonly #key: string;
+  readonly #records: Pick<RecordCommands, 'all' | 'one' | 'swap'>;
   readonly #states = new Map<string, EndpointState>();
 
-  constructor(redis: Redis, key: string) {
-    this.#redis = redis;
-    this.#key = key;
+  constructor(records: Pick<RecordCommands, 'all' | 'one' | 'swap'>) {
+    this.#records = records;
   }
 
   async load(): Promise<void> {
-    const rows = await this.#redis.hgetall(this.#key);
+    const rows = await this.#records.all(kind);
     this.#states.clear();
-    for (const [id, json] of Object.entries(rows)) this.#states.set(id, JSON.parse(json) as EndpointState);
+    for (const [id, json] of rows) this.#states.set(id, JSON.parse(json) as EndpointState);
   }
 
   of(id: string): EndpointState {
     return this.#states.get(id) ?? freshEndpoint;
   }
 
-  isDisabled(id: string): boolean {
+  async isDisabled(id: string): Promise<boolean> {
+    if (this.of(id).disabledAtMs === 0) return false;
+    this.#states.set(id, stateOf(await this.#records.one(kind, id)));
     return this.of(id).disabledAtMs > 0;
   }
 
   async succeeded(id: string, nowMs: number): Promise<void> {
     const state = this.of(id);
-    const next = afterSuccess(state, nowMs);
     // Written when it says something new; the moment of the last success is kept in memory between.
-    if (state.failingSinceMs !== 0 || state.lastSuccessMs === 0) await this.#store(id, next);
-    else this.#states.set(id, next);
+    if (state.failingSinceMs !== 0 || state.lastSuccessMs === 0)
+      await this.#change(id, (stored) => afterSuccess(stored, nowMs));
+    else this.#states.set(id, afterSuccess(state, nowMs));
   }
 
   /** True when this failure disabled the endpoint. */
@@ -45,18 +51,35 @@ export class EndpointStates {
     isGone: boolean,
     disableAfterMs: number,
   ): Promise<boolean> {
-    const state = this.of(id);
-    const next = afterFailure(state, nowMs, reason, isGone, disableAfterMs);
-    await this.#store(id, next);
-    return state.disabledAtMs === 0 && next.disabledAtMs !== 0;
+    const { before, next } = await this.#change(id, (stored) =>
+      afterFailure(stored, nowMs, reason, isGone, disableAfterMs),
+    );
+    return before.disabledAtMs === 0 && next.disabledAtMs !== 0;
   }
 
   async enable(id: string): Promise<void> {
-    await this.#store(id, { ...freshEndpoint, lastSuccessMs: this.of(id).lastSuccessMs });
+    await this.#change(id, ({ lastSuccessMs }) => ({ ...freshEndpoint, lastSuccessMs }));
   }
 
-  async #store(id: string, state: EndpointState): Promise<void> {
-    this.#states.set(id, state);
-    await this.#redis.hset(this.#key, id, JSON.stringify(state));
+  async #change(
+    id: string,
+    to: (stored: EndpointState) => EndpointState,
+  ): Promise<{ readonly before: EndpointState; readonly next: EndpointState }> {
+    for (let attempt = 1; attempt <= maxTries; attempt++) {
+      const text = await this.#records.one(kind, id);
+      const before = stateOf(text);
+      const next = to(before);
+      if (!(await this.#records.swap(kind, id, text, JSON.stringify(next)))) continue;
+      this.#states.set(id, next);
+      return { before, next };
+    }
+    throw new StockmeshError('LEDGER_UNAVAILABLE', {
+      command: `record ${kind}`,
+      reason: 'changed again and again',
+    });
   }
+}
+
+function stateOf(text: string | undefined): EndpointState {
+  return text === undefined ? freshEndpoint : (JSON.parse(text) as EndpointState);
 }

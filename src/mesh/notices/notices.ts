@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { PublisherLedger } from '../../ledger/contract.ts';
+import type { RecordCommands } from '../../ledger/record-commands.ts';
 import type { NoticeCommands } from '../../ledger/notice-commands.ts';
 import { failpoint } from '../../telemetry/failpoint.ts';
 import { Alarm, jittered } from '../alarm.ts';
@@ -22,7 +23,8 @@ export interface NoticesOptions {
   /** Of the queues; BullMQ makes its own blocking connections from it. */
   readonly redis: Redis;
   readonly queuePrefix: string;
-  readonly statesKey: string;
+  /** How the endpoints fare. */
+  readonly records: Pick<RecordCommands, 'all' | 'one' | 'swap'>;
   readonly metrics: NoticeMetrics;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -72,7 +74,7 @@ export class Notices {
   constructor(options: NoticesOptions) {
     this.#options = options;
     const settings = { ...defaultDeliverySettings, ...options.settings };
-    this.#states = new EndpointStates(options.redis, options.statesKey);
+    this.#states = new EndpointStates(options.records);
     this.#queues = options.endpoints.map(
       (endpoint) => new EndpointQueue({ ...options, endpoint, settings, states: this.#states }),
     );

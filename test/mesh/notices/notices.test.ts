@@ -11,6 +11,7 @@ import { LogHistory } from '../../../src/ledger/log-history.ts';
 import { LogReader } from '../../../src/ledger/log-reader.ts';
 import { NoticeCommands } from '../../../src/ledger/notice-commands.ts';
 import { PublisherCommands } from '../../../src/ledger/publisher-commands.ts';
+import { RecordCommands } from '../../../src/ledger/record-commands.ts';
 import { RedisLedger } from '../../../src/ledger/redis-ledger.ts';
 import type { DeliverySettings, Endpoint } from '../../../src/mesh/notices/endpoint.ts';
 import type { AvailabilityView } from '../../../src/mesh/notices/notice-follower.ts';
@@ -77,7 +78,7 @@ async function tell(
     view: viewOf(projection),
     redis: queues,
     queuePrefix: `${parts.keys.prefix}bull`,
-    statesKey: `${parts.keys.prefix}endpoints`,
+    records: new RecordCommands(parts.caller),
     metrics: new NoticeMetrics(new Registry()),
     nowMs: () => Date.now(),
     log: pino({ level: process.env['RIG_LOG'] ?? 'silent' }),
@@ -289,6 +290,28 @@ describe('faults', () => {
     await notices.enable('shop-system');
     await expect.poll(() => receiver.received.length).toBe(3);
     expect(await notices.view()).toMatchObject([{ status: 'fine', dead: 0 }]);
+  });
+
+  test('what one daemon enables is not given up by another that has not heard of it yet', async () => {
+    await receive(parts, 'cup', 100);
+    const settings = { disableAfterMs: 0 };
+    const [one, other] = [await tell({ settings }), await tell({ settings, holder: 'other' })];
+    receiver.answers.push(500);
+    const happens = async (name: string): Promise<void> => {
+      await hold(name, { cup: 1 });
+      await ledger.release({ holdId: name, actor: 'shopper' });
+    };
+    const bothSee = async (dead: number): Promise<void> => {
+      for (const { notices } of [one, other])
+        await expect.poll(async () => (await notices.view())[0]).toMatchObject({ status: 'disabled', dead });
+    };
+    await happens('first');
+    await bothSee(1);
+    for (let n = 1; n < 20; n++) await happens(`h-${n}`);
+    await bothSee(20);
+    await one.notices.enable('shop-system');
+    await expect.poll(() => receiver.received.length).toBe(20);
+    expect(await other.notices.view()).toMatchObject([{ status: 'fine', dead: 0 }]);
   });
 
   test('a receiver that hangs is given up in time', async () => {
