@@ -204,7 +204,6 @@ test('a report is kept as it was made; one that is too large is shortened and sa
       if (text.length > 262_144) throw new RangeError('too large');
       rows.set(id, text);
     },
-    add: async () => false,
     drop: async (ids) => ids.forEach((id) => rows.delete(id)),
     all: async function* () {
       yield [...rows];
