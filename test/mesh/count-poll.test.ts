@@ -304,7 +304,7 @@ test('while a snapshot is held, changes go on; after a while it is tried again',
         else yield page([row(6, 'whole')], 'whole', { kind: 'snapshot' });
       },
     },
-    { peakIntervalMs: 10, heldRetryMs: 200 },
+    { peakIntervalMs: 10, heldRetryMs: 3_000 },
   );
   await eventually(async () => expect(await levelOf(bench, 'changed')).toMatchObject({ onHand: 5 }));
   expect(wanted.slice(0, 2)).toEqual([undefined, 'changes']);
