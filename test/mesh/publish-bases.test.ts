@@ -18,14 +18,26 @@ async function start(options: RigOptions): Promise<PublishingRig> {
 }
 
 test('until a pull that began after the read is applied, the listing may be lowered and not raised', async () => {
-  const mesh = await start({ stock: { X: 10 }, isOpening: false, capabilities: { orderIndexLagMs: 400 } });
+  const first = Promise.withResolvers<void>();
+  const later = Promise.withResolvers<void>();
+  const mesh = await start({
+    stock: { X: 10 },
+    isOpening: false,
+    capabilities: { orderIndexLagMs: 400 },
+    beforePoll: (walk) => (walk === 1 ? first.promise : later.promise),
+  });
   const { platform } = mesh.channel('shop-a');
   await mesh.move('X', 8);
   await eventually(() => expect(mesh.shows('X')).toBe(8));
   expect((await mesh.state('X')).base?.settled).toBe(false);
   await mesh.move('X', 12);
+  // Applied after the read, and begun before it.
+  first.resolve();
+  await eventually(() => expect(platform.walks).toBe(2));
   await delay(100);
+  expect((await mesh.state('X')).base?.settled).toBe(false);
   expect(mesh.shows('X')).toBe(8);
+  later.resolve();
   await mesh.agrees();
   expect(mesh.shows('X')).toBe(20);
   expect(platform.requests.map(({ kind }) => kind)).toEqual(['lower', 'raise']);

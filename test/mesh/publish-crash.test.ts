@@ -85,7 +85,11 @@ test('a cursor older than the log leads to a full resync, not to silence', async
 });
 
 test('a paused holder that comes back late neither sends under its old lease nor settles what it sent', async () => {
-  const mesh = await start({ stock: { X: 10 } });
+  // What the old holder marks when it comes back is found by a reload only.
+  const mesh = await start({
+    stock: { X: 10 },
+    tuning: { leaseTtlMs: 1_500, publisher: { reloadEveryMs: 500 } },
+  });
   const { platform } = mesh.channel('shop-a');
   let release = (): void => undefined;
   platform.faults.push({ kind: 'held', release: new Promise((resolve) => (release = resolve)) });

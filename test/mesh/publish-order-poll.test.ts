@@ -156,7 +156,7 @@ test('quiet walks rest longer each time, walks that bring what no push brought r
       mesh,
       poll: orders,
       cursors,
-    } = await start(walk, { intervalMs: 20, minIntervalMs: 5, maxIntervalMs: 400 });
+    } = await start(walk, { intervalMs: 20, minIntervalMs: 5, maxIntervalMs: 60_000 });
     orders.start();
     await delay(forMs);
     await orders.close();
@@ -165,25 +165,28 @@ test('quiet walks rest longer each time, walks that bring what no push brought r
     return cursors.length;
   };
   let n = 0;
-  const quiet = await count(async function* () {
-    yield last(`q${n++}`, n);
-  }, 500);
   const news = (agoMs: number) =>
     count(async function* (_, { platform }) {
       const order = platform.sell('X@L1', 1, `news-${++n}`);
       yield last(`n${n}`, n, [{ ...order, changedAtMs: order.changedAtMs - agoMs }]);
-    }, 500);
-  const missed = await news(60_000);
-  // Its push may still be on its way: the walk was only first.
-  const fresh = await news(0);
+    }, 1_000);
+  // Measured again when the machine paused in the middle.
+  await eventually(async () => {
+    const quiet = await count(async function* () {
+      yield last(`q${n++}`, n);
+    }, 1_000);
+    const missed = await news(60_000);
+    // Its push may still be on its way: the walk was only first.
+    const fresh = await news(0);
+    expect(missed).toBeGreaterThan(3 * quiet);
+    expect(missed).toBeGreaterThan(3 * fresh);
+  }, 60_000);
   let asked = 0;
   await count(async function* () {
     asked++;
     yield* [];
     throw unavailable();
   }, 500);
-  expect(missed).toBeGreaterThan(quiet);
-  expect(missed).toBeGreaterThan(fresh);
   expect(asked).toBeLessThan(10);
 });
 
@@ -216,5 +219,5 @@ test('closing ends a pull that waits', async () => {
   orders.start();
   const asked = orders.pull();
   await delay(20);
-  expect(await Promise.race([orders.close().then(() => asked), delay(1_000, 'late')])).toBeUndefined();
+  expect(await Promise.race([orders.close().then(() => asked), delay(20_000, 'late')])).toBeUndefined();
 });

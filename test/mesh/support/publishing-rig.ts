@@ -38,7 +38,8 @@ const main = 'main' as LocationId;
 
 /** Times short enough for a test; every rule stays the same. */
 const quick: ChannelTuning = {
-  leaseTtlMs: 1_500,
+  // No pause of a busy machine may end it: a test that needs its end says so.
+  leaseTtlMs: 10_000,
   times: { skewMs: 5 },
   publisher: { repeatMs: 20, maxRepeatMs: 300, overtakeMs: 200 },
   baseBuilder: { readGapMs: 5, doorbellDelayMs: 20, readAgainMs: 5, maxSpacingMs: 40 },
@@ -78,6 +79,7 @@ export interface RigOptions {
   readonly isOpening?: boolean;
   readonly catalogue?: Catalogue;
   readonly guard?: BlastLimits;
+  readonly beforePoll?: SimulatedPlatform['beforePoll'];
   /** Runs where a base is judged settled and not yet stored so. */
   readonly settling?: (rig: PublishingRig, sku: string) => Promise<void>;
 }
@@ -126,6 +128,7 @@ export class PublishingRig {
         aliases: new Map(),
       };
       const platform = new SimulatedPlatform(options.capabilities);
+      platform.beforePoll = options.beforePoll;
       for (const [sku, units] of Object.entries(options.stock ?? {}))
         for (const place of ['L1', ...(options.otherPlaces ?? [])])
           platform.stock.set(`${sku}@${place}`, units);
@@ -224,7 +227,7 @@ export class PublishingRig {
   }
 
   /** Every listing shows what the ledger has, nothing waits, no record is open. */
-  async agrees(withinMs = 8_000): Promise<void> {
+  async agrees(withinMs = 20_000): Promise<void> {
     await eventually(async () => {
       for (const { id, platform, map } of this.channels) {
         for (const { listingId, sku } of map.listings()) {

@@ -52,6 +52,8 @@ export class SimulatedPlatform implements Connector {
   reads = 0;
   readonly readKeys: string[] = [];
   walks = 0;
+  /** A poll that has begun is answered when this settles. */
+  beforePoll: ((walk: number) => Promise<void>) | undefined;
   /** Milliseconds each write takes. */
   writeTakesMs = 0;
   appliesAfterMs = 20;
@@ -145,7 +147,7 @@ export class SimulatedPlatform implements Connector {
     const beganAtMs = Date.now();
     const sinceMs = request.cursor === null ? request.sinceMs : Number(request.cursor) - request.overlapMs;
     const visibleUntilMs = beganAtMs - this.capabilities.orderIndexLagMs;
-    await Promise.resolve();
+    await this.beforePoll?.(this.walks);
     const orders = this.#orders.filter(
       (order) => order.changedAtMs >= sinceMs && order.changedAtMs <= visibleUntilMs,
     );
