@@ -63,43 +63,33 @@ export async function openLedger(
   mode: 'open' | 'confirm-loss',
   actor: string,
 ): Promise<Opening> {
+  const open = async (how: typeof mode): Promise<OpenResult> => {
+    const { epoch, seq } = seen.get();
+    const reply: unknown = await redis.eval(source.open, 1, keys.ledger, epoch, seq, how, actor);
+    const result = readOpenReply(reply, epoch);
+    if (result.kind === 'halted') return result;
+    if (result.lost === undefined && result.position.epoch === seen.get().epoch)
+      seen.observe(result.position);
+    else seen.reset(result.position);
+    return result;
+  };
   const results: OpenResult[] = [];
-  let scripts: ScriptSet | undefined;
+  let loaded: { readonly epoch: number; readonly scripts: ScriptSet } | undefined;
   for (let tries = 1; tries <= maxTries; tries++) {
-    const loadedFor = results.at(-1);
-    const result = await open(redis, keys, source, seen, tries === 1 ? mode : 'open', actor);
-    const isSame =
-      loadedFor?.kind === 'open' &&
-      result.kind === 'open' &&
-      !result.isNewEpoch &&
-      result.position.epoch === loadedFor.position.epoch;
-    if (scripts !== undefined && isSame) return { kind: 'open', results, scripts, result };
+    const result = await open(tries === 1 ? mode : 'open');
+    if (result.kind === 'halted') return { kind: 'halted', results: [...results, result], result };
+    const { epoch } = result.position;
+    if (loaded?.epoch === epoch && !result.isNewEpoch)
+      return { kind: 'open', results, scripts: loaded.scripts, result };
     results.push(result);
-    if (result.kind === 'halted') return { kind: 'halted', results, result };
-    scripts = source.stampedFor(result.position.epoch);
+    const scripts = source.stampedFor(epoch);
     await Promise.all([...scripts.values()].map((script) => redis.script('LOAD', script.text)));
+    loaded = { epoch, scripts };
   }
   throw new StockmeshError('LEDGER_SCRIPT_FAILED', {
     command: 'open',
     reason: 'another epoch again and again',
   });
-}
-
-async function open(
-  redis: Redis,
-  keys: LedgerKeys,
-  source: ScriptSource,
-  seen: SeenPosition,
-  mode: 'open' | 'confirm-loss',
-  actor: string,
-): Promise<OpenResult> {
-  const { epoch, seq } = seen.get();
-  const reply: unknown = await redis.eval(source.open, 1, keys.ledger, epoch, seq, mode, actor);
-  const result = readOpenReply(reply, epoch);
-  if (result.kind === 'halted') return result;
-  if (result.lost === undefined && result.position.epoch === seen.get().epoch) seen.observe(result.position);
-  else seen.reset(result.position);
-  return result;
 }
 
 function readOpenReply(reply: unknown, seenEpoch: number): OpenResult {

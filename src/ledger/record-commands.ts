@@ -11,6 +11,8 @@ const most: Readonly<Record<RecordKind, number>> = {
   endpoints: 10_000,
 };
 
+const maxChangeTries = 16;
+
 /**
  * Small records shared by every daemon of the merchant: API keys, pending payments, requests for a reconciliation,
  * how the endpoints of webhooks fare.
@@ -54,6 +56,27 @@ export class RecordCommands {
     ]);
     if (outcome === 'full') throw tooMany(kind);
     return outcome === 'done';
+  }
+
+  /**
+   * Changes a record over what it is, however many do so at once. `to` may be asked several times; what it answers undefined
+   * for is left as it is. Throws LEDGER_UNAVAILABLE when others are always first.
+   */
+  async change(
+    kind: RecordKind,
+    id: string,
+    to: (stored: string | undefined) => string | undefined,
+  ): Promise<'changed' | 'left'> {
+    for (let attempt = 1; attempt <= maxChangeTries; attempt++) {
+      const stored = await this.one(kind, id);
+      const next = to(stored);
+      if (next === undefined) return 'left';
+      if (await this.swap(kind, id, stored, next)) return 'changed';
+    }
+    throw new StockmeshError('LEDGER_UNAVAILABLE', {
+      command: `record ${kind}`,
+      reason: 'changed again and again',
+    });
   }
 
   async drop(kind: RecordKind, id: string): Promise<void> {

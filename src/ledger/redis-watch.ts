@@ -1,6 +1,7 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { StockmeshError } from '../domain/errors.ts';
+import { orLate } from './or-late.ts';
 import { checkRedis, type Durability } from './redis-checks.ts';
 
 export type RedisHealth =
@@ -62,24 +63,13 @@ export class RedisWatch {
 
   async #judge(): Promise<RedisHealth> {
     const { redis, durability } = this.#settings;
-    const late = new AbortController();
     try {
-      const checked = checkRedis(redis, durability);
-      const tooLate = delay(maxCheckMs, undefined, { signal: late.signal }).then(async () => {
-        // After a pause of the process timers run before the sockets are read: the answer may be here already.
-        await nextTurn();
+      if ((await orLate(checkRedis(redis, durability), maxCheckMs, 'late')) === 'late')
         throw new StockmeshError('REDIS_UNAVAILABLE', { address: 'the ledger', reason: 'no answer' });
-      });
-      // Whichever comes second must not be an unhandled rejection.
-      checked.catch(() => undefined);
-      tooLate.catch(() => undefined);
-      await Promise.race([checked, tooLate]);
       return { kind: 'right' };
     } catch (error) {
       if (!(error instanceof StockmeshError)) throw error;
       return { kind: error.code === 'REDIS_UNAVAILABLE' ? 'away' : 'wrong', error };
-    } finally {
-      late.abort();
     }
   }
 

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { StockmeshError } from '../domain/errors.ts';
 import type { LedgerKeys } from './keys.ts';
 import { type LostRange, openLedger, type OpenResult } from './opening.ts';
+import { orLate } from './or-late.ts';
 import type { SeenPosition } from './position.ts';
 import { readFailure, readReply, type ScriptReply } from './script-reply.ts';
 import type { ScriptSet, ScriptSource } from './script-loader.ts';
@@ -254,20 +255,10 @@ function settled(promise: Promise<unknown>): Promise<Settled> {
   );
 }
 
-async function firstOf(
+function firstOf(
   sent: readonly Promise<Settled>[],
   withinMs: number,
 ): Promise<{ readonly settled: Settled; readonly index: number } | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    // After a pause of the process timers run before the sockets are read: the reply may be here already.
-    const giveUp = (): unknown => setImmediate(resolve, undefined);
-    timer = setTimeout(giveUp, Math.max(1, withinMs));
-  });
   const answers = sent.map(async (promise, index) => ({ settled: await promise, index }));
-  try {
-    return await Promise.race([timeout, ...answers]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return orLate(Promise.race(answers), Math.max(1, withinMs), undefined);
 }

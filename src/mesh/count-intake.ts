@@ -44,7 +44,7 @@ export interface CountIntakeOptions {
   readonly leaseTtlMs?: number | undefined;
 }
 
-/** More are found by the next whole reading. */
+/** Older ones are found by the next whole reading. */
 const maxMarked = 10_000;
 /** Whoever had the lease has read them by then. */
 const keepMarkedMs = 3_600_000;
@@ -130,13 +130,20 @@ export class CountIntake {
       const itemId = owner === undefined ? undefined : this.#counts.itemOf(sku);
       if (owner === undefined || itemId === undefined) continue;
       const dueAtMs = atMs + owner.pickLagMs + this.#counts.skewMs;
-      this.#marked.delete(itemId);
-      if (this.#marked.size < maxMarked) this.#marked.set(itemId, dueAtMs);
+      this.#noteMarked(itemId, dueAtMs);
       this.#poll?.readLater(itemId, dueAtMs - ledger.nowMs());
     }
   }
 
-  /** A term that begins knows nothing of the marks that came before it. */
+  /** Newest last; the oldest make room. */
+  #noteMarked(itemId: string, dueAtMs: number): void {
+    this.#marked.delete(itemId);
+    this.#marked.set(itemId, dueAtMs);
+    const [oldest] = this.#marked.keys();
+    if (this.#marked.size > maxMarked && oldest !== undefined) this.#marked.delete(oldest);
+  }
+
+  /** A term knows nothing of the marks that came before it, nor of those that came before it was known to take them. */
   #readMarked(poll: CountPoll): void {
     const nowMs = this.#options.ledger.nowMs();
     for (const [itemId, dueAtMs] of this.#marked) {
@@ -176,6 +183,7 @@ export class CountIntake {
     const { settings, connector, mesh, log, metrics, isPeak, onComplete } = this.#options;
     const channel = settings.id;
     log.info({ channel, token: term.token }, 'lease taken, the warehouse is read');
+    let isHanded = false;
     const poll = new CountPoll({
       channel,
       connector,
@@ -186,6 +194,10 @@ export class CountIntake {
       isPeak,
       onComplete: () => {
         metrics.readings.inc({ channel, outcome: 'complete' });
+        if (!isHanded && poll.takesLater) {
+          isHanded = true;
+          this.#readMarked(poll);
+        }
         onComplete();
       },
       onHeld: () => metrics.readings.inc({ channel, outcome: 'held' }),
@@ -193,7 +205,6 @@ export class CountIntake {
       settings: this.#options.poll,
     });
     this.#poll = poll;
-    this.#readMarked(poll);
     poll.start();
     try {
       await new Promise<void>((resolve) => {

@@ -103,9 +103,14 @@ export class CountPoll {
     for (const itemId of itemIds) this.#hint(itemId, dueAtMs, 0);
   }
 
-  /** The item is to be read then although it may not change: only where whole readings are rare. */
+  /** Whole readings are rare, and an item can be read by itself: as far as the pages of this term tell. */
+  get takesLater(): boolean {
+    return this.#readsChanges && this.#options.connector.fetchCounts !== undefined;
+  }
+
+  /** The item is to be read then although it may not change: only where `takesLater`. */
   readLater(itemId: string, inMs: number): void {
-    if (!this.#readsChanges || this.#options.connector.fetchCounts === undefined) return;
+    if (!this.takesLater) return;
     this.#hints.addLater(itemId, performance.now() + inMs);
     this.#alarm.ring();
   }

@@ -2,6 +2,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { MeshState } from '../ledger/contract.ts';
+import { orLate } from '../ledger/or-late.ts';
 import {
   type Delivery,
   type InboxJobData,
@@ -146,20 +147,11 @@ export class Inbox {
     }
     this.#accepting++;
     const adding = this.#add(delivery, performance.now() + acceptTimeoutMs).finally(() => this.#accepting--);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<AcceptResult>((resolve) => {
-      // After a pause of the process timers run before the sockets are read: Redis' answer may be here already.
-      const giveUp = (): unknown => setImmediate(resolve, { kind: 'unavailable', retryAfterS: 2 });
-      timer = setTimeout(giveUp, acceptTimeoutMs);
-    });
     try {
-      return await Promise.race([adding, late]);
+      return await orLate(adding, acceptTimeoutMs, { kind: 'unavailable', retryAfterS: 2 });
     } catch (error) {
       this.#options.log.warn({ err: error, channel: delivery.channel }, 'the inbox did not take a delivery');
       return { kind: 'unavailable', retryAfterS: 2 };
-    } finally {
-      clearTimeout(timer);
-      adding.catch(() => undefined);
     }
   }
 

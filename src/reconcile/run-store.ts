@@ -64,13 +64,14 @@ export class RunStore {
 
   /** Asks the daemon that holds the channel; a request that waits already, or is being read, answers instead. */
   async ask(channel: ChannelId, request: RunRequest): Promise<RunRequest> {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; attempt <= maxTries; attempt++) {
       const text = await this.#requestText(channel);
       const waiting = readRequest(text);
       // A run's end is kept a moment before its request is dropped: who asks in between asks for another run.
-      if (waiting !== undefined && (attempt > maxTries || !(await this.#isOver(waiting)))) return waiting;
+      if (waiting !== undefined && !(await this.#isOver(waiting))) return waiting;
       if (await this.#swap(channel, text, JSON.stringify(request))) return request;
     }
+    return (await this.asked(channel)) ?? request;
   }
 
   async asked(channel: ChannelId): Promise<RunRequest | undefined> {

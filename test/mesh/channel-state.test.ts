@@ -114,3 +114,16 @@ test('a circuit held open by hand is heard by every daemon, also by one that sta
     'shop-a closed bob',
   ]);
 });
+
+test('a fact that is being written is not undone by a reading from before', async () => {
+  const made = states();
+  made.connected(shop, 1);
+  made.needsAttention(shop, 'the app was uninstalled');
+  // The reading is answered before the writing.
+  await Promise.all([made.load(), made.flush()]);
+  expect(made.mayPublish(shop)).toBe(false);
+  const other = states();
+  await other.load();
+  expect(other.view(shop)?.attention?.reason).toBe('the app was uninstalled');
+  await made.close();
+});

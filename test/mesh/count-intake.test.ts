@@ -211,3 +211,25 @@ test('units marked shipping are given free soon after the lag, though the wareho
   await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8, committed: 0 }));
   expect(asked).toContain('s');
 });
+
+test('units marked shipping before the lease changes hands are asked for by the next reader', async () => {
+  let isFirst = true;
+  const source: Parameters<typeof daemon>[1] = {
+    async *pollCounts() {
+      yield isFirst ? page(row(8)) : page();
+      isFirst = false;
+    },
+    fetchCounts: async () => page(row(8)),
+  };
+  const one = daemon('one', source);
+  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8 }));
+  const two = daemon('two', source);
+  // It knows the item from a delivery.
+  await two.deliver({ counts: [row(8)] });
+  await bench.orders.applyOrder(order('1', [line('a', 's', { ordered: 2, shipped: 2 })]), wmsRouting);
+  // Only the daemon that does not read hears of it: the other one is about to go.
+  two.onEntries(await bench.movements());
+  expect([one.isReading, two.isReading]).toEqual([true, false]);
+  await one.close();
+  await eventually(async () => expect(await levelOf(bench, 's')).toMatchObject({ onHand: 8, committed: 0 }));
+});

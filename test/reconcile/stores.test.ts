@@ -46,6 +46,16 @@ function stores(limits: { maxOpen?: number; keep?: number } = {}) {
   };
 }
 
+const request: RunRequest = {
+  runId: 'r1',
+  kind: 'full',
+  cause: 'operator',
+  actor: 'a',
+  isDryRun: true,
+  skus: [],
+  askedAtMs: 5,
+};
+
 test('whoever calls people is told of a run once it is over', async () => {
   const { runs } = stores();
   ended.length = 0;
@@ -69,15 +79,6 @@ test('a record that is not a run, or not a finding, is passed over', async () =>
 
 test('a channel has one request for a run at a time, and only its own end clears it', async () => {
   const { runs } = stores();
-  const request: RunRequest = {
-    runId: 'r1',
-    kind: 'full',
-    cause: 'operator',
-    actor: 'a',
-    isDryRun: true,
-    skus: [],
-    askedAtMs: 5,
-  };
   expect((await runs.ask(shopA, request)).runId).toBe('r1');
   expect((await runs.ask(shopA, { ...request, runId: 'r2' })).runId).toBe('r1');
   await runs.ended(shopA, 'r2');
@@ -88,15 +89,6 @@ test('a channel has one request for a run at a time, and only its own end clears
 
 test('who asks between the end of a run and the end of its request asks for another run', async () => {
   const { runs } = stores();
-  const request: RunRequest = {
-    runId: 'r1',
-    kind: 'full',
-    cause: 'operator',
-    actor: 'a',
-    isDryRun: false,
-    skus: [],
-    askedAtMs: 5,
-  };
   await runs.ask(shopA, request);
   await runs.save(sampleRun({ id: 'r1', state: 'running' }));
   expect((await runs.ask(shopA, { ...request, runId: 'r2' })).runId).toBe('r1');

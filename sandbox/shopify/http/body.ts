@@ -32,6 +32,11 @@ export function dateOf(clock: SandboxClock): Record<string, string> {
   return { Date: new Date(clock.now()).toUTCString() };
 }
 
+/** One that was set by the clock of a shop stays. */
+function defaultDate(response: ServerResponse): Record<string, string> {
+  return response.hasHeader('date') ? {} : dateOf(realClock);
+}
+
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -42,8 +47,7 @@ export function sendJson(
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(text),
-    // A date that was set by the clock of a shop stays.
-    ...(response.hasHeader('date') ? {} : dateOf(realClock)),
+    ...defaultDate(response),
     ...headers,
   });
   response.end(text);
@@ -56,7 +60,7 @@ export function sendHtml(
 ): void {
   response.writeHead(status, {
     'Content-Type': 'text/html; charset=utf-8',
-    ...(response.hasHeader('date') ? {} : dateOf(realClock)),
+    ...defaultDate(response),
     ...headers,
   });
   response.end(

@@ -1,15 +1,16 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { StockmeshError } from '../../domain/errors.ts';
 import { agentScopes, type Caller, type CallerClass, callerClasses, type Scope, scopes } from './caller.ts';
 
 /** Where the records of keys are kept, for every daemon of the merchant. */
 export interface KeyStore {
   all(kind: 'apiKeys'): Promise<ReadonlyMap<string, string>>;
-  one(kind: 'apiKeys', id: string): Promise<string | undefined>;
   put(kind: 'apiKeys', id: string, content: string): Promise<void>;
-  /** False: `from` is no longer what is kept. */
-  swap(kind: 'apiKeys', id: string, from: string | undefined, to: string): Promise<boolean>;
+  change(
+    kind: 'apiKeys',
+    id: string,
+    to: (stored: string | undefined) => string | undefined,
+  ): Promise<'changed' | 'left'>;
 }
 
 const record = z.object({
@@ -48,8 +49,6 @@ const tokenPattern = /^smk_([a-z2-9]{10})_([A-Za-z0-9_-]{43})$/;
 const idLetters = 'abcdefghijkmnpqrstuvwxyz23456789';
 const reloadMs = 2_000;
 const maxVerified = 1_000;
-/** Changes of one key at once. */
-const maxTries = 16;
 
 interface Verified {
   readonly record: KeyRecord;
@@ -203,20 +202,14 @@ export class ApiKeys {
    * after it would open the key again.
    */
   async #change(id: string, to: (known: KeyRecord) => KeyRecord | undefined): Promise<KeyRecord | undefined> {
-    for (let attempt = 1; attempt <= maxTries; attempt++) {
-      const text = await this.#store.one('apiKeys', id);
-      const known = record.safeParse(jsonOf(text ?? ''));
-      const next = known.success ? to(known.data) : undefined;
-      if (next === undefined) return undefined;
-      if (await this.#store.swap('apiKeys', id, text, JSON.stringify(next))) {
-        this.#setRecords(this.#records.set(id, next));
-        return next;
-      }
-    }
-    throw new StockmeshError('LEDGER_UNAVAILABLE', {
-      command: 'record apiKeys',
-      reason: 'changed again and again',
+    let next: KeyRecord | undefined;
+    await this.#store.change('apiKeys', id, (stored) => {
+      const known = record.safeParse(jsonOf(stored ?? ''));
+      next = known.success ? to(known.data) : undefined;
+      return next && JSON.stringify(next);
     });
+    if (next !== undefined) this.#setRecords(this.#records.set(id, next));
+    return next;
   }
 
   async #keep(next: KeyRecord): Promise<void> {

@@ -1,10 +1,7 @@
-import { StockmeshError } from '../../domain/errors.ts';
 import type { RecordCommands } from '../../ledger/record-commands.ts';
 import { afterFailure, afterSuccess, type EndpointState, freshEndpoint } from './endpoint.ts';
 
 const kind = 'endpoints';
-/** Changes of one endpoint at once, by all daemons. */
-const maxTries = 16;
 
 /**
  * How each endpoint fares, shared by all daemons through Redis. Read once and then again every few seconds: a daemon may
@@ -12,10 +9,10 @@ const maxTries = 16;
  * letters are given up it is read once more: another daemon may have enabled the endpoint a moment ago.
  */
 export class EndpointStates {
-  readonly #records: Pick<RecordCommands, 'all' | 'one' | 'swap'>;
+  readonly #records: Pick<RecordCommands, 'all' | 'one' | 'change'>;
   readonly #states = new Map<string, EndpointState>();
 
-  constructor(records: Pick<RecordCommands, 'all' | 'one' | 'swap'>) {
+  constructor(records: Pick<RecordCommands, 'all' | 'one' | 'change'>) {
     this.#records = records;
   }
 
@@ -65,18 +62,15 @@ export class EndpointStates {
     id: string,
     to: (stored: EndpointState) => EndpointState,
   ): Promise<{ readonly before: EndpointState; readonly next: EndpointState }> {
-    for (let attempt = 1; attempt <= maxTries; attempt++) {
-      const text = await this.#records.one(kind, id);
-      const before = stateOf(text);
-      const next = to(before);
-      if (!(await this.#records.swap(kind, id, text, JSON.stringify(next)))) continue;
-      this.#states.set(id, next);
-      return { before, next };
-    }
-    throw new StockmeshError('LEDGER_UNAVAILABLE', {
-      command: `record ${kind}`,
-      reason: 'changed again and again',
+    let before = freshEndpoint;
+    let next = before;
+    await this.#records.change(kind, id, (stored) => {
+      before = stateOf(stored);
+      next = to(before);
+      return JSON.stringify(next);
     });
+    this.#states.set(id, next);
+    return { before, next };
   }
 }
 

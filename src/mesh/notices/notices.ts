@@ -24,7 +24,7 @@ export interface NoticesOptions {
   readonly redis: Redis;
   readonly queuePrefix: string;
   /** How the endpoints fare. */
-  readonly records: Pick<RecordCommands, 'all' | 'one' | 'swap'>;
+  readonly records: Pick<RecordCommands, 'all' | 'one' | 'change'>;
   readonly metrics: NoticeMetrics;
   readonly nowMs: () => number;
   readonly log: Logger;
